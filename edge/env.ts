@@ -1,0 +1,27 @@
+// The Worker's bindings and settings: the only file that knows how they are spelled.
+// Everything is a string in the environment, on Cloudflare and in self-hosted workerd alike.
+
+export interface Env {
+  /** Where clients reach this edge, without a trailing slash: `https://mcp.example.com`. */
+  PUBLIC_URL: string
+  /** OIDC issuer for endpoints that name none, and for the admin API. */
+  OIDC_ISSUER?: string
+  /** Issuer for the admin API when it differs. Its audience is `${PUBLIC_URL}/admin`, its scope `waggle:admin`. */
+  ADMIN_ISSUER?: string
+  /** Comma-separated `Host` values accepted besides that of PUBLIC_URL. */
+  ALLOWED_HOSTS?: string
+  /** Comma-separated `Origin` values accepted besides that of PUBLIC_URL. */
+  ALLOWED_ORIGINS?: string
+  /** `true`: backends with `allowPrivateEndpoint` and issuers may be on loopback (development, self-hosting). */
+  ALLOW_LOOPBACK?: string
+  /** `kid:base64url(32 bytes)`, comma-separated; the first seals, all open. */
+  SEALING_KEYS: string
+  /** As SEALING_KEYS, for secrets at rest. */
+  VAULT_KEYS: string
+  /** With both set the store is Upstash Redis, otherwise the embedded Durable Object. */
+  UPSTASH_REDIS_REST_URL?: string
+  UPSTASH_REDIS_REST_TOKEN?: string
+  STORE: DurableObjectNamespace
+  /** Self-hosted only: a network service that may reach private addresses, for backends that are allowed to be there. */
+  PRIVATE_NETWORK?: Fetcher
+}
