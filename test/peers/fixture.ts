@@ -1,0 +1,142 @@
+// The conformance fixture: a server with the names that the conformance suite calls, in both eras on one URL.
+// Legacy clients get real sessions (server-to-client requests need them), modern clients are served statelessly.
+
+import { toNodeHandler } from '@modelcontextprotocol/node'
+import type { NodeIncomingMessageLike } from '@modelcontextprotocol/node'
+import {
+  createMcpHandler,
+  fromJsonSchema,
+  isLegacyRequest,
+  McpServer,
+  WebStandardStreamableHTTPServerTransport,
+} from '@modelcontextprotocol/server'
+import { randomUUID } from 'node:crypto'
+import { addPrompts, addResources } from './fixture-content.ts'
+import { roundTools, states } from './fixture-rounds.ts'
+import { plainTools } from './fixture-tools.ts'
+import type { Announce, FixtureTool } from './fixture-tools.ts'
+import { hostHeaderAllowed, listen } from './listen.ts'
+
+export interface Fixture {
+  /** `http://127.0.0.1:<port>/mcp` */
+  readonly url: string
+  close(): Promise<void>
+}
+
+const capabilities = {
+  tools: { listChanged: true },
+  prompts: { listChanged: true },
+  resources: { listChanged: true, subscribe: true },
+  completions: {},
+  logging: {},
+}
+
+function addTool(server: McpServer, tool: FixtureTool, announce: Announce): void {
+  server.registerTool(
+    tool.name,
+    {
+      description: tool.description,
+      inputSchema: fromJsonSchema<Record<string, unknown>>(tool.inputSchema ?? { type: 'object', properties: {} }),
+    },
+    (args, ctx) => tool.run(args, ctx, announce),
+  )
+}
+
+function build(announce: Announce, era: 'legacy' | 'modern'): McpServer {
+  const server = new McpServer(
+    { name: 'conformance-fixture', version: '1.0.0' },
+    { capabilities, requestState: { verify: (state, ctx) => states.verify(state, ctx) } },
+  )
+  for (const tool of [...plainTools, ...roundTools]) addTool(server, tool, announce)
+  addPrompts(server)
+  addResources(server)
+  if (era === 'legacy') {
+    server.server.setRequestHandler('resources/subscribe', () => ({}))
+    server.server.setRequestHandler('resources/unsubscribe', () => ({}))
+  }
+  return server
+}
+
+interface Session {
+  readonly transport: WebStandardStreamableHTTPServerTransport
+  readonly server: McpServer
+}
+
+/** Real 2025 sessions, one server each. */
+class Sessions {
+  readonly #sessions = new Map<string, Session>()
+  readonly #build: () => McpServer
+
+  constructor(build: () => McpServer) {
+    this.#build = build
+  }
+
+  async fetch(request: Request): Promise<Response> {
+    const id = request.headers.get('mcp-session-id')
+    if (id !== null) {
+      const known = this.#sessions.get(id)
+      return known === undefined
+        ? Response.json(
+            { jsonrpc: '2.0', id: null, error: { code: -32001, message: 'Session not found' } },
+            { status: 404 },
+          )
+        : known.transport.handleRequest(request)
+    }
+    const server = this.#build()
+    const transport = new WebStandardStreamableHTTPServerTransport({
+      sessionIdGenerator: () => randomUUID(),
+      onsessioninitialized: (sessionId) => void this.#sessions.set(sessionId, { transport, server }),
+      onsessionclosed: (sessionId) => void this.#sessions.delete(sessionId),
+    })
+    await server.connect(transport)
+    return transport.handleRequest(request)
+  }
+
+  each(action: (server: McpServer) => void): void {
+    for (const { server } of this.#sessions.values()) action(server)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#sessions.values()].map(({ server }) => server.close()))
+    this.#sessions.clear()
+  }
+}
+
+/** Starts the fixture on a free loopback port; `eras` narrows what it speaks. */
+export async function startFixture(
+  options: { eras?: 'both' | 'legacy' | 'modern'; port?: number } = {},
+): Promise<Fixture> {
+  const eras = options.eras ?? 'both'
+  const announce: Announce = {
+    toolsChanged: () => {
+      modern.notify.toolsChanged()
+      sessions.each((server) => server.sendToolListChanged())
+    },
+    promptsChanged: () => {
+      modern.notify.promptsChanged()
+      sessions.each((server) => server.sendPromptListChanged())
+    },
+  }
+  const modern = createMcpHandler(() => build(announce, 'modern'), { legacy: 'reject' })
+  const sessions = new Sessions(() => build(announce, 'legacy'))
+  const handle = toNodeHandler({
+    fetch: async (request) => {
+      if (!hostHeaderAllowed(request)) return new Response('Host or Origin not allowed', { status: 403 })
+      if (eras === 'legacy') return sessions.fetch(request)
+      if (eras === 'both' && (await isLegacyRequest(request))) return sessions.fetch(request)
+      return modern.fetch(request)
+    },
+  })
+  const server = await listen(
+    (request, response) => void handle(request as NodeIncomingMessageLike, response),
+    options.port,
+  )
+  return {
+    url: `${server.url}/mcp`,
+    close: async () => {
+      await sessions.close()
+      await modern.close()
+      await server.close()
+    },
+  }
+}
