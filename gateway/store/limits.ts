@@ -45,9 +45,8 @@ export function checkValue(value: string): void {
   if (value.length * 3 > MAX_VALUE_BYTES && encoder.encode(value).byteLength > MAX_VALUE_BYTES) throw tooLarge()
 }
 
-/** Seconds, fractions allowed, to whole milliseconds; null stays "for ever". Throws a `Fault` with reason `internal`. */
-export function checkTtl(ttlSeconds: number | undefined): number | null {
-  if (ttlSeconds === undefined) return null
+/** Seconds, fractions allowed, to whole milliseconds. Throws a `Fault` with reason `internal`. */
+export function checkTtl(ttlSeconds: number): number {
   const milliseconds = Math.round(ttlSeconds * 1000)
   if (!(milliseconds >= 1 && ttlSeconds <= MAX_TTL_SECONDS)) {
     throw new Fault('internal', `store ttlSeconds must be between 0.001 and ${MAX_TTL_SECONDS} (ten years)`)

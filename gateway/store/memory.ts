@@ -60,7 +60,7 @@ export class MemoryStore implements Store {
   async incr(key: string, by: number, ttlSeconds: number): Promise<number> {
     checkKey(key)
     checkIncrement(by)
-    const life = checkTtl(ttlSeconds) ?? Number.POSITIVE_INFINITY
+    const life = checkTtl(ttlSeconds)
     this.#sweep()
     const old = this.#read(this.#counters, key)
     const held = (old?.held ?? 0) + by
@@ -83,7 +83,7 @@ export class MemoryStore implements Store {
   ): string | null {
     checkKey(key)
     checkValue(value)
-    const life = checkTtl(ttlSeconds) ?? Number.POSITIVE_INFINITY
+    const life = ttlSeconds === undefined ? Number.POSITIVE_INFINITY : checkTtl(ttlSeconds)
     this.#sweep()
     const current = this.#read(this.#entries, key)?.held.version ?? null
     if (expected !== undefined && expected !== current) return null

@@ -1,0 +1,50 @@
+// A circuit breaker per server and isolate, fed by real calls: transport failures and timeouts count, answers never do,
+// whatever they say. Half-open lets one live call through.
+
+import type { Clock } from '../ports.ts'
+
+export interface BreakerSettings {
+  /** Consecutive failures that open it. */
+  readonly threshold: number
+  /** How long it stays open before one call may try. */
+  readonly openMs: number
+}
+
+export class Breaker {
+  readonly #settings: BreakerSettings
+  readonly #now: Clock
+  #failures = 0
+  #openUntil = 0
+  #trying = false
+
+  constructor(settings: BreakerSettings, now: Clock) {
+    this.#settings = settings
+    this.#now = now
+  }
+
+  /** Undefined when a call may go, else the milliseconds to wait. A call that may go must report its outcome. */
+  enter(): number | undefined {
+    if (this.#failures < this.#settings.threshold) return undefined
+    const wait = this.#openUntil - this.#now()
+    if (wait > 0) return wait
+    if (this.#trying) return this.#settings.openMs
+    this.#trying = true
+    return undefined
+  }
+
+  success(): void {
+    this.#failures = 0
+    this.#trying = false
+  }
+
+  failure(): void {
+    this.#failures += 1
+    this.#trying = false
+    if (this.#failures >= this.#settings.threshold) this.#openUntil = this.#now() + this.#settings.openMs
+  }
+
+  /** The call ended without telling anything about the server (the caller went away). */
+  release(): void {
+    this.#trying = false
+  }
+}

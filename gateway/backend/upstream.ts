@@ -1,0 +1,46 @@
+// The backend port: one call goes out, messages come back, and what the server asks meanwhile can be answered.
+
+import type { JsonObject, Message } from '../../protocol/envelope.ts'
+
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+
+/** Where a server is and how it is spoken to. Its credentials exist only inside `headers`. */
+export interface Upstream {
+  /** `<namespace>/<name>` */
+  readonly server: string
+  readonly url: string
+  readonly transport: 'streamable-http' | 'sse'
+  /** Credential and forwarded headers for one request. Throws `Fault` `backend_refused` when a secret is missing. */
+  readonly headers: () => Promise<Readonly<Record<string, string>>>
+  readonly fetch: Fetch
+  /** Private addresses are allowed by the resource; loopback only if the edge's operator allows it as well. */
+  readonly allowPrivate: boolean
+  readonly allowLoopback: boolean
+}
+
+/** One message on its way to a server. */
+export interface Call {
+  /** JSON text of the message as the server shall read it. */
+  readonly text: string
+  /** JSON text of its id; undefined for a notification. */
+  readonly id: string | undefined
+  /** MCP and trace headers of this call. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly signal: AbortSignal
+}
+
+/** What came back. A stream yields notifications and requests of the server and ends with the response. */
+export type Reply =
+  | { readonly kind: 'message'; readonly message: Message }
+  | {
+      readonly kind: 'stream'
+      readonly messages: AsyncGenerator<Message, void, void>
+      /** Sends the answer to a request of the server on the same session. */
+      readonly answer: (text: string) => Promise<void>
+    }
+  | { readonly kind: 'accepted' }
+  /** The server refused the message before acting on it: its error, and the HTTP status that carried it. */
+  | { readonly kind: 'rejected'; readonly status: number; readonly error: JsonObject | undefined }
+
+/** Largest message from a server, in bytes: a 20 MB result passes, memory stays bounded. */
+export const MAX_REPLY = 24 * 1024 * 1024

@@ -1,0 +1,89 @@
+// The merged catalog of an endpoint: every exposed entry, where it leads, and under which grants. Immutable; a change of any
+// member makes a new one. Deterministic: the same members give the same names in the same order, whatever order they came in.
+
+import { glob, type Grant } from '../policy.ts'
+import { fingerprint } from './hash.ts'
+import type { ExposedName, OriginalName } from './names.ts'
+import { SECTIONS, type Item, type Problem, type Section, type ServerCatalog } from './server.ts'
+
+/** What an override may change about a tool (ToolHive's keys). */
+export interface Override {
+  readonly name?: string | undefined
+  readonly description?: string | undefined
+  readonly annotations?: Readonly<Record<string, unknown>> | undefined
+}
+
+export interface CatalogEntry {
+  readonly section: Section
+  readonly exposed: ExposedName
+  readonly original: OriginalName
+  /** Key of the server it lives at: `<namespace>/<name>`. */
+  readonly server: string
+  readonly item: Item
+  readonly override: Override | undefined
+  readonly grants: readonly Grant[]
+}
+
+export interface MergeProblem extends Problem {
+  readonly server: string
+}
+
+export class Catalog {
+  /** Sorted by exposed name. */
+  readonly entries: Readonly<Record<Section, readonly CatalogEntry[]>>
+  readonly servers: ReadonlyMap<string, ServerCatalog>
+  readonly problems: readonly MergeProblem[]
+  /** Changes whenever anything in the catalog does. */
+  readonly version: string
+  readonly #byName: Readonly<Record<Section, ReadonlyMap<string, CatalogEntry>>>
+  readonly #templates: readonly { entry: CatalogEntry; matches: (uri: string) => boolean }[]
+  readonly #renamed = new Map<string, Map<string, string>>()
+
+  constructor(entries: readonly CatalogEntry[], servers: ReadonlyMap<string, ServerCatalog>, problems: MergeProblem[]) {
+    const sections: Record<Section, CatalogEntry[]> = { tools: [], prompts: [], resources: [], templates: [] }
+    for (const entry of entries) sections[entry.section].push(entry)
+    for (const section of SECTIONS) sections[section].sort((a, b) => (a.exposed < b.exposed ? -1 : 1))
+    const byName = (section: Section) => new Map<string, CatalogEntry>(sections[section].map((e) => [e.exposed, e]))
+    this.entries = sections
+    this.#byName = {
+      tools: byName('tools'),
+      prompts: byName('prompts'),
+      resources: byName('resources'),
+      templates: byName('templates'),
+    }
+    this.servers = servers
+    this.problems = problems
+    this.#templates = sections.templates
+      .map((entry) => ({ entry, literal: entry.exposed.replaceAll(/\{[^}]*\}/gu, ''), matches: template(entry.exposed) }))
+      .sort((a, b) => b.literal.length - a.literal.length)
+    for (const entry of entries) {
+      const isUri = entry.section === 'resources' || entry.section === 'templates'
+      if (!isUri || (entry.exposed as string) === (entry.original as string)) continue
+      const map = this.#renamed.get(entry.server) ?? new Map<string, string>()
+      this.#renamed.set(entry.server, map.set(entry.original, entry.exposed))
+    }
+    const lines = SECTIONS.flatMap((section) =>
+      sections[section].map((e) => [section, e.exposed, e.server, e.item.text, e.override, e.grants]),
+    )
+    this.version = fingerprint(JSON.stringify([lines, [...servers].map(([key, { era, revision }]) => [key, era, revision])]))
+  }
+
+  find(section: Section, name: string): CatalogEntry | undefined {
+    return this.#byName[section].get(name)
+  }
+
+  /** The template whose expansion the URI is; the most literal one where several match. */
+  template(uri: string): CatalogEntry | undefined {
+    return this.#templates.find(({ matches }) => matches(uri))?.entry
+  }
+
+  /** Original URI → exposed URI, for a server some of whose URIs are mapped. */
+  renamed(server: string): ReadonlyMap<string, string> | undefined {
+    return this.#renamed.get(server)
+  }
+}
+
+/** Matches URIs against an RFC 6570 template in linear time: an expression stands for any run of characters. */
+function template(text: string): (uri: string) => boolean {
+  return glob(text.replaceAll(/\*/gu, '%2A').replaceAll(/\{[^}]*\}/gu, '*'))
+}

@@ -1,0 +1,66 @@
+// One catalog entry as its caller reads it: the server's own text with the exposed name, the overrides and mapped URIs set in
+// place. Everything else stays byte for byte.
+
+import { isObject, type Json } from '../../protocol/envelope.ts'
+import type { Era } from '../../protocol/revision.ts'
+import { edit, members, rewrite, slice, type Edit } from '../../protocol/text.ts'
+import type { Catalog, CatalogEntry, Override } from './catalog.ts'
+import { LISTS } from './server.ts'
+
+export function present(entry: CatalogEntry, catalog: Catalog, era: Era): string {
+  const { item, override } = entry
+  const spans = members(item.text)
+  const edits: Edit[] = []
+  const appended: Record<string, string> = {}
+  const set = (key: string, value: string) => {
+    const span = spans.get(key)
+    if (span === undefined) appended[key] = value
+    else edits.push({ start: span.start, end: span.end, text: value })
+  }
+  if ((entry.exposed as string) !== item.id) set(LISTS[entry.section].id, JSON.stringify(entry.exposed))
+  if (override?.description !== undefined) set('description', JSON.stringify(override.description))
+  const annotations = spans.get('annotations')
+  if (override?.annotations !== undefined) {
+    set('annotations', overridden(annotations === undefined ? '{}' : slice(item.text, annotations), override))
+  }
+  const renamed = catalog.renamed(entry.server)
+  const meta = spans.get('_meta')
+  if (renamed !== undefined && meta !== undefined) {
+    const text = mappedUi(slice(item.text, meta), renamed)
+    if (text !== undefined) set('_meta', text)
+  }
+  const output = spans.get('outputSchema')
+  if (era === 'legacy' && item.wrap === true && output !== undefined) {
+    set('outputSchema', wrapSchema(slice(item.text, output)))
+  }
+  const text = edit(item.text, edits)
+  return Object.keys(appended).length === 0 ? text : rewrite(text, 0, () => false, appended)
+}
+
+function overridden(annotations: string, override: Override): string {
+  const set = Object.entries(override.annotations ?? {}).filter(([, value]) => value !== undefined)
+  const base = isObject(JSON.parse(annotations) as Json) ? annotations : '{}'
+  return rewrite(base, 0, () => false, Object.fromEntries(set.map(([key, value]) => [key, JSON.stringify(value)])))
+}
+
+/** `_meta.ui.resourceUri` (MCP Apps) names a resource: it must name it as the catalog does. */
+function mappedUi(meta: string, renamed: ReadonlyMap<string, string>): string | undefined {
+  const parsed = JSON.parse(meta) as Json
+  const ui = isObject(parsed) ? parsed['ui'] : undefined
+  const uri = isObject(ui) ? ui['resourceUri'] : undefined
+  const target = typeof uri === 'string' ? renamed.get(uri) : undefined
+  const span = target === undefined ? undefined : members(meta).get('ui')
+  if (target === undefined || span === undefined) return undefined
+  return rewrite(meta, 0, () => false, { ui: rewrite(meta, span.start, () => false, { resourceUri: JSON.stringify(target) }) })
+}
+
+/** Legacy clients need an object at the root (SEP-2106): the schema moves below `result`, its definitions stay reachable. */
+function wrapSchema(schema: string): string {
+  const spans = members(schema)
+  const keep = ['$schema', '$defs', 'definitions'].flatMap((key) => {
+    const span = spans.get(key)
+    return span === undefined ? [] : [`${JSON.stringify(key)}:${slice(schema, span)}`]
+  })
+  const inner = rewrite(schema, 0, (key) => ['$schema', '$defs', 'definitions'].includes(key), {})
+  return `{${[...keep, `"type":"object","properties":{"result":${inner}},"required":["result"]`].join(',')}}`
+}

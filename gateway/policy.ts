@@ -1,0 +1,90 @@
+// Who may see and call what. One decision serves lists and calls, so what is not listed cannot be called (trust.md, ToolPolicy).
+// A tool that no rule names is open to whoever may use the endpoint.
+
+import type { Principal } from './principal.ts'
+
+/** One rule of a ToolPolicy, ready to match: every condition present must hold. */
+export interface Rule {
+  /** Globs over original and exposed names; `*` matches any run of characters. */
+  readonly tools: readonly string[]
+  /** One of these groups. Unmet: the tool does not exist for this caller. */
+  readonly groups?: readonly string[]
+  /** For every claim one of the values. Unmet: the tool does not exist for this caller. */
+  readonly claims?: Readonly<Record<string, readonly string[]>>
+  /** All of these scopes. Unmet: listed, and a call answers the step-up challenge. */
+  readonly scopes?: readonly string[]
+}
+
+/** Which callers an endpoint admits at all; used where one catalog spans several endpoints. */
+export interface Access {
+  /** Issuers whose principals may use it; undefined: everybody, anonymous callers included. */
+  readonly issuers: readonly string[] | undefined
+  readonly scopes: readonly string[]
+}
+
+/** One way to a tool: through this endpoint, under these rules. */
+export interface Grant {
+  readonly access: Access | undefined
+  readonly rules: readonly Rule[]
+}
+
+export type Verdict =
+  | { readonly kind: 'allow' }
+  | { readonly kind: 'hidden' }
+  | { readonly kind: 'step_up'; readonly scopes: readonly string[] }
+
+const ALLOW: Verdict = { kind: 'allow' }
+const HIDDEN: Verdict = { kind: 'hidden' }
+
+/** Decides for one item. Of several grants the first that allows wins; else the first that only lacks scopes. */
+export function judge(principal: Principal, grants: readonly Grant[]): Verdict {
+  let stepUp: Verdict | undefined
+  for (const grant of grants) {
+    if (!visible(principal, grant)) continue
+    const missing = grant.rules.some((rule) => !(rule.scopes ?? []).every((scope) => principal.scopes.has(scope)))
+    if (!missing) return ALLOW
+    stepUp ??= { kind: 'step_up', scopes: [...new Set(grant.rules.flatMap((rule) => rule.scopes ?? []))].sort() }
+  }
+  return stepUp ?? HIDDEN
+}
+
+/** Whether the item exists for this caller by this grant; scopes of rules do not matter here. */
+export function visible(principal: Principal, grant: Grant): boolean {
+  if (grant.access !== undefined && !admits(principal, grant.access)) return false
+  return grant.rules.every((rule) => holds(principal, rule))
+}
+
+export function admits(principal: Principal, access: Access): boolean {
+  if (access.issuers === undefined) return true
+  return access.issuers.includes(principal.issuer) && access.scopes.every((scope) => principal.scopes.has(scope))
+}
+
+function holds(principal: Principal, rule: Rule): boolean {
+  if (rule.groups !== undefined && !rule.groups.some((group) => principal.groups.includes(group))) return false
+  if (rule.claims === undefined) return true
+  return Object.entries(rule.claims).every(([claim, allowed]) => {
+    const value = Object.hasOwn(principal.claims, claim) ? principal.claims[claim] : undefined
+    const held = Array.isArray(value) ? value.map(String) : value === undefined ? [] : [String(value)]
+    return held.some((one) => allowed.includes(one))
+  })
+}
+
+/** Compiles a glob; only `*` is special. Linear: no backtracking for hostile names. */
+export function glob(pattern: string): (name: string) => boolean {
+  const parts = pattern.split('*')
+  if (parts.length === 1) return (name) => name === pattern
+  const head = parts[0] ?? ''
+  const tail = parts.at(-1) ?? ''
+  const middle = parts.slice(1, -1)
+  return (name) => {
+    if (name.length < head.length + tail.length || !name.startsWith(head) || !name.endsWith(tail)) return false
+    let at = head.length
+    const end = name.length - tail.length
+    for (const part of middle) {
+      const found = name.indexOf(part, at)
+      if (found < 0 || found + part.length > end) return false
+      at = found + part.length
+    }
+    return true
+  }
+}

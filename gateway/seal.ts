@@ -1,0 +1,55 @@
+// What we hand to a client and must get back unread and unchanged: session ids, cursors, request state, task ids.
+// Compact JWE, `dir` + A256GCM, key by `kid`; the purpose is authenticated, so a cursor can never pass for a session.
+
+import { CompactEncrypt, compactDecrypt } from 'jose'
+
+export type Purpose = 'session' | 'cursor' | 'state' | 'task' | 'backend-session'
+
+/** Keys by id; the first seals, all open, so that keys rotate without ending sessions. */
+export type KeyRing = readonly { readonly kid: string; readonly key: Uint8Array }[]
+
+/** Reads `kid:base64url(32 bytes),…`. Throws an Error that names the setting when it is malformed. */
+export function keyRing(setting: string, name: string): KeyRing {
+  const ring = setting.split(',').map((part) => {
+    const [kid = '', encoded = ''] = part.trim().split(':')
+    const key = Uint8Array.from(atob(encoded.replaceAll('-', '+').replaceAll('_', '/')), (char) => char.charCodeAt(0))
+    if (kid === '' || key.length !== 32) throw new Error(`${name} must be kid:base64url(32 bytes), comma-separated`)
+    return { kid, key }
+  })
+  return ring
+}
+
+export class Sealer {
+  readonly #ring: KeyRing
+
+  constructor(ring: KeyRing) {
+    this.#ring = ring
+  }
+
+  async seal(purpose: Purpose, payload: unknown): Promise<string> {
+    const current = this.#ring[0]
+    if (current === undefined) throw new Error('no sealing key')
+    return new CompactEncrypt(new TextEncoder().encode(JSON.stringify(payload)))
+      .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid: current.kid, typ: purpose })
+      .encrypt(current.key)
+  }
+
+  /** The payload, or undefined for anything that we did not seal for this purpose. */
+  async open(purpose: Purpose, sealed: string): Promise<unknown> {
+    if (sealed.length > 16_384) return undefined
+    try {
+      const { plaintext, protectedHeader } = await compactDecrypt(
+        sealed,
+        (header) => {
+          const found = this.#ring.find((entry) => entry.kid === header.kid)
+          if (found === undefined) throw new Error('unknown key')
+          return found.key
+        },
+        { keyManagementAlgorithms: ['dir'], contentEncryptionAlgorithms: ['A256GCM'] },
+      )
+      return protectedHeader.typ === purpose ? JSON.parse(new TextDecoder().decode(plaintext)) : undefined
+    } catch {
+      return undefined
+    }
+  }
+}

@@ -1,0 +1,107 @@
+// The JSON-RPC 2.0 envelope as MCP uses it: requests have string or number ids, notifications none, no positional params.
+
+import { Fault, wire, type FaultData } from './fault.ts'
+import { DuplicateKey, members, type Member } from './text.ts'
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+export type JsonObject = { [key: string]: Json }
+
+/** One message with its text and the spans of its top-level members, so that a relay can edit without re-encoding. */
+export interface Message {
+  readonly kind: 'request' | 'notification' | 'response'
+  readonly text: string
+  readonly spans: ReadonlyMap<string, Member>
+  /** JSON text of the id as it came (`"a"`, `12345678901234567890`); undefined for notifications. */
+  readonly id: string | undefined
+  readonly method: string
+  readonly params: JsonObject
+  readonly result: Json | undefined
+  readonly error: JsonObject | undefined
+}
+
+const none: JsonObject = {}
+
+/** Reads one message. Throws `Fault` with reason `invalid_json` or `invalid_request` that says what is wrong. */
+export function parseMessage(text: string): Message {
+  return toMessage(parseJson(text), text)
+}
+
+export function parseJson(text: string): Json {
+  try {
+    return JSON.parse(text) as Json
+  } catch {
+    throw new Fault('invalid_json', 'The body is not valid JSON.')
+  }
+}
+
+/** As `parseMessage`, for a value that is parsed already. `text` must be its text. */
+export function toMessage(value: Json, text: string): Message {
+  if (!isObject(value)) throw invalid('A JSON-RPC message must be an object.')
+  if (value['jsonrpc'] !== '2.0') throw invalid('"jsonrpc" must be "2.0".')
+  const spans = distinctMembers(text, 0)
+  const id = value['id']
+  if (id !== undefined && typeof id !== 'string' && typeof id !== 'number' && id !== null) {
+    throw invalid('"id" must be a string or a number.')
+  }
+  const idSpan = spans.get('id')
+  const idText = idSpan === undefined ? undefined : text.slice(idSpan.start, idSpan.end)
+  const method = value['method']
+  if (method === undefined) {
+    const error = value['error']
+    if (value['result'] === undefined && !isObject(error)) throw invalid('"method", "result" or "error" is required.')
+    return {
+      kind: 'response',
+      text,
+      spans,
+      id: idText,
+      method: '',
+      params: none,
+      result: value['result'],
+      error: isObject(error) ? error : undefined,
+    }
+  }
+  if (typeof method !== 'string') throw invalid('"method" must be a string.')
+  if (id === null) throw invalid('"id" must not be null.')
+  const params = value['params'] ?? none
+  if (!isObject(params)) throw invalid('"params" must be an object.')
+  return {
+    kind: idText === undefined ? 'notification' : 'request',
+    text,
+    spans,
+    id: idText,
+    method,
+    params,
+    result: undefined,
+    error: undefined,
+  }
+}
+
+/** Members of an object that we act on: a key that occurs twice is refused, since two readers could disagree. */
+export function distinctMembers(text: string, at: number): Map<string, Member> {
+  try {
+    return members(text, at)
+  } catch (error) {
+    if (error instanceof DuplicateKey) throw invalid(`The member "${error.key.slice(0, 64)}" occurs twice.`)
+    throw error
+  }
+}
+
+export function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** A success response; `id` and `result` are JSON text. */
+export const resultText = (id: string, result: string): string => `{"jsonrpc":"2.0","id":${id},"result":${result}}`
+
+/** An error response; `id` is JSON text, `null` where the request's id is unknown. */
+export function errorText(id: string | undefined, code: number, message: string, data?: FaultData): string {
+  const error = data === undefined ? { code, message } : { code, message, data }
+  return `{"jsonrpc":"2.0","id":${id ?? 'null'},"error":${JSON.stringify(error)}}`
+}
+
+/** The error response that a fault becomes. `data.reason` is the tag, so that programs need not read the text. */
+export function faultText(id: string | undefined, fault: Fault): string {
+  return errorText(id, wire(fault.reason).code, fault.message, { ...fault.data, reason: fault.reason })
+}
+
+const invalid = (message: string): Fault => new Fault('invalid_request', message)

@@ -1,0 +1,31 @@
+// W3C Trace Context: continue the caller's trace or start one (https://www.w3.org/TR/trace-context/).
+
+export interface Trace {
+  readonly traceId: string
+  /** Our own span: parent of what we call. */
+  readonly spanId: string
+  readonly flags: string
+}
+
+const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/u
+
+/** `random` is 24 bytes at least. A malformed `traceparent` starts a new trace, as the specification demands. */
+export function continueTrace(traceparent: string | null | undefined, random: Uint8Array): Trace {
+  const match = traceparent === null || traceparent === undefined ? null : TRACEPARENT.exec(traceparent)
+  const valid = match !== null && !/^0+$/u.test(match[1] ?? '') && !traceparent?.startsWith('ff')
+  return {
+    traceId: valid ? (match[1] ?? '') : hex(random.subarray(0, 16)),
+    spanId: hex(random.subarray(16, 24)),
+    flags: valid ? (match[3] ?? '01') : '01',
+  }
+}
+
+export const traceparent = (trace: Trace): string => `00-${trace.traceId}-${trace.spanId}-${trace.flags}`
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
+function hex(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) text += HEX[byte]
+  return text
+}
