@@ -1,0 +1,120 @@
+// The one door for resources: untrusted JSON in, a resource or all of its problems out. Never throws, never quotes values.
+// plain copy → kind and version → old spellings → strict schema and annotations → warnings about what does nothing here.
+import { normalise, type Notes } from './alias.ts'
+import { checkAnnotations } from './annotation.ts'
+import { explain } from './explain.ts'
+import { elsewhere, type Kind, kindOf, kinds } from './kinds.ts'
+import type { MCPExternalAuthConfig } from './mcp-external-auth-config.ts'
+import type { MCPGroup } from './mcp-group.ts'
+import type { MCPOIDCConfig } from './mcp-oidc-config.ts'
+import type { MCPRemoteProxy } from './mcp-remote-proxy.ts'
+import type { MCPServerEntry } from './mcp-server-entry.ts'
+import type { MCPToolConfig } from './mcp-tool-config.ts'
+import { nearest } from './nearest.ts'
+import { isTree, plain, type Tree } from './plain.ts'
+import type { Problem } from './problem.ts'
+import type { ToolPolicy } from './tool-policy.ts'
+import { unusedFields } from './unused.ts'
+import type { VirtualMCPServer } from './virtual-mcp-server.ts'
+
+export type { Problem } from './problem.ts'
+
+export type Resource =
+  | MCPRemoteProxy
+  | MCPServerEntry
+  | VirtualMCPServer
+  | MCPGroup
+  | MCPOIDCConfig
+  | MCPToolConfig
+  | MCPExternalAuthConfig
+  | ToolPolicy
+
+export type Parsed =
+  | { readonly ok: true; readonly resource: Resource; readonly warnings: Problem[] }
+  | { readonly ok: false; readonly problems: Problem[] }
+
+/**
+ * Reads one manifest. The resource has defaults applied, old spellings replaced and the current apiVersion; status and metadata that
+ * a server sets are dropped, except uid and resourceVersion. Without a namespace it gets `defaultNamespace`, or `default`.
+ */
+export function parseManifest(input: unknown, options: { defaultNamespace?: string } = {}): Parsed {
+  const copied = plain(input)
+  if (!copied.ok) return { ok: false, problems: [copied.problem] }
+  const draft = copied.value
+  if (!isTree(draft)) {
+    return {
+      ok: false,
+      problems: [{ path: '', message: 'must be an object with apiVersion, kind, metadata and spec' }],
+    }
+  }
+  const kind = readKind(draft['kind'])
+  if (typeof kind !== 'string') return { ok: false, problems: [kind] }
+
+  const notes: Notes = { warnings: [], problems: [] }
+  readVersion(kind, draft, notes)
+  clean(draft, options.defaultNamespace ?? 'default')
+  if (isTree(draft['spec'])) normalise(kind, draft['spec'], notes)
+
+  const { schema } = kinds[kind]
+  const parsed = schema.safeParse(draft)
+  const metadata = draft['metadata']
+  const annotations = isTree(metadata) && isTree(metadata['annotations']) ? metadata['annotations'] : {}
+  const problems = [...notes.problems, ...checkAnnotations(kind, annotations)]
+  if (!parsed.success) problems.push(...explain(schema, draft, parsed.error.issues))
+  if (!parsed.success || problems.length > 0) return { ok: false, problems }
+  const unused = isTree(draft['spec']) ? unusedFields(kind, draft['spec']) : []
+  return { ok: true, resource: parsed.data, warnings: [...notes.warnings, ...unused] }
+}
+
+function readKind(value: unknown): Kind | Problem {
+  const path = 'kind'
+  if (typeof value !== 'string' || value === '')
+    return { path, message: `is required: ${Object.keys(kinds).join(', ')}` }
+  if (Object.hasOwn(kinds, value)) return value as Kind
+  const message = Object.hasOwn(elsewhere, value) ? elsewhere[value] : undefined
+  if (message !== undefined) return { path, message }
+  if (value === 'List') return { path, message: 'List holds several resources; give each of its items by itself' }
+  const suggestion = kindOf(value) ?? nearest(value, [...Object.keys(kinds), ...Object.keys(elsewhere)])
+  return {
+    path,
+    message: `is not a kind that the edge knows: ${Object.keys(kinds).join(', ')}`,
+    ...(suggestion === undefined ? {} : { suggestion }),
+  }
+}
+
+/** Accepts the present version and ToolHive's older one; anything else is left for the schema, with a problem that names the right one. */
+function readVersion(kind: Kind, draft: Tree, notes: Notes): void {
+  const { apiVersion } = kinds[kind]
+  const given = draft['apiVersion']
+  if (given === apiVersion) return
+  draft['apiVersion'] = apiVersion
+  const older = apiVersion.replace('/v1beta1', '/v1alpha1')
+  if (given === older) {
+    notes.warnings.push({ path: 'apiVersion', message: `${older} is deprecated; use v1beta1`, suggestion: apiVersion })
+    return
+  }
+  const message = given === undefined ? `is required: ${apiVersion}` : `must be ${apiVersion} for a ${kind}`
+  notes.problems.push({ path: 'apiVersion', message, suggestion: apiVersion })
+}
+
+const serverSet = [
+  'creationTimestamp',
+  'deletionGracePeriodSeconds',
+  'deletionTimestamp',
+  'finalizers',
+  'generation',
+  'managedFields',
+  'ownerReferences',
+  'selfLink',
+]
+
+/** Drops what a server or kubectl adds by itself, and fills in the namespace. */
+function clean(draft: Tree, namespace: string): void {
+  delete draft['status']
+  const metadata = draft['metadata']
+  if (!isTree(metadata)) return
+  for (const field of serverSet) delete metadata[field]
+  metadata['namespace'] ??= namespace
+  if (isTree(metadata['annotations']))
+    delete metadata['annotations']['kubectl.kubernetes.io/last-applied-configuration']
+}

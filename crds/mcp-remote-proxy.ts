@@ -1,0 +1,45 @@
+// MCPRemoteProxy: a server that runs elsewhere, with an endpoint of its own that authenticates and audits.
+import * as z from 'zod'
+import { AuthzConfig, onePolicySource } from './authz.ts'
+import { Opaque, Port, text } from './bound.ts'
+import { HeaderForward } from './header.ts'
+import { Replicas, ResourceOverrides, Resources, SessionAffinity, SessionStorage } from './pod.ts'
+import { AuthServerRef, NameRef, OIDCConfigRef, TelemetryConfigRef } from './reference.ts'
+import { resource, toolhive } from './resource.ts'
+import { rule } from './rule.ts'
+import { HttpUrl } from './url.ts'
+
+export const MCPRemoteProxy = resource(
+  toolhive,
+  'MCPRemoteProxy',
+  rule(
+    z.strictObject({
+      remoteUrl: HttpUrl,
+      transport: z.enum(['sse', 'streamable-http']).default('streamable-http'),
+      groupRef: NameRef.optional(),
+      oidcConfigRef: OIDCConfigRef.optional(),
+      externalAuthConfigRef: NameRef.optional(),
+      headerForward: HeaderForward.optional(),
+      toolConfigRef: NameRef.optional(),
+      allowPrivateEndpoint: z.boolean().default(false),
+      authzConfig: AuthzConfig.optional(),
+      authzConfigRef: NameRef.optional(),
+      authServerRef: AuthServerRef.optional(),
+      audit: z.strictObject({ enabled: z.boolean().default(false) }).optional(),
+      telemetryConfigRef: TelemetryConfigRef.optional(),
+      telemetry: Opaque.optional(),
+      sessionStorage: SessionStorage.optional(),
+      sessionAffinity: SessionAffinity.default('ClientIP'),
+      proxyPort: Port.default(8080),
+      endpointPrefix: text(512).optional(),
+      trustProxyHeaders: z.boolean().default(false),
+      replicas: Replicas.optional(),
+      resources: Resources.optional(),
+      resourceOverrides: ResourceOverrides.optional(),
+      serviceAccount: text(253).optional(),
+      podTemplateSpec: Opaque.optional(),
+    }),
+    onePolicySource,
+  ),
+)
+export type MCPRemoteProxy = z.infer<typeof MCPRemoteProxy>

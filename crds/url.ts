@@ -1,0 +1,14 @@
+// URLs in resources: absolute http or https, never with credentials in them (they would end up in logs and lists).
+import * as z from 'zod'
+
+function usable(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const url = new URL(text)
+  return url.username === '' && url.password === '' && url.hash === ''
+}
+
+export const HttpUrl = z
+  .string()
+  .max(2048)
+  .regex(/^https?:\/\//, { error: 'must be a URL that starts with https:// or http://', abort: true })
+  .refine(usable, { error: 'must be an absolute URL without user, password or fragment' })

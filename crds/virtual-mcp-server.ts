@@ -1,0 +1,112 @@
+// VirtualMCPServer: one endpoint that aggregates servers, given as a group (`groupRef`) or one by one (`backends`); with neither it is
+// empty. Unlike in ToolHive, `groupRef` and `incomingAuth` are optional: without the latter the edge's default issuer guards it.
+import * as z from 'zod'
+import { Aggregation } from './aggregation.ts'
+import { AuthzConfig, onePolicySource } from './authz.ts'
+import { filled, list, map, Opaque, Port, text } from './bound.ts'
+import { PassthroughHeaders } from './header.ts'
+import { Name, Namespace } from './name.ts'
+import { Operational } from './operational.ts'
+import { ImagePullSecrets, Replicas, SessionAffinity, SessionStorage } from './pod.ts'
+import { RateLimiting } from './rate-limit.ts'
+import { NameRef, OIDCConfigRef, TelemetryConfigRef } from './reference.ts'
+import { resource, toolhive } from './resource.ts'
+import { oneOf, rule, textOf, unique } from './rule.ts'
+import { HttpUrl } from './url.ts'
+
+const IncomingAuth = rule(
+  z.strictObject({
+    type: z.enum(['oidc', 'anonymous']),
+    oidcConfigRef: OIDCConfigRef.optional(),
+    authzConfig: AuthzConfig.optional(),
+    authzConfigRef: NameRef.optional(),
+  }),
+  (fields, refuse) => {
+    if (fields.type === 'oidc' && fields.oidcConfigRef === undefined) {
+      refuse(
+        ['oidcConfigRef'],
+        "is required when type is oidc: name an MCPOIDCConfig, or remove incomingAuth to use the edge's default issuer",
+      )
+    }
+    if (fields.type === 'anonymous' && fields.oidcConfigRef !== undefined) {
+      refuse(['oidcConfigRef'], 'does not go with type: anonymous; remove it or change type to oidc')
+    }
+    onePolicySource(fields, refuse)
+  },
+)
+
+const BackendAuth = rule(
+  z.strictObject({
+    type: z.enum(['discovered', 'externalAuthConfigRef']),
+    externalAuthConfigRef: NameRef.optional(),
+  }),
+  oneOf('type', { discovered: null, externalAuthConfigRef: 'externalAuthConfigRef' }),
+)
+
+/** A server written into the configuration instead of a resource of its own. */
+const StaticBackend = z.strictObject({
+  name: filled(253),
+  url: HttpUrl,
+  transport: z.enum(['sse', 'streamable-http']),
+  type: z.enum(['entry', '']).optional(),
+  caBundlePath: text(1024).optional(),
+  metadata: map(text(2048)).optional(),
+})
+
+const Config = z.strictObject({
+  name: text(253).optional(),
+  aggregation: Aggregation.prefault({}),
+  operational: Operational.optional(),
+  rateLimiting: RateLimiting.optional(),
+  backends: list(StaticBackend, 1024).optional(),
+  compositeTools: list(Opaque, 256).optional(),
+  compositeToolRefs: list(NameRef, 256).optional(),
+  passthroughHeaders: PassthroughHeaders.optional(),
+  audit: Opaque.optional(),
+  codeMode: Opaque.optional(),
+  optimizer: Opaque.optional(),
+  telemetry: Opaque.optional(),
+  sessionStorage: Opaque.optional(),
+  incomingAuth: Opaque.optional(),
+  outgoingAuth: Opaque.optional(),
+  metadata: map(text(2048)).optional(),
+})
+
+export const VirtualMCPServer = resource(
+  toolhive,
+  'VirtualMCPServer',
+  z
+    .strictObject({
+      groupRef: NameRef.optional(),
+      /** Servers by name; a server of another namespace must consent by its annotation waggle.dev/allow-virtual-servers-from. */
+      backends: unique(
+        list(z.strictObject({ name: Name, namespace: Namespace.optional() }), 1024),
+        'name',
+        (item) => `${textOf(item.namespace)}/${textOf(item.name)}`,
+      ).optional(),
+      incomingAuth: IncomingAuth.optional(),
+      outgoingAuth: z
+        .strictObject({
+          source: z.enum(['discovered', 'inline']).default('discovered'),
+          default: BackendAuth.optional(),
+          backends: map(BackendAuth, 1024).optional(),
+        })
+        .optional(),
+      config: Config.prefault({}),
+      passthroughHeaders: PassthroughHeaders.optional(),
+      authServerConfig: Opaque.optional(),
+      embeddingServerRef: NameRef.optional(),
+      telemetryConfigRef: TelemetryConfigRef.optional(),
+      telemetry: Opaque.optional(),
+      sessionStorage: SessionStorage.optional(),
+      sessionAffinity: SessionAffinity.default('ClientIP'),
+      proxyPort: Port.optional(),
+      replicas: Replicas.optional(),
+      serviceAccount: text(253).optional(),
+      serviceType: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']).default('ClusterIP'),
+      imagePullSecrets: ImagePullSecrets.optional(),
+      podTemplateSpec: Opaque.optional(),
+    })
+    .prefault({}),
+)
+export type VirtualMCPServer = z.infer<typeof VirtualMCPServer>
