@@ -1,0 +1,151 @@
+// The real edge on workerd for tests, with an issuer of its own, configured through its admin API like any other edge.
+
+import type { JWTPayload } from 'jose'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { serve } from '../cli/serve.ts'
+import { startIssuer } from './issuer.ts'
+import type { Issuer } from './issuer.ts'
+import type { Manifest } from './peers/manifests.ts'
+import { exchange } from './peers/wire.ts'
+
+export interface EdgeOptions {
+  readonly resources?: readonly Manifest[]
+  readonly vars?: Readonly<Record<string, string>>
+  /** Default: the embedded Durable Object. */
+  readonly store?: 'durable' | { readonly url: string; readonly token: string }
+  /** Default: one of its own, closed with the edge. Several edges may share one. */
+  readonly issuer?: Issuer
+  /** Default: a new folder, removed with the edge. */
+  readonly stateDir?: string
+}
+
+/** An audit event as written: one JSON line. */
+export interface AuditEvent {
+  readonly audit_id: string
+  readonly type: string
+  readonly outcome: string
+  readonly [field: string]: unknown
+}
+
+export interface TestEdge {
+  readonly url: string
+  /** Of workerd, to look at its memory. */
+  readonly pid: number
+  readonly issuer: Issuer
+  /** URL of an endpoint: `endpoint('tools')` is `${url}/test/tools/mcp`. */
+  endpoint(name: string): string
+  /** A token for the endpoint at `audience` (a URL). */
+  token(audience: string, claims?: JWTPayload): Promise<string>
+  adminToken(): Promise<string>
+  /** An admin request; `path` starts with `/admin/v1/`. */
+  admin(method: string, path: string, body?: unknown): Promise<Response>
+  /** Applies by the admin API; rejects with the problems when it refuses. */
+  apply(resources: readonly Manifest[]): Promise<void>
+  secret(name: string, data: Readonly<Record<string, string>>): Promise<void>
+  /** Waits (15 s) until an endpoint lists these tools, among others. Returns all names listed. */
+  lists(endpoint: string, tools: readonly string[]): Promise<string[]>
+  /** Audit events so far, oldest first. */
+  audit(): AuditEvent[]
+  /** Waits (5 s) for an audit event. */
+  audited(match: (event: AuditEvent) => boolean): Promise<AuditEvent>
+  /** Everything the edge printed. */
+  lines(): readonly string[]
+  close(): Promise<void>
+}
+
+/** Starts workerd on a free loopback port and applies the resources. */
+export async function startEdge(options: EdgeOptions = {}): Promise<TestEdge> {
+  const issuer = options.issuer ?? (await startIssuer())
+  const stateDir = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'waggle-test-')))
+  const lines: string[] = []
+  const upstash = typeof options.store === 'object' ? options.store : undefined
+  const vars = {
+    OIDC_ISSUER: issuer.url,
+    ALLOW_LOOPBACK: 'true',
+    ...(upstash && { UPSTASH_REDIS_REST_URL: upstash.url, UPSTASH_REDIS_REST_TOKEN: upstash.token }),
+    ...options.vars,
+  }
+  const served = await serve({ port: 0, stateDir, vars, onLine: (line) => void lines.push(line) })
+  const { url } = served
+  const audience = `${url}/admin`
+
+  const edge: TestEdge = {
+    url,
+    pid: served.pid,
+    issuer,
+    endpoint: (name) => `${url}/test/${name}/mcp`,
+    token: (aud, claims) => issuer.token(aud, claims),
+    adminToken: () => issuer.token(audience, { sub: 'root', scope: 'waggle:admin' }),
+    admin: async (method, path, body) =>
+      fetch(`${url}${path}`, {
+        method,
+        headers: { authorization: `Bearer ${await edge.adminToken()}`, 'content-type': 'application/json' },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(20_000),
+      }),
+    apply: async (resources) => {
+      const response = await edge.admin('PUT', '/admin/v1/resources', { resources })
+      if (!response.ok) throw new Error(`apply: ${response.status} ${await response.text()}`)
+      await response.body?.cancel()
+    },
+    secret: async (name, data) => {
+      const response = await edge.admin('PUT', `/admin/v1/secrets/test/${name}`, { data })
+      if (!response.ok) throw new Error(`secret: ${response.status} ${await response.text()}`)
+      await response.body?.cancel()
+    },
+    lists: (endpoint, tools) => untilListed(endpoint, tools, () => issuer.token(endpoint)),
+    audit: () => lines.flatMap((line) => parseEvent(line)),
+    audited: async (match) => {
+      const deadline = Date.now() + 5_000
+      for (;;) {
+        const found = edge.audit().find((event) => match(event))
+        if (found !== undefined) return found
+        if (Date.now() > deadline) throw new Error(`no such audit event among:\n${lines.slice(-20).join('\n')}`)
+        await sleep(50)
+      }
+    },
+    lines: () => lines,
+    close: async () => {
+      await served.close()
+      if (options.issuer === undefined) await issuer.close()
+      if (options.stateDir === undefined) await rm(stateDir, { recursive: true, force: true })
+    },
+  }
+  try {
+    if (options.resources !== undefined) await edge.apply(options.resources)
+  } catch (cause) {
+    await edge.close()
+    throw cause
+  }
+  return edge
+}
+
+async function untilListed(
+  endpoint: string,
+  tools: readonly string[],
+  token: () => Promise<string>,
+): Promise<string[]> {
+  const deadline = Date.now() + 15_000
+  for (;;) {
+    const { answer, status, body } = await exchange(endpoint, { method: 'tools/list', token: await token() })
+    const listed = answer?.result?.['tools']
+    const names = Array.isArray(listed) ? listed.map((tool: { name: string }) => tool.name) : []
+    if (Array.isArray(listed) && tools.every((tool) => names.includes(tool))) return names
+    if (Date.now() > deadline) {
+      throw new Error(`${endpoint} does not list ${tools.join(', ')}: ${status} ${body.slice(0, 2000)}`)
+    }
+    await sleep(100)
+  }
+}
+
+function parseEvent(line: string): AuditEvent[] {
+  if (!line.includes('"audit_event"')) return []
+  try {
+    return [JSON.parse(line.slice(line.indexOf('{'))) as AuditEvent]
+  } catch {
+    return []
+  }
+}
