@@ -58,7 +58,7 @@ function requester({ url, token, deadlineMs, fetch: send = globalFetch }: RestOp
       }
       sync = response.headers.get('upstash-sync-token') ?? ''
       const reply = parse(text)
-      if (!response.ok || reply === null || typeof reply.error === 'string') {
+      if (!response.ok || reply === null || reply.error !== undefined || reply.result === undefined) {
         throw unavailable(`upstash: HTTP ${response.status} ${cause(reply?.error)}`)
       }
       return reply as { result?: never }
