@@ -70,11 +70,11 @@ export function summarize(secrets: Secrets): SecretSummary[] {
 export async function setSecret(
   store: Store,
   keys: VaultKeys,
-  { namespace, name, data }: { namespace: string; name: string; data: Readonly<Record<string, string>> },
+  { namespace, name, data }: { namespace: string; name: string; data: ReadonlyMap<string, string> },
 ): Promise<SecretSummary> {
   const id = `${namespace}/${name}`
   const sealed = new Map<string, string>()
-  for (const [key, value] of Object.entries(data)) sealed.set(key, await seal(keys, { namespace, name, key }, value))
+  for (const [key, value] of data) sealed.set(key, await seal(keys, { namespace, name, key }, value))
   return changeDocument(store, secretCodec, async (current) => {
     const old = current.get(id) ?? new Map<string, string>()
     const { data: renewed } = await renew(keys, id, new Map([...old].filter(([key]) => !sealed.has(key))))

@@ -1,0 +1,57 @@
+// What the admin API asks of the Worker that hosts it. The API decides and stores; the host knows keys, tokens and logs.
+
+import type { Clock, Store } from '../../gateway/ports.ts'
+import type { Principal } from '../../gateway/principal.ts'
+import type { Reason } from '../../protocol/fault.ts'
+import type { Resources, StoredResource } from '../documents/resources.ts'
+import type { VaultKeys } from '../documents/vault.ts'
+
+export type AdminAction =
+  | 'resource.apply'
+  | 'resource.list'
+  | 'resource.get'
+  | 'resource.delete'
+  | 'secret.set'
+  | 'secret.list'
+  | 'secret.delete'
+  | 'secret.reseal'
+  | 'revocation.list'
+  | 'revocation.add'
+  | 'revocation.delete'
+  | 'audit.read'
+  | 'unknown'
+
+/** One call of the API, for the audit trail. Holds names, never the value of a secret. */
+export interface AdminEvent {
+  /** Absent when the caller was not recognised. */
+  readonly principal?: Principal
+  readonly action: AdminAction
+  /** What it was about: `Kind/namespace/name`, `namespace/name`, or the path. */
+  readonly target: string
+  readonly outcome: 'success' | 'failure' | 'denied' | 'error'
+  readonly reason?: Reason
+  readonly detail?: string
+  readonly status: number
+  /** Duration of the call. */
+  readonly milliseconds: number
+  /** For source address, user agent and trace headers. Its body has been read. */
+  readonly request: Request
+}
+
+export interface AdminHost {
+  readonly store: Store
+  readonly vaultKeys: VaultKeys
+  readonly now: Clock
+  /** A uid for a new resource. */
+  random(): string
+  /** The caller, if its token has the admin API's audience and scope. Throws `Fault` 401 or 403 with `WWW-Authenticate`. */
+  authorize(request: Request): Promise<Principal>
+  /** Called exactly once for every call, refused ones included. Must not throw. */
+  audit(event: AdminEvent): void
+  /** Called after every stored change, so that this isolate reloads at once; others notice by `Store.peek`. */
+  changed(): Promise<void>
+  /** The `status` of one of `resources`, for its readers. */
+  status(resource: StoredResource, resources: Resources): Promise<object>
+  /** The newest audit events, at most `limit`, newest last. */
+  events(limit: number): readonly unknown[] | Promise<readonly unknown[]>
+}

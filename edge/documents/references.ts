@@ -1,0 +1,137 @@
+// Which other resources and secrets a resource names. Everything it names is in its own namespace, except a virtual server's backends.
+
+import { commaList } from '../../crds/annotation.ts'
+import type { Kind } from '../../crds/kinds.ts'
+import type { Resource } from '../../crds/manifest.ts'
+import type { Resources, StoredResource } from './resources.ts'
+import { resourceKey } from './resources.ts'
+
+export interface Reference {
+  /** The field that names it, such as `spec.oidcConfigRef.name`. */
+  readonly path: string
+  /** What it may be; the first that exists is meant. */
+  readonly kinds: readonly Kind[]
+  readonly namespace: string
+  readonly name: string
+}
+
+export interface SecretReference {
+  readonly path: string
+  readonly namespace: string
+  readonly name: string
+  readonly key: string
+}
+
+/** Kinds that are servers at an edge. */
+export const serverKinds = ['MCPRemoteProxy', 'MCPServerEntry'] as const
+
+const additionalOidc = 'waggle.dev/additional-oidc-configs'
+
+/** Every resource that this one names, whether it exists or not. */
+export function references(resource: Resource): Reference[] {
+  const { namespace } = resource.metadata
+  const found: Reference[] = []
+  const note = (path: string, kind: Kind, ref: { readonly name: string } | undefined): void => {
+    if (ref !== undefined) found.push({ path: `${path}.name`, kinds: [kind], namespace, name: ref.name })
+  }
+  switch (resource.kind) {
+    case 'MCPRemoteProxy': {
+      const { groupRef, oidcConfigRef, externalAuthConfigRef, toolConfigRef } = resource.spec
+      note('spec.groupRef', 'MCPGroup', groupRef)
+      note('spec.oidcConfigRef', 'MCPOIDCConfig', oidcConfigRef)
+      note('spec.externalAuthConfigRef', 'MCPExternalAuthConfig', externalAuthConfigRef)
+      note('spec.toolConfigRef', 'MCPToolConfig', toolConfigRef)
+      break
+    }
+    case 'MCPServerEntry': {
+      note('spec.groupRef', 'MCPGroup', resource.spec.groupRef)
+      note('spec.externalAuthConfigRef', 'MCPExternalAuthConfig', resource.spec.externalAuthConfigRef)
+      break
+    }
+    case 'VirtualMCPServer': {
+      const { groupRef, backends = [], incomingAuth, outgoingAuth, config } = resource.spec
+      note('spec.groupRef', 'MCPGroup', groupRef)
+      for (const [i, backend] of backends.entries())
+        found.push({
+          path: `spec.backends[${i}].name`,
+          kinds: serverKinds,
+          namespace: backend.namespace ?? namespace,
+          name: backend.name,
+        })
+      note('spec.incomingAuth.oidcConfigRef', 'MCPOIDCConfig', incomingAuth?.oidcConfigRef)
+      for (const name of commaList(resource.metadata.annotations?.[additionalOidc]))
+        found.push({ path: `metadata.annotations["${additionalOidc}"]`, kinds: ['MCPOIDCConfig'], namespace, name })
+      const auth = 'externalAuthConfigRef'
+      note(`spec.outgoingAuth.default.${auth}`, 'MCPExternalAuthConfig', outgoingAuth?.default?.[auth])
+      for (const [key, backend] of Object.entries(outgoingAuth?.backends ?? {}))
+        note(`spec.outgoingAuth.backends["${key}"].${auth}`, 'MCPExternalAuthConfig', backend[auth])
+      for (const [i, tool] of (config.aggregation.tools ?? []).entries())
+        note(`spec.config.aggregation.tools[${i}].toolConfigRef`, 'MCPToolConfig', tool.toolConfigRef)
+      break
+    }
+    case 'ToolPolicy': {
+      const { kind, name } = resource.spec.targetRef
+      // An MCPServer runs in a cluster; until one has joined, its policies wait.
+      found.push({ path: 'spec.targetRef.name', kinds: kind === 'MCPServer' ? [] : [kind], namespace, name })
+      break
+    }
+    case 'MCPGroup':
+    case 'MCPOIDCConfig':
+    case 'MCPToolConfig':
+    case 'MCPExternalAuthConfig':
+      break
+  }
+  return found
+}
+
+/** Every secret value that this resource needs by itself (not what the configurations it names need). */
+export function secretReferences(resource: Resource): SecretReference[] {
+  const { namespace } = resource.metadata
+  const found: SecretReference[] = []
+  const note = (path: string, ref: { readonly name: string; readonly key: string } | undefined): void => {
+    if (ref !== undefined) found.push({ path, namespace, name: ref.name, key: ref.key })
+  }
+  switch (resource.kind) {
+    case 'MCPRemoteProxy':
+    case 'MCPServerEntry':
+      for (const [i, header] of (resource.spec.headerForward?.addHeadersFromSecret ?? []).entries())
+        note(`spec.headerForward.addHeadersFromSecret[${i}].valueSecretRef`, header.valueSecretRef)
+      break
+    case 'MCPExternalAuthConfig':
+      note('spec.bearerToken.tokenSecretRef', resource.spec.bearerToken?.tokenSecretRef)
+      note('spec.headerInjection.valueSecretRef', resource.spec.headerInjection?.valueSecretRef)
+      note('spec.tokenExchange.clientSecretRef', resource.spec.tokenExchange?.clientSecretRef)
+      break
+    case 'MCPOIDCConfig':
+      note('spec.inline.clientSecretRef', resource.spec.inline?.clientSecretRef)
+      break
+    case 'VirtualMCPServer':
+    case 'MCPGroup':
+    case 'MCPToolConfig':
+    case 'ToolPolicy':
+      break
+  }
+  return found
+}
+
+/** What a reference means, if it exists. */
+export function resolve(reference: Reference, resources: Resources): StoredResource | undefined {
+  for (const kind of reference.kinds) {
+    const found = resources.get(resourceKey(kind, reference.namespace, reference.name))
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** The resources that name `target`, with the field that does. */
+export function referrers(target: Resource, resources: Resources): { resource: StoredResource; path: string }[] {
+  const found: { resource: StoredResource; path: string }[] = []
+  for (const resource of resources.values()) {
+    const reference = references(resource).find(
+      ({ kinds, namespace, name }) =>
+        name === target.metadata.name && namespace === target.metadata.namespace && kinds.includes(target.kind),
+    )
+    if (reference !== undefined) found.push({ resource, path: reference.path })
+  }
+  return found
+}
