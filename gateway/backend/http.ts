@@ -26,6 +26,7 @@ export async function exchange(upstream: Upstream, call: Call): Promise<Reply> {
     signal: call.signal,
   })
   const type = contentType(response)
+  const session = response.headers.get('mcp-session-id') ?? undefined
   if (response.status === 200 && type === 'text/event-stream' && response.body !== null) {
     if (call.id === undefined) {
       await response.body.cancel()
@@ -34,7 +35,8 @@ export async function exchange(upstream: Upstream, call: Call): Promise<Reply> {
     return {
       kind: 'stream',
       messages: messages(upstream, response.body, call.id, call.signal),
-      answer: (text) => notify(upstream, { ...call, text, id: undefined }),
+      answer: async (text) => void (await exchange(upstream, { ...call, text, id: undefined })),
+      session,
     }
   }
   if (call.id === undefined && response.ok) {
@@ -44,14 +46,9 @@ export async function exchange(upstream: Upstream, call: Call): Promise<Reply> {
   if (response.status === 200 && type === 'application/json') {
     const message = reply(upstream, await read(upstream, response, call.signal))
     if (!answers(message, call.id)) throw protocol(upstream, 'answered another request than the one it got')
-    return { kind: 'message', message }
+    return { kind: 'message', message, session }
   }
   return refused(upstream, response, type, call)
-}
-
-/** A message without an answer; what the server says to it does not matter unless it cannot be reached. */
-export async function notify(upstream: Upstream, call: Call): Promise<void> {
-  await exchange(upstream, call)
 }
 
 /** Fetches with egress guard and same-origin redirects. Connection failures become `Fault` `backend_unavailable`. */

@@ -29,18 +29,26 @@ export interface Call {
   readonly signal: AbortSignal
 }
 
-/** What came back. A stream yields notifications and requests of the server and ends with the response. */
+/** What came back; `session` is the id that the server assigned with it. A stream yields notifications and requests of the server and ends with the response. */
 export type Reply =
-  | { readonly kind: 'message'; readonly message: Message }
+  | { readonly kind: 'message'; readonly message: Message; readonly session?: string | undefined }
   | {
       readonly kind: 'stream'
       readonly messages: AsyncGenerator<Message, void, void>
       /** Sends the answer to a request of the server on the same session. */
       readonly answer: (text: string) => Promise<void>
+      readonly session?: string | undefined
     }
   | { readonly kind: 'accepted' }
   /** The server refused the message before acting on it: its error, and the HTTP status that carried it. */
   | { readonly kind: 'rejected'; readonly status: number; readonly error: JsonObject | undefined }
+
+/** A server as the pipeline calls it; `owner` says whose session to use where the server keeps any. */
+export interface Backend {
+  call(call: Call, owner: string): Promise<Reply>
+  /** Ends the owner's session, if there is one. Never throws. */
+  end(owner: string, signal: AbortSignal): Promise<void>
+}
 
 /** Largest message from a server, in bytes: a 20 MB result passes, memory stays bounded. */
 export const MAX_REPLY = 24 * 1024 * 1024

@@ -1,0 +1,204 @@
+// Who may enter an endpoint: OAuth 2.1 resource server (RFC 6750, RFC 8707, RFC 9728). A token is verified once and its
+// verdict kept until it expires; a change of configuration makes a new guard and with it an empty cache.
+
+import { decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose'
+import { Fault } from '../../protocol/fault.ts'
+import { Lru } from '../lru.ts'
+import type { Clock } from '../ports.ts'
+import { anonymous, type Principal } from '../principal.ts'
+import type { IssuerKeys } from './issuer.ts'
+
+export interface GuardSettings {
+  /** Undefined: the resource says in so many words that anonymous callers may enter. */
+  readonly issuers: readonly IssuerKeys[] | undefined
+  readonly audience: string
+  readonly scopes: readonly string[]
+  /** Canonical URL of the endpoint (RFC 8707 resource). */
+  readonly resource: string
+  readonly metadataUrl: string
+}
+
+/** Whether a credential was withdrawn before its time. */
+export type Revoked = (principal: { issuer: string; subject: string; tokenId: string | undefined }) => boolean
+
+interface Verdict {
+  readonly principal: Principal
+  readonly tokenId: string | undefined
+  readonly until: number
+}
+
+const CACHED = 10_000
+const MAX_TOKEN = 16_384
+/** Opaque tokens are asked about again after this, so that withdrawing one takes effect. */
+const INTROSPECTION_MS = 4_000
+
+export class Guard {
+  readonly settings: GuardSettings
+  readonly #now: Clock
+  readonly #verdicts = new Lru<string, Verdict>(CACHED)
+  readonly #refused = new Lru<string, { fault: Fault; until: number }>(1000)
+
+  constructor(settings: GuardSettings, now: Clock) {
+    this.settings = settings
+    this.#now = now
+  }
+
+  /** The caller behind an `Authorization` header. Throws `Fault` `unauthenticated` or `insufficient_scope` with the challenge. */
+  async enter(authorization: string | null, revoked: Revoked): Promise<Principal> {
+    if (this.settings.issuers === undefined) return anonymous
+    const token = this.#bearer(authorization)
+    const now = this.#now()
+    let verdict = this.#verdicts.get(token)
+    if (verdict === undefined || verdict.until <= now) {
+      verdict = await this.#verify(token, now)
+      this.#verdicts.set(token, verdict)
+    }
+    const { principal, tokenId } = verdict
+    if (revoked({ issuer: principal.issuer, subject: principal.subject, tokenId })) {
+      throw this.refuse('The token has been revoked.')
+    }
+    if (!this.settings.scopes.every((scope) => principal.scopes.has(scope))) throw this.stepUp(this.settings.scopes)
+    return principal
+  }
+
+  /** 401 with the challenge of RFC 6750 §3 and RFC 9728 §5.1. */
+  refuse(description: string | undefined): Fault {
+    const error = description === undefined ? '' : `error="invalid_token", error_description="${description}", `
+    return new Fault('unauthenticated', description ?? 'A bearer token is required.', {
+      headers: { 'www-authenticate': `Bearer ${error}${this.#scopeParameter(this.settings.scopes)}${this.#metadata()}` },
+    })
+  }
+
+  /** 403 that names every scope the operation needs, those of the endpoint included. */
+  stepUp(scopes: readonly string[]): Fault {
+    const needed = [...new Set([...this.settings.scopes, ...scopes])]
+    const text = `This needs the scope${needed.length === 1 ? '' : 's'} ${needed.join(' ')}.`
+    return new Fault('insufficient_scope', text, {
+      data: { scopes: needed },
+      headers: {
+        'www-authenticate': `Bearer error="insufficient_scope", error_description="${text}", ${this.#scopeParameter(needed)}${this.#metadata()}`,
+      },
+    })
+  }
+
+  /** The protected resource metadata (RFC 9728 §2). */
+  metadata(name: string, scopes: readonly string[]): Record<string, unknown> {
+    return {
+      resource: this.settings.resource,
+      authorization_servers: (this.settings.issuers ?? []).map(({ issuer }) => issuer.issuer),
+      scopes_supported: [...new Set([...this.settings.scopes, ...scopes])],
+      bearer_methods_supported: ['header'],
+      resource_name: name,
+    }
+  }
+
+  #bearer(authorization: string | null): string {
+    const match = authorization === null ? null : /^bearer +([A-Za-z0-9._~+/-]+=*)$/iu.exec(authorization)
+    const token = match?.[1]
+    if (token === undefined || token.length > MAX_TOKEN) {
+      throw this.refuse(authorization === null ? undefined : 'The Authorization header carries no usable bearer token.')
+    }
+    return token
+  }
+
+  async #verify(token: string, now: number): Promise<Verdict> {
+    const known = this.#refused.get(token)
+    if (known !== undefined && known.until > now) throw known.fault
+    try {
+      return token.split('.').length === 3 ? await this.#verifyJwt(token, now) : await this.#introspect(token, now)
+    } catch (error) {
+      if (error instanceof Fault && error.reason !== 'unauthenticated') throw error
+      const fault = error instanceof Fault ? error : this.refuse(explain(error))
+      // A token does not become valid by asking again, except one that names a key we may not have seen yet.
+      const waits = error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWTClaimValidationFailed
+      if (!waits) this.#refused.set(token, { fault, until: now + INTROSPECTION_MS })
+      throw fault
+    }
+  }
+
+  async #verifyJwt(token: string, now: number): Promise<Verdict> {
+    const claimed = decodeJwt(token).iss
+    const keys = this.settings.issuers?.find(({ issuer }) => issuer.issuer === claimed)
+    if (keys === undefined) throw this.refuse('The token comes from an issuer that is not trusted here.')
+    const { issuer } = keys
+    const { payload } = await jwtVerify(token, (header, jws) => keys.key(header, jws), {
+      issuer: issuer.issuer,
+      audience: this.settings.audience,
+      algorithms: [...issuer.algorithms],
+      clockTolerance: issuer.clockSkewSeconds,
+      requiredClaims: ['sub', 'exp'],
+      currentDate: new Date(now),
+    })
+    return verdict(payload, issuer.issuer, issuer.groupsClaim, ((payload.exp ?? 0) + issuer.clockSkewSeconds) * 1000)
+  }
+
+  /** RFC 7662. Only issuers that configure it are asked, each about every token that is not a JWT. */
+  async #introspect(token: string, now: number): Promise<Verdict> {
+    for (const keys of this.settings.issuers ?? []) {
+      const { introspection, issuer, groupsClaim } = keys.issuer
+      if (introspection === undefined) continue
+      const credentials = `${encodeURIComponent(introspection.clientId)}:${encodeURIComponent(await introspection.secret())}`
+      const answer = await keys.fetchJson(introspection.url, {
+        method: 'POST',
+        headers: {
+          authorization: `Basic ${btoa(credentials)}`,
+          'content-type': 'application/x-www-form-urlencoded',
+          accept: 'application/json',
+        },
+        body: new URLSearchParams({ token, token_type_hint: 'access_token' }).toString(),
+      })
+      if (answer['active'] !== true) continue
+      const payload = answer as JWTPayload
+      const audiences = payload.aud === undefined ? [] : [payload.aud].flat()
+      if (typeof payload.sub !== 'string') throw this.refuse('The token names no subject.')
+      if (payload.iss !== undefined && payload.iss !== issuer) throw this.refuse('The token comes from another issuer.')
+      if (!audiences.includes(this.settings.audience)) throw this.refuse('The token is meant for another audience.')
+      const expires = typeof payload.exp === 'number' ? payload.exp * 1000 : Number.POSITIVE_INFINITY
+      if (expires <= now) throw this.refuse('The token has expired.')
+      return verdict(payload, issuer, groupsClaim, Math.min(expires, now + INTROSPECTION_MS))
+    }
+    throw this.refuse('The token is not valid here.')
+  }
+
+  #scopeParameter(scopes: readonly string[]): string {
+    return scopes.length === 0 ? '' : `scope="${scopes.join(' ')}", `
+  }
+
+  #metadata(): string {
+    return `resource_metadata="${this.settings.metadataUrl}"`
+  }
+}
+
+function verdict(payload: JWTPayload, issuer: string, groupsClaim: string, until: number): Verdict {
+  const subject = payload.sub ?? ''
+  const scope = payload['scope'] ?? payload['scp']
+  const scopes = Array.isArray(scope) ? scope.map(String) : typeof scope === 'string' ? scope.split(' ') : []
+  const groups = Object.hasOwn(payload, groupsClaim) ? payload[groupsClaim] : undefined
+  const clientId = payload['client_id'] ?? payload['azp']
+  return {
+    tokenId: typeof payload.jti === 'string' ? payload.jti : undefined,
+    until,
+    principal: {
+      id: `${issuer} ${subject}`,
+      issuer,
+      subject,
+      clientId: typeof clientId === 'string' ? clientId : undefined,
+      scopes: new Set(scopes.filter((one) => one !== '')),
+      groups: Array.isArray(groups) ? groups.map(String) : typeof groups === 'string' ? [groups] : [],
+      claims: payload,
+      expires: payload.exp ?? Number.POSITIVE_INFINITY,
+    },
+  }
+}
+
+/** What is wrong with a token, in words that help its owner and tell an attacker nothing new. */
+function explain(error: unknown): string {
+  if (error instanceof errors.JWTExpired) return 'The token has expired.'
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    if (error.claim === 'aud') return 'The token is meant for another audience.'
+    if (error.claim === 'nbf') return 'The token is not valid yet.'
+    return `The claim ${error.claim} does not hold.`
+  }
+  if (error instanceof errors.JOSEAlgNotAllowed) return 'The signature algorithm is not accepted here.'
+  return 'The token is not valid.'
+}

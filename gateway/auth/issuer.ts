@@ -1,0 +1,157 @@
+// An OIDC issuer as the gateway trusts it, and its verification keys: discovered, cached in memory and in the store, fetched
+// again when a token names an unknown key, but never more often than the cooldown allows, however many such tokens come.
+
+import { createLocalJWKSet, errors, type CryptoKey, type FlattenedJWSInput, type JSONWebKeySet, type JWSHeaderParameters } from 'jose'
+import { Fault } from '../../protocol/fault.ts'
+import { guardEgress } from '../backend/egress.ts'
+import type { Fetch } from '../backend/upstream.ts'
+import type { Clock, Store } from '../ports.ts'
+
+export interface Issuer {
+  readonly issuer: string
+  /** Overrides discovery. */
+  readonly jwksUrl: string | undefined
+  /** RFC 7662, for tokens that are not JWTs. */
+  readonly introspection: { readonly url: string; readonly clientId: string; readonly secret: () => Promise<string> } | undefined
+  readonly algorithms: readonly string[]
+  readonly clockSkewSeconds: number
+  readonly groupsClaim: string
+  /** Plain http is refused unless allowed here. */
+  readonly allowHttp: boolean
+  readonly allowPrivate: boolean
+}
+
+export const DEFAULT_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'] as const
+
+const COOLDOWN_MS = 10_000
+const MAX_AGE_MS = 600_000
+const MAX_STALE_MS = 3_600_000
+const FETCH_MS = 5_000
+const MAX_BODY = 1024 * 1024
+
+export interface IssuerHost {
+  readonly store: Store
+  readonly fetch: Fetch
+  readonly allowLoopback: boolean
+  readonly now: Clock
+}
+
+interface Cached {
+  readonly jwks: JSONWebKeySet
+  readonly at: number
+}
+
+type Resolver = ReturnType<typeof createLocalJWKSet>
+
+export class IssuerKeys {
+  readonly issuer: Issuer
+  readonly #host: IssuerHost
+  #cached: Cached | undefined
+  #resolve: Resolver | undefined
+  #triedAt = Number.NEGATIVE_INFINITY
+
+  constructor(issuer: Issuer, host: IssuerHost) {
+    this.issuer = issuer
+    this.#host = host
+  }
+
+  /** The key for a token. Throws jose's errors for keys that do not exist, `Fault` `store_unavailable`-like `overloaded` when no keys can be had. */
+  async key(header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
+    const now = this.#host.now()
+    if (this.#resolve === undefined || this.#cached === undefined || now - this.#cached.at > MAX_AGE_MS) await this.#refresh(now)
+    try {
+      return await this.#resolver()(header, token)
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
+      if (now - this.#triedAt < COOLDOWN_MS) throw error
+      await this.#refresh(now)
+      return this.#resolver()(header, token)
+    }
+  }
+
+  /** A JSON document of this issuer, within bounds. */
+  async fetchJson(url: string, init: RequestInit = {}): Promise<Record<string, unknown>> {
+    const { allowHttp, allowPrivate, issuer } = this.issuer
+    const { allowLoopback } = this.#host
+    const target = new URL(url)
+    if (target.protocol !== 'https:' && !allowHttp) throw unreachable(issuer, 'https is required')
+    guardEgress(target, `issuer ${issuer}`, { allowPrivate: allowPrivate || allowLoopback, allowLoopback })
+    const response = await this.#host.fetch(url, { ...init, redirect: 'manual', signal: AbortSignal.timeout(FETCH_MS) })
+    const length = Number(response.headers.get('content-length') ?? 0)
+    if (response.status !== 200 || length > MAX_BODY) {
+      await response.body?.cancel()
+      throw unreachable(issuer, `HTTP ${response.status}`)
+    }
+    const text = await response.text()
+    const body: unknown = text.length > MAX_BODY ? undefined : JSON.parse(text)
+    if (typeof body !== 'object' || body === null || Array.isArray(body)) throw unreachable(issuer, 'not a JSON object')
+    return body as Record<string, unknown>
+  }
+
+  #resolver(): Resolver {
+    if (this.#resolve === undefined) throw unreachable(this.issuer.issuer, 'no keys yet')
+    return this.#resolve
+  }
+
+  /** From the store when another isolate was there lately, else from the issuer. Old keys serve on while neither answers. */
+  async #refresh(now: number): Promise<void> {
+    const { store } = this.#host
+    const key = `jwks/${encodeURIComponent(this.issuer.issuer)}`
+    const stored = await store.get(key).then((entry) => (entry === null ? undefined : (JSON.parse(entry.value) as Cached)), () => undefined)
+    const isNews = stored !== undefined && stored.at > (this.#cached?.at ?? 0)
+    if (isNews && now - stored.at < (this.#cached === undefined ? MAX_AGE_MS : COOLDOWN_MS)) {
+      this.#use(stored)
+      return
+    }
+    if (now - this.#triedAt < COOLDOWN_MS && this.#cached !== undefined) return
+    this.#triedAt = now
+    try {
+      const jwks = await this.fetchJson(this.issuer.jwksUrl ?? (await this.#discover()))
+      if (!Array.isArray(jwks['keys'])) throw unreachable(this.issuer.issuer, 'no "keys" in the JWKS')
+      const fresh: Cached = { jwks: jwks as unknown as JSONWebKeySet, at: now }
+      this.#use(fresh)
+      await store.set(key, JSON.stringify(fresh), { ttlSeconds: MAX_STALE_MS / 1000 }).catch(() => undefined)
+    } catch (error) {
+      const last = isNews ? stored : this.#cached
+      if (last !== undefined && now - last.at < MAX_STALE_MS) {
+        this.#use(last)
+        return
+      }
+      throw error instanceof Fault ? error : unreachable(this.issuer.issuer, error instanceof Error ? error.message : 'failed')
+    }
+  }
+
+  #use(cached: Cached): void {
+    this.#cached = cached
+    this.#resolve = createLocalJWKSet(cached.jwks)
+  }
+
+  /** `jwks_uri` by OpenID Connect Discovery, else by RFC 8414; the document must name this issuer (RFC 8414 §3.3). */
+  async #discover(): Promise<string> {
+    const { issuer } = this.issuer
+    const url = new URL(issuer)
+    const path = url.pathname.replace(/\/$/u, '')
+    const places = [`${url.origin}${path}/.well-known/openid-configuration`, `${url.origin}/.well-known/oauth-authorization-server${path}`]
+    let failure: unknown
+    for (const place of places) {
+      try {
+        const document = await this.fetchJson(place)
+        if (document['issuer'] !== issuer) throw unreachable(issuer, 'its discovery document names another issuer')
+        const jwks = document['jwks_uri']
+        if (typeof jwks === 'string' && URL.canParse(jwks)) return jwks
+        throw unreachable(issuer, 'no "jwks_uri" in its discovery document')
+      } catch (error) {
+        failure ??= error
+      }
+    }
+    throw failure
+  }
+}
+
+function unreachable(issuer: string, detail: string): Fault {
+  return new Fault('overloaded', 'The identity provider cannot be reached; try again.', {
+    data: { retryAfterSeconds: 5 },
+    detail: `issuer ${issuer}: ${detail.slice(0, 200)}`,
+    headers: { 'retry-after': '5' },
+  })
+}

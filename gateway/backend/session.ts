@@ -1,0 +1,127 @@
+// Sessions towards legacy servers over streamable HTTP. A session belongs to its owner (a client's session, or a principal),
+// is found in memory, else in the store, else opened anew; when the server has forgotten it, it is opened again once.
+
+import { Fault } from '../../protocol/fault.ts'
+import { Lru } from '../lru.ts'
+import type { Store } from '../ports.ts'
+import type { Sealer } from '../seal.ts'
+import { handshake, sessionHeaders, type Agreement } from './handshake.ts'
+import { exchange, protocol, request } from './http.ts'
+import type { Backend, Call, Reply, Upstream } from './upstream.ts'
+
+const TTL_SECONDS = 6 * 3600
+const CACHED = 4096
+
+/** Sessions of all legacy servers of one isolate. */
+export class Sessions {
+  readonly #store: Store
+  readonly #sealer: Sealer
+  readonly #known = new Lru<string, Agreement>(CACHED)
+
+  constructor(store: Store, sealer: Sealer) {
+    this.#store = store
+    this.#sealer = sealer
+  }
+
+  /** The owner's session, opened when there is none. A store that is away costs sharing, not the call. */
+  async open(upstream: Upstream, owner: string, signal: AbortSignal): Promise<Agreement> {
+    const key = await storeKey(upstream, owner)
+    const known = this.#known.get(key) ?? (await this.#load(key))
+    if (known !== undefined) {
+      this.#known.set(key, known)
+      return known
+    }
+    const fresh = await handshake((call) => exchange(upstream, call), upstream, signal)
+    const won = await this.#save(key, fresh)
+    const session = won ?? fresh
+    if (won !== undefined) await terminate(upstream, fresh, signal)
+    this.#known.set(key, session)
+    return session
+  }
+
+  async forget(upstream: Upstream, owner: string): Promise<void> {
+    const key = await storeKey(upstream, owner)
+    this.#known.delete(key)
+    await tolerate(this.#store.del(key))
+  }
+
+  /** The session without opening one. */
+  async find(upstream: Upstream, owner: string): Promise<Agreement | undefined> {
+    const key = await storeKey(upstream, owner)
+    return this.#known.get(key) ?? this.#load(key)
+  }
+
+  async #load(key: string): Promise<Agreement | undefined> {
+    const entry = await tolerate(this.#store.get(key))
+    if (entry === undefined || entry === null) return undefined
+    return (await this.#sealer.open('backend-session', entry.value)) as Agreement | undefined
+  }
+
+  /** Stores the session unless another isolate was first; then its session is returned. */
+  async #save(key: string, session: Agreement): Promise<Agreement | undefined> {
+    const value = await this.#sealer.seal('backend-session', session)
+    const stored = await tolerate(this.#store.set(key, value, { ttlSeconds: TTL_SECONDS, absent: true }))
+    return stored === null ? this.#load(key) : undefined
+  }
+}
+
+/** A legacy server over streamable HTTP. */
+export class LegacyBackend implements Backend {
+  readonly #upstream: Upstream
+  readonly #sessions: Sessions
+
+  constructor(upstream: Upstream, sessions: Sessions) {
+    this.#upstream = upstream
+    this.#sessions = sessions
+  }
+
+  async call(call: Call, owner: string): Promise<Reply> {
+    for (let attempt = 0; ; attempt += 1) {
+      const session = await this.#sessions.open(this.#upstream, owner, call.signal)
+      const reply = await exchange(this.#upstream, { ...call, headers: { ...call.headers, ...sessionHeaders(session) } })
+      if (reply.kind !== 'rejected') return reply
+      // 404 is how a server says that the session is gone (MCP 2025-11-25, transports); many answer 400. Either way
+      // nothing was executed, so the call may be sent again.
+      if (attempt > 0 || (reply.status !== 404 && reply.status !== 400)) {
+        throw protocol(this.#upstream, `answered HTTP ${reply.status}`)
+      }
+      await this.#sessions.forget(this.#upstream, owner)
+    }
+  }
+
+  async end(owner: string, signal: AbortSignal): Promise<void> {
+    const session = await this.#sessions.find(this.#upstream, owner)
+    if (session === undefined) return
+    await this.#sessions.forget(this.#upstream, owner)
+    await terminate(this.#upstream, session, signal)
+  }
+}
+
+/** DELETE, so that the server can let go; its answer does not matter. */
+export async function terminate(upstream: Upstream, session: Agreement, signal: AbortSignal): Promise<void> {
+  if (session.session === undefined) return
+  try {
+    const headers = { ...(await upstream.headers()), ...sessionHeaders(session) }
+    const response = await request(upstream, upstream.url, { method: 'DELETE', headers, signal })
+    await response.body?.cancel()
+  } catch {
+    // The server evicts what nobody uses.
+  }
+}
+
+/** Owner and address in one key of fixed length: neither appears in the store. */
+async function storeKey(upstream: Upstream, owner: string): Promise<string> {
+  const bytes = new TextEncoder().encode(`${upstream.url}\n${owner}`)
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+  return `session/${upstream.server}/${Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')}`
+}
+
+/** The value, or undefined while the store is away. */
+async function tolerate<T>(operation: Promise<T>): Promise<T | undefined> {
+  try {
+    return await operation
+  } catch (error) {
+    if (error instanceof Fault && error.reason === 'store_unavailable') return undefined
+    throw error
+  }
+}
