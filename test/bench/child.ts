@@ -13,10 +13,10 @@ export class Child {
   }
 
   /** Starts a TypeScript file beside this one and waits for its first message, which is returned as `hello`. */
-  static async start<Hello>(file: string): Promise<{ child: Child; hello: Hello }> {
+  static async start(file: string): Promise<{ child: Child; hello: unknown }> {
     const process = fork(new URL(file, import.meta.url), { serialization: 'advanced' })
     const child = new Child(process, file)
-    return { child, hello: await child.#next<Hello>(10_000) }
+    return { child, hello: await child.#next<unknown>(10_000) }
   }
 
   get pid(): number {

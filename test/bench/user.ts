@@ -72,7 +72,7 @@ export class User {
 
   /** One operation; returns the size of the answer's body in bytes. Throws unless the answer is the right one. */
   async run(operation: Operation): Promise<number> {
-    return operation === 'call' ? this.#call() : this.#list()
+    return operation === 'call' ? this.#call() : (await this.list()).length
   }
 
   async #call(): Promise<number> {
@@ -85,8 +85,8 @@ export class User {
     return answer.body.length
   }
 
-  /** The id of a list request is always 1, so that the static Worker's bytes answer it too. */
-  async #list(): Promise<number> {
+  /** One list; returns its body as latin1 text. Its id is always 1, so that the static Worker's bytes answer it too. */
+  async list(): Promise<string> {
     const params = this.#target.era === 'modern' ? ENVELOPE : {}
     const answer = await this.#post('tools/list', { jsonrpc: '2.0', id: 1, method: 'tools/list', params })
     if (answer.status !== 200) throw unexpected('tools/list', answer)
@@ -95,7 +95,7 @@ export class User {
       this.#listed = answer.body.length
     }
     if (answer.body.length !== this.#listed) throw unexpected(`tools/list (was ${this.#listed} bytes before)`, answer)
-    return answer.body.length
+    return answer.body
   }
 
   #post(method: string, message: object): Promise<Answer> {

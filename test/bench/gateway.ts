@@ -1,0 +1,106 @@
+// The edge under test: started as an operator starts it, configured through its admin API, guarded by a real issuer.
+// Audit events are counted as they are printed and not kept.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { serve } from '../../cli/serve.ts'
+import { startIssuer } from '../issuer.ts'
+import { GROUP, NAMESPACE, SCOPE } from './manifests.ts'
+import type { Manifest } from './manifests.ts'
+import { BenchError } from './rounds.ts'
+import { User, countTools } from './user.ts'
+import type { Era, Target } from './user.ts'
+
+export interface Gateway {
+  readonly url: string
+  readonly pid: number
+  /** What a load generator needs to be these callers at one virtual server. */
+  target(name: string, era: Era, tool: string): Promise<Target>
+  apply(manifests: readonly Manifest[]): Promise<void>
+  /** Waits until the virtual server lists so many tools; returns the raw list reply. */
+  listed(target: Target, tools: number): Promise<string>
+  /** Audit events printed so far. */
+  events(): number
+  close(): Promise<void>
+}
+
+/** How many principals call: every virtual user takes one of their tokens. */
+const PRINCIPALS = 16
+/** Resources per request of the admin API, which takes 4 MiB at most. */
+const BATCH = 1000
+const CATALOG_DEADLINE_MS = 180_000
+const REQUEST_DEADLINE_MS = 60_000
+const TOKEN_SECONDS = 7200
+
+export async function startGateway(): Promise<Gateway> {
+  const issuer = await startIssuer()
+  const stateDir = await mkdtemp(join(tmpdir(), 'waggle-bench-'))
+  let events = 0
+  const onLine = (line: string): void => {
+    if (line.includes('"audit_event"')) events++
+  }
+  const vars = { OIDC_ISSUER: issuer.url, ALLOW_LOOPBACK: 'true' }
+  const edge = await serve({ port: 0, stateDir, vars, onLine })
+  const token = (audience: string, claims: object): Promise<string> =>
+    issuer.token(audience, { exp: Math.floor(Date.now() / 1000) + TOKEN_SECONDS, ...claims })
+  return {
+    url: edge.url,
+    pid: edge.pid,
+    target: async (name, era, tool) => {
+      const url = `${edge.url}/${NAMESPACE}/${name}/mcp`
+      const tokens = await Promise.all(
+        Array.from({ length: PRINCIPALS }, (_, index) =>
+          token(url, { sub: `user-${index}`, scope: SCOPE, groups: [GROUP] }),
+        ),
+      )
+      return { url, era, tokens, tool, sessions: true }
+    },
+    apply: async (manifests) => {
+      const authorization = `Bearer ${await token(`${edge.url}/admin`, { sub: 'operator', scope: 'waggle:admin' })}`
+      for (let from = 0; from < manifests.length; from += BATCH) {
+        const answer = await fetch(`${edge.url}/admin/v1/resources`, {
+          method: 'PUT',
+          headers: { authorization, 'content-type': 'application/json' },
+          body: JSON.stringify({ resources: manifests.slice(from, from + BATCH) }),
+          signal: AbortSignal.timeout(REQUEST_DEADLINE_MS),
+        })
+        const text = await answer.text()
+        if (!answer.ok) throw new BenchError(`apply answered ${answer.status}: ${text.slice(0, 1000)}`)
+      }
+    },
+    listed,
+    events: () => events,
+    close: async () => {
+      await edge.close()
+      await issuer.close()
+      await rm(stateDir, { recursive: true, force: true })
+    },
+  }
+}
+
+async function listed(target: Target, tools: number): Promise<string> {
+  const deadline = performance.now() + CATALOG_DEADLINE_MS
+  for (;;) {
+    const answer = await attempt(target)
+    if (answer.count === tools) return answer.body
+    if (performance.now() > deadline)
+      throw new BenchError(
+        `${target.url} should list ${tools} tools, not ${answer.count}: ${answer.body.slice(0, 300)}`,
+      )
+    await sleep(200)
+  }
+}
+
+async function attempt(target: Target): Promise<{ count: number; body: string }> {
+  const user = new User(target, 0)
+  try {
+    await user.open()
+    const body = await user.list()
+    return { count: countTools(body), body }
+  } catch (error) {
+    return { count: -1, body: String(error) }
+  } finally {
+    user.close()
+  }
+}

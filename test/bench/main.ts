@@ -1,0 +1,201 @@
+// `npm run bench`: starts everything on loopback, measures the gateway against its baselines in interleaved rounds and writes
+// docs/benchmarks.md. Slow numbers are reported; only wrong answers and broken parts end it with an error.
+// `--quick` takes about a minute and prints the report instead of writing it.
+import { readFile, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { Child } from './child.ts'
+import { startGateway } from './gateway.ts'
+import type { Gateway } from './gateway.ts'
+import { SIZED_TOOLS, calls, echo, sized } from './manifests.ts'
+import { report, splice } from './report.ts'
+import type { Calls, Lists, Results } from './results.ts'
+import { compare } from './rounds.ts'
+import type { Pace, Side } from './rounds.ts'
+import { startup } from './startup.ts'
+import { cpuOf, residentOf } from './usage.ts'
+import type { Era } from './user.ts'
+import { startWorker } from './workerd.ts'
+
+interface Plan {
+  readonly pace: Pace
+  readonly users: readonly number[]
+  readonly listUsers: readonly number[]
+  readonly sizes: readonly number[]
+  readonly starts: number
+}
+
+interface Parts {
+  readonly plan: Plan
+  readonly backend: string
+  readonly backendPid: number
+  readonly load: Child
+  readonly gateway: Gateway
+}
+
+const FULL: Plan = {
+  pace: { rounds: 12, warmMs: 150, measureMs: 550 },
+  users: [1, 16, 64],
+  listUsers: [1, 16],
+  sizes: [10, 100, 500, 2000],
+  starts: 7,
+}
+const QUICK: Plan = {
+  pace: { rounds: 3, warmMs: 150, measureMs: 500 },
+  users: [1, 16],
+  listUsers: [16],
+  sizes: [10, 500],
+  starts: 2,
+}
+const DOCUMENT = new URL('../../docs/benchmarks.md', import.meta.url)
+const ERAS = ['modern', 'legacy'] as const
+/** A few users keep one core busy and the queue short. */
+const SIZE_USERS = 4
+const REST_MS = 5000
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+async function measureCalls(parts: Parts): Promise<Calls[]> {
+  const { plan, backend, load, gateway } = parts
+  const relay = await startWorker({ worker: 'relay.ts', bindings: { BACKEND: backend } })
+  try {
+    const found: Calls[] = []
+    for (const era of ERAS) {
+      const path = `/${era}/30/${era}`
+      const plain = { era, tokens: [], tool: 'echo', sessions: true }
+      const target = await gateway.target(era, era, echo(era))
+      await gateway.listed(target, 30)
+      const sides: Side[] = [
+        { name: 'direct', target: { ...plain, url: backend + path }, pid: parts.backendPid },
+        { name: 'relay', target: { ...plain, url: relay.url + path }, pid: relay.pid },
+        { name: 'gateway', target, pid: gateway.pid },
+      ]
+      for (const users of plan.users) {
+        say(`tools/call, ${era}, ${users} users`)
+        found.push({ era, users, rows: await compare(load, sides, 'call', users, plan.pace) })
+      }
+    }
+    return found
+  } finally {
+    await relay.close()
+  }
+}
+
+/** Lists of one virtual server against a Worker that sends the same bytes. */
+async function measureLists(
+  parts: Parts,
+  name: string,
+  era: Era,
+  servers: number,
+  tools: number,
+  crowds: readonly number[],
+): Promise<Lists[]> {
+  const target = await parts.gateway.target(name, era, '')
+  const body = Buffer.from(await parts.gateway.listed(target, tools), 'latin1')
+  const fixed = await startWorker({ worker: 'static.ts', bindings: { BODY: body } })
+  try {
+    const found: Lists[] = []
+    for (const users of crowds) {
+      say(`tools/list, ${era}, ${tools} tools of ${servers} servers, ${users} users`)
+      const bare = { url: fixed.url, era, tokens: [], tool: '', sessions: false }
+      const sides: Side[] = [
+        { name: 'static', target: bare, pid: fixed.pid },
+        { name: 'gateway', target, pid: parts.gateway.pid },
+      ]
+      const rows = await compare(parts.load, sides, 'list', users, parts.plan.pace)
+      found.push({ era, users, servers, tools, rows })
+    }
+    return found
+  } finally {
+    await fixed.close()
+  }
+}
+
+async function measure(parts: Parts): Promise<Results> {
+  const { plan, backend, gateway } = parts
+  await gateway.apply(calls(backend))
+  const before = gateway.events()
+  const callTables = await measureCalls(parts)
+  await sleep(500)
+  const requests = callTables.flatMap((each) => each.rows.slice(-1)).reduce((sum, row) => sum + row.operations, 0)
+  const audit = { events: gateway.events() - before, requests }
+
+  const lists: Lists[] = []
+  for (const era of ERAS) {
+    lists.push(...(await measureLists(parts, 'modern', era, 1, 30, plan.listUsers)))
+    lists.push(...(await measureLists(parts, 'thousand', era, 10, 1000, plan.listUsers)))
+  }
+
+  say(`discovering ${plan.sizes.join(' + ')} servers`)
+  const applied = performance.now()
+  await gateway.apply(plan.sizes.flatMap((servers) => sized(servers, backend)))
+  for (const servers of plan.sizes)
+    await gateway.listed(await gateway.target(`size-${servers}`, 'modern', ''), SIZED_TOOLS)
+  const discoverySeconds = (performance.now() - applied) / 1000
+
+  const sizes: Lists[] = []
+  const seen = await backendLists(backend)
+  for (const servers of plan.sizes)
+    sizes.push(...(await measureLists(parts, `size-${servers}`, 'modern', servers, SIZED_TOOLS, [SIZE_USERS])))
+  const served = sizes.flatMap((each) => each.rows.slice(-1)).reduce((sum, row) => sum + row.operations, 0)
+  const refreshes = { seen: (await backendLists(backend)) - seen, served }
+
+  const idle = cpuOf(gateway.pid)
+  await sleep(REST_MS)
+  const cpuMsPerSecond = ((cpuOf(gateway.pid) - idle) * 1000) / (REST_MS / 1000)
+  const rest = { cpuMsPerSecond, residentMib: residentOf(gateway.pid), discoverySeconds }
+  say('start')
+  return {
+    machine: machine(),
+    calls: callTables,
+    lists,
+    sizes,
+    refreshes,
+    audit,
+    rest,
+    startup: await startup(plan.starts),
+    rounds: plan.pace.rounds,
+  }
+}
+
+async function backendLists(backend: string): Promise<number> {
+  const answer = await fetch(`${backend}/lists`, { signal: AbortSignal.timeout(5000) })
+  return Number(await answer.text())
+}
+
+function machine(): Results['machine'] {
+  const workerd = createRequire(import.meta.url)('workerd/package.json') as { readonly version: string }
+  return { cores: availableParallelism(), node: process.versions.node, workerd: workerd.version }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } })
+  const plan = values.quick ? QUICK : FULL
+  const closing: (() => Promise<void>)[] = []
+  try {
+    const backend = await Child.start('backend.ts')
+    closing.push(() => backend.child.stop())
+    const load = await Child.start('load.ts')
+    closing.push(() => load.child.stop())
+    const gateway = await startGateway()
+    closing.push(() => gateway.close())
+    const { port } = backend.hello as { readonly port: number }
+    const origin = `http://127.0.0.1:${port}`
+    const fresh = report(
+      await measure({ plan, backend: origin, backendPid: backend.child.pid, load: load.child, gateway }),
+    )
+    if (values.quick) process.stdout.write(`${fresh}\n`)
+    else {
+      await writeFile(DOCUMENT, splice(await readFile(DOCUMENT, 'utf8'), fresh))
+      say('written to docs/benchmarks.md')
+    }
+  } finally {
+    for (const close of closing.toReversed()) await close()
+  }
+}
+
+await main()

@@ -1,0 +1,76 @@
+// The resources that the edge under test serves: what an operator would apply, with scopes and a filter on.
+// All virtual servers of one size group return the same number of tools, whatever the number of their servers.
+
+export type Manifest = Readonly<Record<string, unknown>>
+
+export const NAMESPACE = 'bench'
+/** Scope that the policies ask for on every tool that is called. */
+export const SCOPE = 'bench:call'
+/** Group of the callers. */
+export const GROUP = 'benchers'
+/** Tools that each size of `sized` lists in all. */
+export const SIZED_TOOLS = 2000
+
+const GROUP_VERSION = 'toolhive.stacklok.dev/v1beta1'
+
+function entry(name: string, group: string, remoteUrl: string): Manifest {
+  return {
+    apiVersion: GROUP_VERSION,
+    kind: 'MCPServerEntry',
+    metadata: { namespace: NAMESPACE, name },
+    spec: { remoteUrl, transport: 'streamable-http', groupRef: { name: group }, allowPrivateEndpoint: true },
+  }
+}
+
+/** A virtual server over servers that share its name: `count` of them, each with `tools` tools. */
+function virtual(name: string, era: string, count: number, tools: number, backend: string): Manifest[] {
+  const members = Array.from({ length: count }, (_, index) => {
+    const server = count === 1 ? name : `${name}-${index}`
+    return entry(server, name, `${backend}/${era}/${tools}/${server}`)
+  })
+  return [
+    { apiVersion: GROUP_VERSION, kind: 'MCPGroup', metadata: { namespace: NAMESPACE, name }, spec: {} },
+    ...members,
+    {
+      apiVersion: GROUP_VERSION,
+      kind: 'VirtualMCPServer',
+      metadata: { namespace: NAMESPACE, name },
+      spec: { groupRef: { name } },
+    },
+  ]
+}
+
+function policy(name: string, rules: readonly object[]): Manifest {
+  return {
+    apiVersion: 'waggle.dev/v1alpha1',
+    kind: 'ToolPolicy',
+    metadata: { namespace: NAMESPACE, name },
+    spec: { targetRef: { kind: 'VirtualMCPServer', name }, rules },
+  }
+}
+
+/**
+ * `modern` and `legacy`: one server each, with 30 tools; calling any needs a scope, seeing any a group.
+ * `thousand`: 10 servers with 110 tools each, of which a rule hides 10 from these callers.
+ */
+export function calls(backend: string): Manifest[] {
+  const guarded = [{ tools: ['*'], groups: [GROUP], scopes: [SCOPE] }]
+  return [
+    ...virtual('modern', 'modern', 1, 30, backend),
+    ...virtual('legacy', 'legacy', 1, 30, backend),
+    ...virtual('thousand', 'modern', 10, 110, backend),
+    policy('modern', guarded),
+    policy('legacy', guarded),
+    policy('thousand', [...guarded, { tools: ['*_tool_10?', '*_tool_10*'], groups: ['others'] }]),
+  ]
+}
+
+/** The virtual server `size-<servers>`: 2,000 tools spread evenly over its servers. */
+export function sized(servers: number, backend: string): Manifest[] {
+  return virtual(`size-${servers}`, 'modern', servers, SIZED_TOOLS / servers, backend)
+}
+
+/** Exposed name of the echo tool of `modern` and `legacy` (conflict resolution `prefix`, format `{workload}_`). */
+export function echo(name: string): string {
+  return `${name}_echo`
+}

@@ -1,0 +1,133 @@
+// What one run of the benchmark found, and which of the bars it meets. Pure: the report prints it, the tests feed it.
+import type { Row } from './rounds.ts'
+import { ratio } from './stats.ts'
+import type { Ratio } from './stats.ts'
+import type { Era } from './user.ts'
+
+/** Calls of one era by so many users: rows `direct`, `relay`, `gateway`. */
+export interface Calls {
+  readonly era: Era
+  readonly users: number
+  readonly rows: readonly Row[]
+}
+
+/** Lists of so many tools: rows `static`, `gateway`. */
+export interface Lists {
+  readonly era: Era
+  readonly users: number
+  /** How many servers the tools come from. */
+  readonly servers: number
+  readonly tools: number
+  readonly rows: readonly Row[]
+}
+
+export interface Startup {
+  /** Milliseconds from spawning workerd to the first 200. */
+  readonly gatewayMs: number
+  readonly staticMs: number
+  readonly bundleBytes: number
+  readonly gzipBytes: number
+  /** Active milliseconds by `wrangler check startup`; undefined when it could not run. */
+  readonly activeMs: number | undefined
+}
+
+export interface Results {
+  readonly machine: { readonly cores: number; readonly node: string; readonly workerd: string }
+  readonly calls: readonly Calls[]
+  readonly lists: readonly Lists[]
+  readonly sizes: readonly Lists[]
+  /** Requests for tool lists that the backend got while lists were measured, and the lists that were served then. */
+  readonly refreshes: { readonly seen: number; readonly served: number }
+  readonly audit: { readonly events: number; readonly requests: number }
+  /** CPU of the gateway at rest with all servers of `sizes` known, in milliseconds per second; resident MiB at the end. */
+  readonly rest: { readonly cpuMsPerSecond: number; readonly residentMib: number; readonly discoverySeconds: number }
+  readonly startup: Startup
+  readonly rounds: number
+}
+
+export interface Bar {
+  readonly what: string
+  readonly bar: string
+  readonly measured: string
+  readonly met: boolean
+}
+
+/** CPU per operation of the last row as a multiple of the row before it: gateway by relay, gateway by static Worker. */
+export function cost(rows: readonly Row[]): Ratio {
+  return ratio(rows.at(-1)?.cpuMsByRound ?? [], rows.at(-2)?.cpuMsByRound ?? [])
+}
+
+/** CPU microseconds per tool that a list returns. */
+export function perTool(lists: Lists, row: Row | undefined): number {
+  return ((row?.cpuMs ?? Number.NaN) * 1000) / lists.tools
+}
+
+/** How many times the latency that the relay adds to the direct call the gateway adds, in milliseconds of p50. */
+export function added(calls: Calls): { readonly relay: number; readonly gateway: number } {
+  const [direct, relay, gateway] = calls.rows
+  if (direct === undefined || relay === undefined || gateway === undefined) return { relay: NaN, gateway: NaN }
+  return { relay: relay.p50 - direct.p50, gateway: gateway.p50 - direct.p50 }
+}
+
+const CALL_BARS = { modern: 1.5, legacy: 2 } as const
+const LIST_BAR = 2
+const ADDED_MS = 0.2
+/** "Flat" with room for noise: the cost per tool with most servers, as a multiple of that with fewest. */
+const FLAT = 1.25
+const MIB = 1024 * 1024
+
+/** Every bar with its worst row: a bar is met when all rows meet it. */
+export function bars(results: Results): Bar[] {
+  const calls = (['modern', 'legacy'] as const).map((era): Bar => {
+    const rows = results.calls.filter((each) => each.era === era)
+    const ratios = rows.map((each) => cost(each.rows).median)
+    return {
+      what: `CPU per ${era} \`tools/call\`, × bare relay`,
+      bar: `≤ ${CALL_BARS[era]}`,
+      measured: rows.map((each, index) => `${fixed(ratios[index])} (${each.users} users)`).join(', '),
+      met: ratios.length > 0 && ratios.every((value) => value <= CALL_BARS[era]),
+    }
+  })
+  const single = results.calls.find((each) => each.era === 'modern' && each.users === 1)
+  const latency = single === undefined ? { relay: NaN, gateway: NaN } : added(single)
+  const lists = [...new Set(results.lists.map((each) => each.tools))].map((tools): Bar => {
+    const rows = results.lists.filter((each) => each.tools === tools)
+    const ratios = rows.map((each) => cost(each.rows).median)
+    return {
+      what: `CPU per \`tools/list\` of ${tools} tools, × static Worker`,
+      bar: `≤ ${LIST_BAR}`,
+      measured: rows.map((each, index) => `${fixed(ratios[index])} (${each.era}, ${each.users} users)`).join(', '),
+      met: ratios.length > 0 && ratios.every((value) => value <= LIST_BAR),
+    }
+  })
+  const [fewest, most] = [results.sizes[0], results.sizes.at(-1)]
+  const growth = ratio(most?.rows.at(-1)?.cpuMsByRound ?? [], fewest?.rows.at(-1)?.cpuMsByRound ?? []).median
+  return [
+    ...calls,
+    {
+      what: 'p50 that the gateway adds to a modern call, 1 user',
+      bar: `≤ relay's ${fixed(latency.relay)} ms + ${ADDED_MS} ms`,
+      measured: `${fixed(latency.gateway)} ms`,
+      met: latency.gateway <= latency.relay + ADDED_MS,
+    },
+    ...lists,
+    {
+      what: `CPU per list of ${most?.tools ?? 0} tools, ${most?.servers ?? 0} servers × ${fewest?.servers ?? 0} servers`,
+      bar: `flat (≤ ${FLAT})`,
+      measured: fixed(growth),
+      met: growth <= FLAT,
+    },
+    {
+      what: 'Bundle, gzip',
+      bar: '≤ 1 MiB',
+      measured: `${fixed(results.startup.gzipBytes / MIB)} MiB`,
+      met: results.startup.gzipBytes <= MIB,
+    },
+  ]
+}
+
+/** Two decimals, three for what is below 0.1. */
+export function fixed(value: number | undefined): string {
+  if (value === undefined || Number.isNaN(value)) return '–'
+  return value.toFixed(Math.abs(value) < 0.1 ? 3 : 2)
+}
