@@ -1,0 +1,160 @@
+// The whole demo on this machine: identity provider, three servers, the edge, and the manifests applied through its admin API.
+// Whatever has started is ended again when a later part fails, and by `close`.
+
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { serve } from '../cli/serve.ts'
+import { startIdp } from './idp.ts'
+import { machineLogin } from './login.ts'
+import { defaultPorts, readManifests } from './manifests.ts'
+import { connectAs } from './person.ts'
+import { onFreePort, probe } from './ports.ts'
+import { startEverything } from './servers/everything.ts'
+import { startModern } from './servers/modern.ts'
+
+export interface WorldOptions {
+  /** Ports wanted; taken ones are replaced by the next free ones. Default: those that examples/edge names. */
+  ports?: typeof defaultPorts
+  /** Holds one folder per edge port. Default: `.waggle` in the working directory. */
+  stateRoot?: string
+  onLine?: (line: string) => void
+  /** Told what is being done, in a few words. */
+  onStep?: (step: string) => void
+}
+
+export interface World {
+  /** The edge. */
+  readonly url: string
+  readonly issuer: string
+  /** The virtual server with all tools. */
+  readonly endpoint: string
+  readonly servers: readonly { readonly name: string; readonly about: string; readonly url: string }[]
+  readonly stateDir: string
+  /** Servers whose tools did not show up in time. */
+  readonly missing: readonly string[]
+  /** Settles with a sentence when a part ends by itself. */
+  readonly broken: Promise<string>
+  close(): Promise<void>
+}
+
+const manifestFolder = fileURLToPath(new URL('edge', import.meta.url))
+const patience = 20_000
+
+export async function startWorld(options: WorldOptions = {}): Promise<World> {
+  const ports = options.ports ?? defaultPorts
+  const step = options.onStep ?? (() => undefined)
+  const closers: (() => Promise<void>)[] = []
+  const close = async () => {
+    // Last started, first ended; a part that fails to end must not keep the others alive.
+    for (const closer of closers.splice(0).toReversed()) await closer().catch(() => undefined)
+  }
+  const own = <T extends { close(): Promise<void> }>(part: T): T => {
+    closers.push(() => part.close())
+    return part
+  }
+
+  try {
+    const edgePort = await onFreePort(ports.edge, probe)
+    const url = `http://127.0.0.1:${edgePort}`
+    const stateDir = join(options.stateRoot ?? '.waggle', String(edgePort))
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 })
+
+    step('identity provider')
+    const audiences = (resource: string) => resource === url || resource.startsWith(`${url}/`)
+    const stateFile = join(stateDir, 'idp.json')
+    const idp = own(await onFreePort(ports.idp, (port) => startIdp({ port, audiences, stateFile })))
+
+    step('three MCP servers')
+    const board = own(await onFreePort(ports.board, (port) => startModern({ port })))
+    const start = (transport: 'streamable-http' | 'sse', wanted: number) =>
+      onFreePort(wanted, async (port) => startEverything({ transport, port: await probe(port) }))
+    const everything = own(await start('streamable-http', ports.everything))
+    const classic = own(await start('sse', Math.max(ports.classic, Number(new URL(everything.url).port) + 1)))
+
+    step('edge')
+    const vars = { PUBLIC_URL: url, OIDC_ISSUER: idp.issuer, ALLOW_LOOPBACK: 'true' }
+    const onLine = options.onLine === undefined ? {} : { onLine: options.onLine }
+    const edge = own(await serve({ port: edgePort, host: '127.0.0.1', stateDir, vars, ...onLine }))
+
+    step('manifests')
+    const origins = new Map([
+      [defaultPorts.idp, idp.issuer],
+      [defaultPorts.board, new URL(board.url).origin],
+      [defaultPorts.everything, new URL(everything.url).origin],
+      [defaultPorts.classic, new URL(classic.url).origin],
+    ])
+    const { access_token } = await machineLogin(idp.issuer, {
+      ...idp.machine,
+      scope: 'waggle:admin',
+      resource: `${url}/admin`,
+    })
+    await apply(url, access_token, readManifests(manifestFolder, origins))
+
+    step('catalog')
+    const endpoint = `${url}/demo/tools/mcp`
+    const missing = await awaitCatalog(endpoint, ['board', 'everything', 'classic'])
+
+    const watch = new AbortController()
+    closers.push(async () => watch.abort())
+    const broken = Promise.race([
+      everything.ended.then(() => 'The server "everything" ended by itself.'),
+      classic.ended.then(() => 'The server "classic" ended by itself.'),
+      gone(edge.pid, watch.signal).then(() => 'The edge (workerd) ended by itself.'),
+    ])
+    const servers = [
+      { name: 'board', about: 'an incident board of the modern era (2026-07-28)', url: board.url },
+      { name: 'everything', about: 'the reference server, sessions over streamable HTTP', url: everything.url },
+      { name: 'classic', about: 'the reference server over the old HTTP+SSE transport', url: classic.url },
+    ]
+    return { url, issuer: idp.issuer, endpoint, servers, stateDir, missing, broken, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** Applies manifests through the admin API. Throws with the edge's own words when it refuses. */
+async function apply(url: string, token: string, resources: unknown[]): Promise<void> {
+  const response = await fetch(`${url}/admin/v1/resources`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ resources }),
+    signal: AbortSignal.timeout(patience),
+  })
+  if (!response.ok)
+    throw new Error(`The edge refused the manifests (HTTP ${response.status}): ${await response.text()}`)
+  await response.body?.cancel()
+}
+
+/** Waits until the catalog has tools of all servers; returns those that did not make it. */
+async function awaitCatalog(endpoint: string, servers: string[]): Promise<string[]> {
+  const ada = await connectAs({ user: 'ada', url: endpoint })
+  const deadline = Date.now() + patience
+  let missing = servers
+  while (Date.now() < deadline) {
+    const tools = await ada.tools()
+    missing = servers.filter((server) => !tools.some((tool) => tool.startsWith(`${server}_`)))
+    if (missing.length === 0) break
+    await sleep(250)
+  }
+  await ada.client.close()
+  return missing
+}
+
+/** Settles when a process is gone; looks twice a second. Never settles once aborted. */
+async function gone(pid: number, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      await sleep(500, undefined, { signal, ref: false })
+    } catch {
+      return new Promise(() => undefined)
+    }
+    try {
+      process.kill(pid, 0)
+    } catch {
+      return undefined
+    }
+  }
+}
