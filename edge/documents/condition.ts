@@ -1,0 +1,101 @@
+// Conditions as Kubernetes and ToolHive write them, and those that say whether what a resource names exists.
+
+import type { Kind } from '../../crds/kinds.ts'
+import { references, resolve, secretReferences } from './references.ts'
+import type { Resources, StoredResource } from './resources.ts'
+
+export interface Condition {
+  readonly type: string
+  readonly status: 'True' | 'False' | 'Unknown'
+  /** One word in CamelCase, for programs. */
+  readonly reason: string
+  /** For people: what is wrong and what to do. */
+  readonly message: string
+}
+
+/** `namespace/name` → the keys that the secret has. */
+export type SecretKeys = ReadonlyMap<string, readonly string[]>
+
+/** ToolHive's condition for each kind that can be referred to, and the stem of its reasons. */
+const referenceConditions: { readonly [kind in Kind]?: readonly [type: string, reason: string] } = {
+  MCPGroup: ['GroupRefValidated', 'GroupRef'],
+  MCPOIDCConfig: ['OIDCConfigRefValidated', 'OIDCConfigRef'],
+  MCPToolConfig: ['ToolConfigValidated', 'ToolConfigRef'],
+  MCPExternalAuthConfig: ['ExternalAuthConfigValidated', 'ExternalAuthConfigRef'],
+}
+
+/** Types of external auth that the edge can do. */
+const servedAuth: readonly string[] = ['unauthenticated', 'headerInjection', 'bearerToken']
+
+/** One condition per kind of configuration that the resource names: do all of those exist, and do they work here? */
+export function checkReferences(resource: StoredResource, resources: Resources, secrets?: SecretKeys): Condition[] {
+  const wrong = new Map<string, string[]>()
+  const reasons = new Map<string, string>()
+  for (const reference of references(resource)) {
+    const [kind] = reference.kinds
+    const known = kind === undefined ? undefined : referenceConditions[kind]
+    if (kind === undefined || known === undefined) continue
+    const [type, stem] = known
+    const messages = wrong.get(type) ?? []
+    wrong.set(type, messages)
+    const target = resolve(reference, resources)
+    const problem =
+      target === undefined
+        ? `there is no ${kind} ${reference.namespace}/${reference.name}`
+        : configProblem(target, secrets)?.message
+    if (problem === undefined) continue
+    messages.push(`${reference.path}: ${problem}`)
+    reasons.set(type, `${stem}${target === undefined ? 'NotFound' : 'NotValid'}`)
+  }
+  return [...wrong].map(([type, messages]) => {
+    const stem = Object.values(referenceConditions).find(([known]) => known === type)?.[1] ?? ''
+    if (messages.length === 0) return condition(type, 'True', `${stem}Valid`, 'every reference exists')
+    return condition(type, 'False', reasons.get(type) ?? `${stem}NotFound`, messages.join('; '))
+  })
+}
+
+/** Do the secrets that the resource names itself exist? Undefined when it names none or they are not known here. */
+export function secretCondition(resource: StoredResource, secrets: SecretKeys | undefined): Condition | undefined {
+  const wanted = secretReferences(resource)
+  if (wanted.length === 0 || secrets === undefined) return undefined
+  const missing = missingSecrets(resource, secrets)
+  const type = 'HeaderSecretRefsValidated'
+  if (missing.length === 0) return condition(type, 'True', 'HeaderSecretsValid', 'every secret exists')
+  return condition(type, 'False', 'HeaderSecretNotFound', missing.join('; '))
+}
+
+/** Why a configuration does not work here; undefined when it does. */
+export function configProblem(
+  config: StoredResource,
+  secrets: SecretKeys | undefined,
+): { reason: string; message: string } | undefined {
+  if (config.kind === 'MCPExternalAuthConfig' && !servedAuth.includes(config.spec.type)) {
+    const message = `type ${config.spec.type} is not available at the edge yet; use ${servedAuth.join(', ')}`
+    return { reason: 'NotAvailableAtEdge', message }
+  }
+  const missing = secrets === undefined ? [] : missingSecrets(config, secrets)
+  return missing.length === 0 ? undefined : { reason: 'SecretNotFound', message: missing.join('; ') }
+}
+
+/** Short for a condition literal. */
+export function condition(type: string, status: Condition['status'], reason: string, message: string): Condition {
+  return { type, status, reason, message }
+}
+
+function missingSecrets(resource: StoredResource, secrets: SecretKeys): string[] {
+  return secretReferences(resource)
+    .filter(({ namespace, name, key }) => secrets.get(`${namespace}/${name}`)?.includes(key) !== true)
+    .map(({ path, namespace, name, key }) => {
+      return `${path}: the secret ${namespace}/${name} has no key "${key}"; waggle secret set ${name} ${key}=- -n ${namespace}`
+    })
+}
+
+/** A policy that is stated but cannot be enforced must not look enforced: callers are refused, and this says so. */
+export function checkAuthorization(stated: {
+  readonly authzConfig?: object | undefined
+  readonly authzConfigRef?: object | undefined
+}): Condition[] {
+  if (stated.authzConfig === undefined && stated.authzConfigRef === undefined) return []
+  const message = 'authzConfig is not enforced at the edge yet, so callers are refused; use a ToolPolicy instead'
+  return [condition('AuthzConfigRefValidated', 'False', 'AuthzConfigNotAvailable', message)]
+}
