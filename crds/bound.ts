@@ -28,5 +28,13 @@ export function map<V extends z.ZodType>(value: V, max = 256, key: z.ZodType<str
 /** A TCP port. */
 export const Port = z.int().min(1).max(65_535)
 
+/**
+ * A field that only clusters act on: its default is published in the CRD but not filled in here, so that a resource read back from an
+ * edge has no fields that its author did not write.
+ */
+export function inCluster<T extends z.ZodType>(schema: T, value: z.output<T>) {
+  return schema.optional().meta({ default: value })
+}
+
 /** A part of a resource that the edge accepts but does not look into. */
 export const Opaque = z.looseObject({}).meta({ 'x-kubernetes-preserve-unknown-fields': true })

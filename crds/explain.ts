@@ -5,23 +5,21 @@ import { nearest } from './nearest.ts'
 import { isTree, type Json } from './plain.ts'
 import { formatPath, type Problem } from './problem.ts'
 
-/** Problems for all issues of parsing `input` by `schema`, in the order of the schema. */
-export function explain(
-  schema: z.core.$ZodType,
-  input: Json,
-  issues: readonly z.core.$ZodIssue[],
-  base: readonly PropertyKey[] = [],
-): Problem[] {
-  return issues.flatMap((issue) => {
-    const path = [...base, ...issue.path]
+/** More problems than anybody reads at once; bounds the answer to a hostile manifest. */
+export const maxProblems = 100
+
+/** Problems for the first issues of parsing `input` by `schema`, in the order of the schema. */
+export function explain(schema: z.core.$ZodType, input: Json, issues: readonly z.core.$ZodIssue[]): Problem[] {
+  return issues.slice(0, maxProblems).flatMap((issue) => {
+    const { path } = issue
     if (issue.code === 'unrecognized_keys') {
-      const known = fieldsAt(schema, issue.path)
-      return issue.keys.map((key) => unknownField([...path, key], key, known))
+      const known = fieldsAt(schema, path)
+      return issue.keys.slice(0, maxProblems).map((key) => unknownField([...path, key], key, known))
     }
     if (issue.code === 'invalid_key') {
       return issue.issues.map((each) => ({ path: formatPath(path), message: phrase(each, '') }))
     }
-    const given = at(input, issue.path)
+    const given = at(input, path)
     const problem: Problem = { path: formatPath(path), message: phrase(issue, given) }
     if (issue.code !== 'invalid_value' || typeof given !== 'string') return problem
     const suggestion = nearest(given, issue.values.map(String))

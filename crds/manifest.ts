@@ -2,7 +2,7 @@
 // plain copy → kind and version → old spellings → strict schema and annotations → warnings about what does nothing here.
 import { normalise, type Notes } from './alias.ts'
 import { checkAnnotations } from './annotation.ts'
-import { explain } from './explain.ts'
+import { explain, maxProblems } from './explain.ts'
 import { elsewhere, type Kind, kindOf, kinds } from './kinds.ts'
 import type { MCPExternalAuthConfig } from './mcp-external-auth-config.ts'
 import type { MCPGroup } from './mcp-group.ts'
@@ -61,7 +61,7 @@ export function parseManifest(input: unknown, options: { defaultNamespace?: stri
   const annotations = isTree(metadata) && isTree(metadata['annotations']) ? metadata['annotations'] : {}
   const problems = [...notes.problems, ...checkAnnotations(kind, annotations)]
   if (!parsed.success) problems.push(...explain(schema, draft, parsed.error.issues))
-  if (!parsed.success || problems.length > 0) return { ok: false, problems }
+  if (!parsed.success || problems.length > 0) return { ok: false, problems: problems.slice(0, maxProblems) }
   const unused = isTree(draft['spec']) ? unusedFields(kind, draft['spec']) : []
   return { ok: true, resource: parsed.data, warnings: [...notes.warnings, ...unused] }
 }

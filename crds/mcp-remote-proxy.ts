@@ -1,7 +1,7 @@
 // MCPRemoteProxy: a server that runs elsewhere, with an endpoint of its own that authenticates and audits.
 import * as z from 'zod'
 import { AuthzConfig, onePolicySource } from './authz.ts'
-import { Opaque, Port, text } from './bound.ts'
+import { inCluster, Opaque, Port, text } from './bound.ts'
 import { HeaderForward } from './header.ts'
 import { Replicas, ResourceOverrides, Resources, SessionAffinity, SessionStorage } from './pod.ts'
 import { AuthServerRef, NameRef, OIDCConfigRef, TelemetryConfigRef } from './reference.ts'
@@ -29,10 +29,10 @@ export const MCPRemoteProxy = resource(
       telemetryConfigRef: TelemetryConfigRef.optional(),
       telemetry: Opaque.optional(),
       sessionStorage: SessionStorage.optional(),
-      sessionAffinity: SessionAffinity.default('ClientIP'),
-      proxyPort: Port.default(8080),
+      sessionAffinity: inCluster(SessionAffinity, 'ClientIP'),
+      proxyPort: inCluster(Port, 8080),
       endpointPrefix: text(512).optional(),
-      trustProxyHeaders: z.boolean().default(false),
+      trustProxyHeaders: inCluster(z.boolean(), false),
       replicas: Replicas.optional(),
       resources: Resources.optional(),
       resourceOverrides: ResourceOverrides.optional(),

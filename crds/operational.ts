@@ -1,6 +1,6 @@
 // spec.config.operational of a virtual server: deadlines, health and breaker.
 import * as z from 'zod'
-import { map } from './bound.ts'
+import { inCluster, map } from './bound.ts'
 import { Duration } from './duration.ts'
 
 export const Operational = z.strictObject({
@@ -13,11 +13,11 @@ export const Operational = z.strictObject({
     .optional(),
   failureHandling: z
     .strictObject({
-      healthCheckInterval: Duration.default('30s'),
-      healthCheckTimeout: Duration.default('10s'),
-      statusReportingInterval: Duration.default('30s'),
-      unhealthyThreshold: z.int().min(1).max(1000).default(3),
-      partialFailureMode: z.enum(['fail', 'best_effort']).default('fail'),
+      healthCheckInterval: inCluster(Duration, '30s'),
+      healthCheckTimeout: inCluster(Duration, '10s'),
+      statusReportingInterval: inCluster(Duration, '30s'),
+      unhealthyThreshold: inCluster(z.int().min(1).max(1000), 3),
+      partialFailureMode: inCluster(z.enum(['fail', 'best_effort']), 'fail'),
       circuitBreaker: z
         .strictObject({
           enabled: z.boolean().default(false),

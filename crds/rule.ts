@@ -29,7 +29,7 @@ export function unique<S extends z.ZodType>(schema: S, field: string, key: (item
     for (const [index, item] of items.entries()) {
       if (!isFields(item)) continue
       const found = key(item)
-      if (seen.has(found)) refuse([index, field], `names the same as an earlier item; remove one`)
+      if (seen.has(found)) refuse([index, field], `is the same as that of an earlier item; remove one`)
       seen.add(found)
     }
   })

@@ -13,7 +13,7 @@ export const ToolAnnotations = z.strictObject({
 /** Replacements for one tool, keyed by its original name. Tool names are not held to a pattern: servers choose them. */
 export const ToolOverrides = map(
   z.strictObject({
-    name: filled(128).optional(),
+    name: filled(256).optional(),
     description: text(16_384).optional(),
     annotations: ToolAnnotations.optional(),
   }),
@@ -21,4 +21,4 @@ export const ToolOverrides = map(
 )
 
 /** Tools to keep, by the name after overrides. */
-export const ToolFilter = list(filled(128), 1024)
+export const ToolFilter = list(filled(256), 1024)

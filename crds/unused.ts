@@ -97,7 +97,20 @@ export function unusedFields(kind: Kind, spec: Tree): Problem[] {
         'is not available at the edge yet; endpoints that name this config refuse their callers. Available: inline',
     })
   }
+  if (kind === 'ToolPolicy' && Array.isArray(spec['rules'])) {
+    for (const [index, item] of spec['rules'].entries()) {
+      if (isTree(item)) warnings.push(...unusedInRule(item, ['spec', 'rules', index]))
+    }
+  }
   return warnings
+}
+
+function unusedInRule(item: Tree, path: readonly PropertyKey[]): Problem[] {
+  const fields = Object.keys(item)
+  if (fields.length === 1) return [{ path: formatPath(path), message: 'asks for nothing, so it changes nothing' }]
+  return ['pinning', 'trustHints']
+    .filter((field) => fields.includes(field))
+    .map((field) => ({ path: formatPath([...path, field]), message: later }))
 }
 
 function isGiven(spec: Tree, path: readonly string[]): boolean {

@@ -1,9 +1,9 @@
-// VirtualMCPServer: one endpoint that aggregates servers, given as a group (`groupRef`) or one by one (`backends`); with neither it is
-// empty. Unlike in ToolHive, `groupRef` and `incomingAuth` are optional: without the latter the edge's default issuer guards it.
+// VirtualMCPServer: one endpoint that aggregates servers, given as a group (`groupRef`), one by one (`backends`) or both; with
+// neither it is empty. Unlike in ToolHive, `groupRef` and `incomingAuth` are optional: without the latter the edge's default issuer guards it.
 import * as z from 'zod'
 import { Aggregation } from './aggregation.ts'
 import { AuthzConfig, onePolicySource } from './authz.ts'
-import { filled, list, map, Opaque, Port, text } from './bound.ts'
+import { filled, inCluster, list, map, Opaque, Port, text } from './bound.ts'
 import { PassthroughHeaders } from './header.ts'
 import { Name, Namespace } from './name.ts'
 import { Operational } from './operational.ts'
@@ -99,11 +99,11 @@ export const VirtualMCPServer = resource(
       telemetryConfigRef: TelemetryConfigRef.optional(),
       telemetry: Opaque.optional(),
       sessionStorage: SessionStorage.optional(),
-      sessionAffinity: SessionAffinity.default('ClientIP'),
+      sessionAffinity: inCluster(SessionAffinity, 'ClientIP'),
       proxyPort: Port.optional(),
       replicas: Replicas.optional(),
       serviceAccount: text(253).optional(),
-      serviceType: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']).default('ClusterIP'),
+      serviceType: inCluster(z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']), 'ClusterIP'),
       imagePullSecrets: ImagePullSecrets.optional(),
       podTemplateSpec: Opaque.optional(),
     })
