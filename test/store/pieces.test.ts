@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { pieces, wireBytes } from '../../edge/store/pieces.ts'
 
 test('pieces of any text stay within the limit, split no character and join to the text', () => {
