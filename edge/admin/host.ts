@@ -2,9 +2,9 @@
 
 import type { Clock, Store } from '../../gateway/ports.ts'
 import type { Principal } from '../../gateway/principal.ts'
+import type { KeyRing } from '../../gateway/seal.ts'
 import type { Reason } from '../../protocol/fault.ts'
 import type { Resources, StoredResource } from '../documents/resources.ts'
-import type { VaultKeys } from '../documents/vault.ts'
 
 export type AdminAction =
   | 'resource.apply'
@@ -40,7 +40,8 @@ export interface AdminEvent {
 
 export interface AdminHost {
   readonly store: Store
-  readonly vaultKeys: VaultKeys
+  /** The first seals secrets, all open them. */
+  readonly vaultKeys: KeyRing
   readonly now: Clock
   /** A uid for a new resource. */
   random(): string

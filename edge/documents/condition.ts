@@ -16,41 +16,43 @@ export interface Condition {
 /** `namespace/name` → the keys that the secret has. */
 export type SecretKeys = ReadonlyMap<string, readonly string[]>
 
-/** ToolHive's condition for each kind that can be referred to, and the stem of its reasons. */
-const referenceConditions: { readonly [kind in Kind]?: readonly [type: string, reason: string] } = {
-  MCPGroup: ['GroupRefValidated', 'GroupRef'],
-  MCPOIDCConfig: ['OIDCConfigRefValidated', 'OIDCConfigRef'],
-  MCPToolConfig: ['ToolConfigValidated', 'ToolConfigRef'],
-  MCPExternalAuthConfig: ['ExternalAuthConfigValidated', 'ExternalAuthConfigRef'],
-}
+/** ToolHive's condition for each kind that can be referred to. Its reasons begin with `stem`. */
+const referenceConditions: readonly { readonly kind: Kind; readonly type: string; readonly stem: string }[] = [
+  { kind: 'MCPGroup', type: 'GroupRefValidated', stem: 'GroupRef' },
+  { kind: 'MCPOIDCConfig', type: 'OIDCConfigRefValidated', stem: 'OIDCConfigRef' },
+  { kind: 'MCPToolConfig', type: 'ToolConfigValidated', stem: 'ToolConfigRef' },
+  { kind: 'MCPExternalAuthConfig', type: 'ExternalAuthConfigValidated', stem: 'ExternalAuthConfigRef' },
+]
 
 /** Types of external auth that the edge can do. */
 const servedAuth: readonly string[] = ['unauthenticated', 'headerInjection', 'bearerToken']
 
 /** One condition per kind of configuration that the resource names: do all of those exist, and do they work here? */
-export function checkReferences(resource: StoredResource, resources: Resources, secrets?: SecretKeys): Condition[] {
-  const wrong = new Map<string, string[]>()
-  const reasons = new Map<string, string>()
-  for (const reference of references(resource)) {
-    const [kind] = reference.kinds
-    const known = kind === undefined ? undefined : referenceConditions[kind]
-    if (kind === undefined || known === undefined) continue
-    const [type, stem] = known
-    const messages = wrong.get(type) ?? []
-    wrong.set(type, messages)
-    const target = resolve(reference, resources)
-    const problem =
-      target === undefined
-        ? `there is no ${kind} ${reference.namespace}/${reference.name}`
-        : configProblem(target, secrets)?.message
-    if (problem === undefined) continue
-    messages.push(`${reference.path}: ${problem}`)
-    reasons.set(type, `${stem}${target === undefined ? 'NotFound' : 'NotValid'}`)
-  }
-  return [...wrong].map(([type, messages]) => {
-    const stem = Object.values(referenceConditions).find(([known]) => known === type)?.[1] ?? ''
-    if (messages.length === 0) return condition(type, 'True', `${stem}Valid`, 'every reference exists')
-    return condition(type, 'False', reasons.get(type) ?? `${stem}NotFound`, messages.join('; '))
+export function checkReferences(
+  resource: StoredResource,
+  resources: Resources,
+  secrets: SecretKeys | undefined,
+): Condition[] {
+  const named = references(resource)
+  return referenceConditions.flatMap(({ kind, type, stem }) => {
+    const here = named.filter(({ kinds }) => kinds.includes(kind))
+    if (here.length === 0) return []
+    const problems = here.flatMap((reference) => {
+      const target = resolve(reference, resources)
+      if (target === undefined)
+        return [
+          {
+            reason: 'NotFound',
+            message: `${reference.path}: there is no ${kind} ${reference.namespace}/${reference.name}`,
+          },
+        ]
+      const problem = configProblem(target, secrets)
+      return problem === undefined ? [] : [{ reason: 'NotValid', message: `${reference.path}: ${problem.message}` }]
+    })
+    const [first] = problems
+    if (first === undefined) return [condition(type, 'True', `${stem}Valid`, 'every reference exists')]
+    const message = problems.slice(0, 20).map((problem) => problem.message)
+    return [condition(type, 'False', `${stem}${first.reason}`, message.join('; '))]
   })
 }
 

@@ -2,11 +2,11 @@
 // Invariant: a value goes in through `setSecret` and comes out through `openSecret` only; listings have names and keys.
 
 import type { Store } from '../../gateway/ports.ts'
+import type { KeyRing } from '../../gateway/seal.ts'
 import { Fault } from '../../protocol/fault.ts'
 import { changeDocument, readDocument } from './document.ts'
 import type { Codec } from './document.ts'
-import { open, seal, sealedBy, sealingKeyId } from './vault.ts'
-import type { VaultKeys } from './vault.ts'
+import { open, seal, sealedBy, sealingKey } from './vault.ts'
 
 export const maxSecrets = 1000
 export const maxSecretKeys = 64
@@ -49,7 +49,7 @@ export async function readSecrets(store: Store): Promise<{ secrets: Secrets; ver
  */
 export async function openSecret(
   secrets: Secrets,
-  keys: VaultKeys,
+  keys: KeyRing,
   namespace: string,
   name: string,
   key: string,
@@ -69,7 +69,7 @@ export function summarize(secrets: Secrets): SecretSummary[] {
  */
 export async function setSecret(
   store: Store,
-  keys: VaultKeys,
+  keys: KeyRing,
   { namespace, name, data }: { namespace: string; name: string; data: ReadonlyMap<string, string> },
 ): Promise<SecretSummary> {
   const id = `${namespace}/${name}`
@@ -106,7 +106,7 @@ export interface Resealed {
 }
 
 /** Seals everything with the first vault key, after which the others can be retired. */
-export function resealSecrets(store: Store, keys: VaultKeys): Promise<Resealed> {
+export function resealSecrets(store: Store, keys: KeyRing): Promise<Resealed> {
   return changeDocument(store, secretCodec, async (secrets) => {
     const next = new Map<string, SealedSecret>()
     const result = { resealed: 0, current: 0, unreadable: [] as string[] }
@@ -121,16 +121,16 @@ export function resealSecrets(store: Store, keys: VaultKeys): Promise<Resealed> 
   })
 }
 
-async function renew(keys: VaultKeys, id: string, data: SealedSecret): Promise<Resealed & { data: SealedSecret }> {
+async function renew(keys: KeyRing, id: string, data: SealedSecret): Promise<Resealed & { data: SealedSecret }> {
   const { namespace, name } = split(id)
-  const first = sealingKeyId(keys)
+  const { kid } = sealingKey(keys)
   const next = new Map<string, string>()
   const unreadable: string[] = []
   let resealed = 0
   for (const [key, sealed] of data) {
     const place = { namespace, name, key }
     next.set(key, sealed)
-    if (sealedBy(sealed) === first) continue
+    if (sealedBy(sealed) === kid) continue
     try {
       next.set(key, await seal(keys, place, await open(keys, place, sealed)))
       resealed++

@@ -8,7 +8,7 @@ import { serverKey } from './members.ts'
 import type { ServerResource } from './members.ts'
 import type { Resources } from './resources.ts'
 
-export interface ServerStatus {
+export type ServerStatus = {
   readonly phase: 'Ready' | 'Valid' | 'Pending' | 'Failed'
   readonly message?: string
   readonly conditions: readonly Condition[]

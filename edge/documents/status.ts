@@ -17,16 +17,19 @@ export interface StatusContext {
   readonly secrets?: SecretKeys
 }
 
-export interface Status {
+/** What every kind has; more of ToolHive's fields by kind. */
+interface StatusOfKind {
   readonly phase: string
-  readonly observedGeneration: number
   /** What is wrong, when something is. */
   readonly message?: string
   /** Where clients connect; only of kinds that are endpoints. */
   readonly url?: string
   readonly conditions: readonly Condition[]
-  /** More of ToolHive's fields, by kind. */
   readonly [field: string]: unknown
+}
+
+export interface Status extends StatusOfKind {
+  readonly observedGeneration: number
 }
 
 /** The status of one of `resources`. */
@@ -44,7 +47,7 @@ function ofKind(
   resources: Resources,
   health: HealthMap,
   { publicUrl, secrets }: StatusContext,
-): { readonly phase: string; readonly message?: string; readonly conditions: readonly Condition[] } & object {
+): StatusOfKind {
   switch (resource.kind) {
     case 'MCPRemoteProxy': {
       const url = `${publicUrl}/${serverKey(resource)}/mcp`

@@ -21,7 +21,7 @@ export interface DiscoveredBackend {
   readonly lastHealthCheck?: string
 }
 
-export interface VirtualStatus {
+export type VirtualStatus = {
   readonly phase: 'Pending' | 'Ready' | 'Degraded' | 'Failed'
   readonly message?: string
   readonly conditions: readonly Condition[]
