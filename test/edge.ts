@@ -9,7 +9,7 @@ import { serve } from '../cli/serve.ts'
 import { startIssuer } from './issuer.ts'
 import type { Issuer } from './issuer.ts'
 import type { Manifest } from './peers/manifests.ts'
-import { exchange } from './peers/wire.ts'
+import { exchange, toolNames } from './peers/wire.ts'
 
 export interface EdgeOptions {
   readonly resources?: readonly Manifest[]
@@ -130,12 +130,11 @@ async function untilListed(
 ): Promise<string[]> {
   const deadline = Date.now() + 15_000
   for (;;) {
-    const { answer, status, body } = await exchange(endpoint, { method: 'tools/list', token: await token() })
-    const listed = answer?.result?.['tools']
-    const names = Array.isArray(listed) ? listed.map((tool: { name: string }) => tool.name) : []
-    if (Array.isArray(listed) && tools.every((tool) => names.includes(tool))) return names
+    const list = await exchange(endpoint, { method: 'tools/list', token: await token() })
+    const names = toolNames(list)
+    if (list.answer?.result !== undefined && tools.every((tool) => names.includes(tool))) return names
     if (Date.now() > deadline) {
-      throw new Error(`${endpoint} does not list ${tools.join(', ')}: ${status} ${body.slice(0, 2000)}`)
+      throw new Error(`${endpoint} does not list ${tools.join(', ')}: ${list.status} ${list.body.slice(0, 2000)}`)
     }
     await sleep(100)
   }

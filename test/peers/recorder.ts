@@ -129,7 +129,7 @@ export async function startRecorder(options: RecorderOptions = {}): Promise<Reco
 
   function send(response: ServerResponse, status: number, payload: string, sse: boolean): void {
     response.writeHead(status, { 'content-type': sse ? 'text/event-stream' : 'application/json' })
-    response.end(sse ? `event: message\ndata: ${payload}\n\n` : payload)
+    response.end(sse ? event(payload) : payload)
   }
 
   function post(one: Received, message: Message, response: ServerResponse): void {
@@ -187,6 +187,12 @@ export async function startRecorder(options: RecorderOptions = {}): Promise<Reco
     })
   })
   return Object.assign(recorder, { url: `${server.url}/mcp` })
+}
+
+/** One server-sent event; JSON may contain line breaks, which the framing must not lose. */
+function event(payload: string): string {
+  const lines = payload.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`)
+  return `event: message\n${lines.join('')}\n`
 }
 
 /** Adds the members that a modern result must have, leaving the rest of the text as it is. */

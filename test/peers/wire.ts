@@ -83,6 +83,12 @@ export async function openSession(url: string, token: string | undefined): Promi
   return session
 }
 
+/** The names in the answer of a `tools/list`; none when it failed. */
+export function toolNames({ answer }: Exchange): string[] {
+  const tools = answer?.result?.['tools']
+  return Array.isArray(tools) ? tools.map((tool: { name: string }) => tool.name) : []
+}
+
 async function read(response: Response): Promise<Exchange> {
   const body = await response.text()
   const type = response.headers.get('content-type') ?? ''
