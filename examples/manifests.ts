@@ -4,7 +4,21 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 
-export const defaultPorts = { edge: 8787, idp: 8788, board: 8791, everything: 8792, classic: 8793 } as const
+export interface Ports {
+  edge: number
+  idp: number
+  board: number
+  everything: number
+  classic: number
+}
+
+/** The ports of a world whose edge is at `edge`. */
+export function portsFrom(edge: number): Ports {
+  return { edge, idp: edge + 1, board: edge + 4, everything: edge + 5, classic: edge + 6 }
+}
+
+/** The ports that the files name. */
+export const defaultPorts: Readonly<Ports> = portsFrom(8787)
 
 /** Origins (`http://127.0.0.1:<port>`) by the default port that they replace. */
 export type Origins = ReadonlyMap<number, string>

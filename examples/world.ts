@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { serve } from '../cli/serve.ts'
 import { startIdp } from './idp.ts'
 import { machineLogin } from './login.ts'
-import { defaultPorts, readManifests } from './manifests.ts'
+import { defaultPorts, readManifests, type Ports } from './manifests.ts'
 import { connectAs } from './person.ts'
 import { onFreePort, probe } from './ports.ts'
 import { startEverything } from './servers/everything.ts'
@@ -16,9 +16,10 @@ import { startModern } from './servers/modern.ts'
 
 export interface WorldOptions {
   /** Ports wanted; taken ones are replaced by the next free ones. Default: those that examples/edge names. */
-  ports?: typeof defaultPorts
+  ports?: Readonly<Ports>
   /** Holds one folder per edge port. Default: `.waggle` in the working directory. */
   stateRoot?: string
+  /** Gets each line that the edge writes: audit events, and whatever else it says. */
   onLine?: (line: string) => void
   /** Told what is being done, in a few words. */
   onStep?: (step: string) => void
@@ -75,8 +76,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
 
     step('edge')
     const vars = { PUBLIC_URL: url, OIDC_ISSUER: idp.issuer, ALLOW_LOOPBACK: 'true' }
-    const onLine = options.onLine === undefined ? {} : { onLine: options.onLine }
-    const edge = own(await serve({ port: edgePort, host: '127.0.0.1', stateDir, vars, ...onLine }))
+    const onLine = options.onLine ?? (() => undefined)
+    const edge = own(await serve({ port: edgePort, stateDir, vars, onLine, onErrorLine: onLine }))
 
     step('manifests')
     const origins = new Map([
@@ -96,12 +97,10 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     const endpoint = `${url}/demo/tools/mcp`
     const missing = await awaitCatalog(endpoint, ['board', 'everything', 'classic'])
 
-    const watch = new AbortController()
-    closers.push(async () => watch.abort())
     const broken = Promise.race([
       everything.ended.then(() => 'The server "everything" ended by itself.'),
       classic.ended.then(() => 'The server "classic" ended by itself.'),
-      gone(edge.pid, watch.signal).then(() => 'The edge (workerd) ended by itself.'),
+      edge.ended.then((what) => `The edge ended by itself: ${what}.`),
     ])
     const servers = [
       { name: 'board', about: 'an incident board of the modern era (2026-07-28)', url: board.url },
@@ -141,20 +140,4 @@ async function awaitCatalog(endpoint: string, servers: string[]): Promise<string
   }
   await ada.client.close()
   return missing
-}
-
-/** Settles when a process is gone; looks twice a second. Never settles once aborted. */
-async function gone(pid: number, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    try {
-      await sleep(500, undefined, { signal, ref: false })
-    } catch {
-      return new Promise(() => undefined)
-    }
-    try {
-      process.kill(pid, 0)
-    } catch {
-      return undefined
-    }
-  }
 }
