@@ -442,6 +442,42 @@ const { tree } = fc.letrec<{ tree: unknown }>((tie) => ({
   ),
 }))
 
+const right: Readonly<Record<string, unknown>> = {
+  MCPRemoteProxy: { url: 'https://a.example', groupRef: 'g', sessionStorage: { provider: 'memory', keyPrefix: 'p' } },
+  MCPServerEntry: { remoteUrl: 'https://a.example', transport: 'sse' },
+  VirtualMCPServer: {
+    backends: ['a'],
+    operational: { failureHandling: { circuitBreaker: {} } },
+    config: { groupRef: 'g' },
+  },
+  MCPOIDCConfig: { type: 'inline', inline: { issuer: 'https://a.example' } },
+  MCPExternalAuthConfig: { type: 'token_exchange', tokenExchange: { token_url: 'https://a.example', audience: 'b' } },
+  ToolPolicy: { targetRef: { kind: 'MCPServer', name: 'a' }, rules: [{ tools: ['*'], claims: { a: 1 } }] },
+}
+const valid = fc
+  .record({ kind: fc.constantFrom(...Object.keys(kinds)), extra: fc.dictionary(fields, tree, { maxKeys: 2 }) })
+  .map(({ kind, extra }) => ({
+    apiVersion: kind === 'ToolPolicy' ? 'waggle.dev/v1alpha1' : 'toolhive.stacklok.dev/v1alpha1',
+    kind,
+    metadata: { name: 'a', annotations: {} },
+    spec: { ...extra, ...(right[kind] as object | undefined) },
+  }))
+
+test('a resource that was accepted is accepted again, unchanged and without complaints about old spellings', () => {
+  for (const [kind, spec] of Object.entries({ ...right, MCPGroup: {}, MCPToolConfig: { toolsFilter: ['a'] } })) {
+    const apiVersion = kind === 'ToolPolicy' ? 'waggle.dev/v1alpha1' : 'toolhive.stacklok.dev/v1beta1'
+    const first = parseManifest({ apiVersion, kind, metadata: { name: 'a' }, spec })
+    assert.ok(first.ok, JSON.stringify(first))
+    const second = parseManifest(first.resource)
+    assert.ok(second.ok, JSON.stringify(second))
+    assert.deepEqual(second.resource, first.resource)
+    assert.deepEqual(
+      second.warnings,
+      first.warnings.filter(({ message }) => !/old|write \{|it was added/.test(message)),
+    )
+  }
+})
+
 test('whatever the input, the answer is a resource or at least one problem', () => {
   const whole = fc.record({
     apiVersion: fc.constantFrom(
@@ -453,10 +489,12 @@ test('whatever the input, the answer is a resource or at least one problem', () 
     metadata: fc.oneof(fc.constant({ name: 'a' }), tree),
     spec: tree,
   })
+  let accepted = 0
   fc.assert(
-    fc.property(fc.oneof(fc.jsonValue(), fc.anything(), whole), (input) => {
+    fc.property(fc.oneof(fc.jsonValue(), fc.anything(), whole, valid), (input) => {
       const parsed = parseManifest(input)
       if (parsed.ok) {
+        accepted++
         const again = parseManifest(parsed.resource)
         assert.ok(again.ok)
         assert.deepEqual(again.resource, parsed.resource)
@@ -467,4 +505,5 @@ test('whatever the input, the answer is a resource or at least one problem', () 
     }),
     { numRuns: 2000 },
   )
+  assert.ok(accepted > 20, `only ${accepted} inputs were accepted: the generator is too wild`)
 })
