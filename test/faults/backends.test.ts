@@ -103,7 +103,7 @@ describe('backends that fail', () => {
       assert.equal(others.fine.answer?.error, undefined)
       assert.ok(others.took < 1_000, `others waited ${others.took} ms`)
       assert.ok(peak - memory < 100, `memory grew by ${Math.round(peak - memory)} MiB`)
-      assert.ok(backend.written() < 60e6, `${backend.written()} bytes were read`)
+      assert.ok(backend.written() < 40e6, `${backend.written()} bytes were read`)
       assert.equal(decoy.received.length, 0, 'a redirect was followed')
     })
   }

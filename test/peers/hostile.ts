@@ -219,6 +219,7 @@ export async function startHostile(options: HostileOptions = {}): Promise<Hostil
   return Object.assign(recorder, {
     misbehave: (fault: FaultName, only: (received: Received) => boolean = () => true) => {
       bytes = 0
+      if (fault === 'down') void recorder.close()
       recorder.takeover = (received, response) => only(received) && act(fault, received, response)
     },
     behave: () => {

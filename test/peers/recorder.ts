@@ -156,7 +156,7 @@ export async function startRecorder(options: RecorderOptions = {}): Promise<Reco
     }
     try {
       const result = script(message, one)
-      const stamped = era === 'modern' && !result.includes('"resultType"') ? stamp(result) : result
+      const stamped = era === 'modern' && !result.includes('"resultType"') ? stamp(message.method, result) : result
       send(response, 200, `{"jsonrpc":"2.0","id":${id},"result":${stamped}}`, recorder.reply === 'sse')
     } catch (cause) {
       if (!(cause instanceof Refusal)) throw cause
@@ -195,8 +195,11 @@ function event(payload: string): string {
   return `event: message\n${lines.join('')}\n`
 }
 
+const cacheable = /^(server\/discover|tools\/list|prompts\/list|resources\/(list|templates\/list|read))$/
+
 /** Adds the members that a modern result must have, leaving the rest of the text as it is. */
-function stamp(result: string): string {
+function stamp(method: string, result: string): string {
   const rest = result.trim().slice(1)
-  return `{"resultType":"complete"${rest === '}' ? '' : ','}${rest}`
+  const cache = cacheable.test(method) && !result.includes('"ttlMs"') ? ',"ttlMs":1000,"cacheScope":"public"' : ''
+  return `{"resultType":"complete"${cache}${rest.trim() === '}' ? '' : ','}${rest}`
 }
