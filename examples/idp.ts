@@ -99,6 +99,7 @@ function configure(options: IdpOptions, users: Users, shelf: Shelf, machineSecre
     clientDefaults: { id_token_signed_response_alg: 'ES256', application_type: 'native' },
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
     enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
+    responseTypes: ['code'],
     clientBasedCORS: () => true,
     clients: [
       {
@@ -157,6 +158,8 @@ function configure(options: IdpOptions, users: Users, shelf: Shelf, machineSecre
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
     features: {
       devInteractions: { enabled: false },
+      dPoP: { enabled: false },
+      pushedAuthorizationRequests: { enabled: false },
       clientCredentials: { enabled: true },
       introspection: { enabled: true, allowedPolicy: () => true },
       revocation: { enabled: true, allowedPolicy: (_context, client, token) => token.clientId === client.clientId },
