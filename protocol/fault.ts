@@ -16,6 +16,7 @@ export type Reason =
   | 'invalid_json'
   | 'invalid_request'
   | 'invalid_params'
+  | 'invalid_envelope'
   | 'method_not_found'
   | 'session_not_found'
   | 'header_mismatch'
@@ -28,6 +29,7 @@ export type Reason =
   | 'backend_overloaded'
   | 'store_unavailable'
   | 'overloaded'
+  | 'cancelled'
   | 'internal'
 
 /** What the caller may learn: sent as `error.data`, so its keys are part of the public contract. */
@@ -67,6 +69,20 @@ export interface Wire {
   readonly code: number
 }
 
+/** HTTP status of a modern response that carries this JSON-RPC error (MCP 2026-07-28, basic/transports). */
+export function modernStatus(code: unknown): number {
+  switch (code) {
+    case -32601:
+      return 404
+    case -32020:
+    case -32021:
+    case -32022:
+      return 400
+    default:
+      return 200
+  }
+}
+
 /**
  * The wire form of a reason. In-band failures travel with HTTP 200: clients treat other statuses as the death of the
  * connection and lose `error.data`. Statuses that MCP or OAuth prescribe stay as prescribed.
@@ -99,6 +115,8 @@ export function wire(reason: Reason): Wire {
       return { status: 400, code: -32600 }
     case 'invalid_params':
       return { status: 200, code: -32602 }
+    case 'invalid_envelope':
+      return { status: 400, code: -32602 }
     case 'method_not_found':
       return { status: 200, code: -32601 }
     case 'session_not_found':
@@ -123,6 +141,8 @@ export function wire(reason: Reason): Wire {
       return { status: 503, code: 1503 }
     case 'overloaded':
       return { status: 503, code: 1503 }
+    case 'cancelled':
+      return { status: 200, code: 1499 }
     case 'internal':
       return { status: 500, code: -32603 }
   }

@@ -4,15 +4,15 @@
 import { Fault } from '../../protocol/fault.ts'
 
 /** Bytes of UTF-8. */
-export const MAX_KEY_BYTES = 512
+const MAX_KEY_BYTES = 512
 /** Bytes of UTF-8: 24 MiB. */
-export const MAX_VALUE_BYTES = 24 * 1024 * 1024
+const MAX_VALUE_BYTES = 24 * 1024 * 1024
 /** Keys in one `mget` or `peek`. */
-export const MAX_KEYS = 10_000
+const MAX_KEYS = 10_000
 /** Ten years: beyond it a time to live is a mistake in its unit. */
-export const MAX_TTL_SECONDS = 10 * 366 * 86_400
+const MAX_TTL_SECONDS = 10 * 366 * 86_400
 /** Magnitude of one increment; counters are exact up to 2^53. */
-export const MAX_INCREMENT = 2 ** 40
+const MAX_INCREMENT = 2 ** 40
 
 // oxlint-disable-next-line no-control-regex -- control characters are what is refused
 const CONTROL = /[\u0000-\u001f\u007f]/

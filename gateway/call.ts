@@ -1,0 +1,326 @@
+// One message forwarded to its server: breaker, deadline, translation both ways. Whatever happens, the wait ends: with the
+// server's answer, with a typed fault, or because the caller went away.
+
+import { isObject, type Message } from '../protocol/envelope.ts'
+import { Fault } from '../protocol/fault.ts'
+import { META } from '../protocol/revision.ts'
+import { traceparent } from '../protocol/trace.ts'
+import { decline } from './backend/handshake.ts'
+import type { Backend } from './backend/upstream.ts'
+import type { Route } from './decide.ts'
+import type { Endpoint, Host } from './endpoint.ts'
+import type { Opened } from './open.ts'
+import type { Principal } from './principal.ts'
+import type { RequestRecord } from './record.ts'
+import type { ClientSession } from './session.ts'
+import { inbound, outbound, taskOf, type Passage, type Sealed } from './translate.ts'
+
+/** Longest life of one call, however talkative its server is. */
+const MAX_CALL_MS = 15 * 60_000
+const STATE_TTL_MS = 3_600_000
+const CANCEL_MS = 5_000
+
+export interface Forwarding {
+  readonly message: Message
+  readonly opened: Opened
+  readonly session: ClientSession | undefined
+  readonly principal: Principal
+  readonly endpoint: Endpoint
+  readonly headers: Headers
+  readonly record: RequestRecord
+}
+
+/** What goes back to the client: texts of messages, the last one being the response. */
+export interface Delivery {
+  /** The response, when nothing precedes it; undefined for notifications. */
+  readonly response: Delivered | undefined
+  readonly stream: AsyncGenerator<Delivered, void, void> | undefined
+}
+
+export interface Delivered {
+  readonly text: string
+  /** The server's message behind it; undefined when the text is a notification. */
+  readonly response: Message | undefined
+}
+
+/** Throws the `Fault` that ends the call. `abandon` ends it from outside. */
+export async function forward(forwarding: Forwarding, route: Route, host: Host, abandon: AbortSignal): Promise<Delivery> {
+  const { message, endpoint, session, principal, record } = forwarding
+  const server = endpoint.catalog.servers.get(route.server)
+  const target = endpoint.target(route.server)
+  if (server === undefined) throw new Fault('backend_unavailable', `Server ${route.server} is not available.`, { data: { server: route.server } })
+  record.server = route.server
+  const owner = session === undefined ? `principal ${principal.id}` : `session ${session.id}`
+  const toModern = server.era === 'modern' && forwarding.opened.era === 'legacy'
+  const passage: Passage = {
+    message,
+    opened: forwarding.opened,
+    route,
+    server,
+    owned: session !== undefined,
+    requestId: record.id,
+    traceparent: traceparent(record.trace),
+    logLevel: toModern && session !== undefined ? ((await host.levels.get(session.id)) ?? 'info') : undefined,
+    requestState: await openState(forwarding, route, host),
+  }
+  const wait = target.breaker.enter()
+  if (wait !== undefined) {
+    throw new Fault('backend_unavailable', `Server ${route.server} failed repeatedly and is not called for now.`, {
+      data: { server: route.server, retryAfterSeconds: Math.ceil(wait / 1000) },
+      detail: 'circuit open',
+    })
+  }
+  const deadline = new Deadline(route.server, target.timeoutMs, abandon)
+  const sent = outbound(passage, forwarding.headers)
+  deadline.onAbort(() => {
+    if (server.era === 'legacy' && sent.id !== undefined) host.defer(cancel(target.backend, owner, sent.id))
+  })
+  try {
+    const reply = await deadline.within(target.backend.call({ ...sent, signal: deadline.signal }, owner))
+    if (reply.kind === 'accepted') {
+      target.breaker.success()
+      deadline.end()
+      return { response: undefined, stream: undefined }
+    }
+    if (reply.kind === 'rejected') {
+      host.changed(route.server)
+      throw new Fault('backend_protocol', `Server ${route.server} does not accept the request: HTTP ${reply.status}.`, {
+        data: { server: route.server },
+        detail: `HTTP ${reply.status}`,
+      })
+    }
+    if (reply.kind === 'message') {
+      target.breaker.success()
+      deadline.end()
+      return { response: await deliver(reply.message, passage, forwarding, host), stream: undefined }
+    }
+    const stream = follow(reply, passage, forwarding, host, deadline, () => target.breaker.success())
+    const first = await stream.next()
+    if (first.done === true) throw new Fault('backend_protocol', `Server ${route.server} did not answer.`, { data: { server: route.server } })
+    if (first.value.response !== undefined) {
+      await stream.return()
+      return { response: first.value, stream: undefined }
+    }
+    return { response: undefined, stream: prepend(first.value, watched(stream, target.breaker, deadline)) }
+  } catch (error) {
+    deadline.end()
+    settleBreaker(target.breaker, error)
+    if (error instanceof Fault && error.reason === 'backend_protocol') host.changed(route.server)
+    throw error
+  }
+}
+
+/** The server's messages as the client reads them. What the server asks is declined: nobody has declared to answer. */
+async function* follow(
+  reply: { messages: AsyncGenerator<Message, void, void>; answer: (text: string) => Promise<void> },
+  passage: Passage,
+  forwarding: Forwarding,
+  host: Host,
+  deadline: Deadline,
+  success: () => void,
+): AsyncGenerator<Delivered, void, void> {
+  try {
+    for (;;) {
+      const next = await deadline.within(reply.messages.next())
+      if (next.done === true) return
+      deadline.extend()
+      const message = next.value
+      if (message.kind === 'request') await reply.answer(decline(message))
+      else if (message.kind === 'response') {
+        success()
+        yield await deliver(message, passage, forwarding, host)
+        return
+      } else if (/\/(list_changed|updated)$/u.test(message.method)) host.changed(passage.route.server)
+      else if (wanted(message, forwarding)) yield await deliver(message, passage, forwarding, host)
+    }
+  } finally {
+    deadline.end()
+    host.defer(reply.messages.return())
+  }
+}
+
+/** Whether the client asked for this notification: modern clients get progress and logs only on request. */
+function wanted(message: Message, { opened }: Forwarding): boolean {
+  if (opened.era === 'legacy') return message.method !== 'notifications/progress' || opened.meta['progressToken'] !== undefined
+  if (message.method === 'notifications/message') return opened.meta[META.logLevel] !== undefined
+  return message.method !== 'notifications/progress' || opened.meta['progressToken'] !== undefined
+}
+
+async function deliver(message: Message, passage: Passage, forwarding: Forwarding, host: Host): Promise<Delivered> {
+  const { route } = passage
+  const sealed = await seal(message, passage, forwarding, host)
+  const known = forwarding.endpoint.catalog.renamed(route.server)
+  const uri = forwarding.message.params['uri']
+  const renamed =
+    known !== undefined && route.rename !== undefined && typeof uri === 'string' ? new Map([...known, [route.rename.value, uri]]) : known
+  try {
+    return { text: inbound(message, passage, sealed, renamed), response: message.kind === 'response' ? message : undefined }
+  } catch (error) {
+    if (error instanceof Fault) throw error
+    throw new Fault('backend_protocol', `Server ${route.server} sent a message that cannot be read.`, {
+      data: { server: route.server },
+      cause: error,
+    })
+  }
+}
+
+interface State {
+  readonly principal: string
+  readonly server: string
+  readonly method: string
+  readonly name: string
+  readonly expires: number
+  readonly state: string
+}
+
+const NOTHING: Sealed = { requestState: undefined, taskId: undefined }
+
+/** Seals what only we may read: request state and task ids, bound to the caller and the server. */
+async function seal(message: Message, { route }: Passage, forwarding: Forwarding, host: Host): Promise<Sealed> {
+  const { result } = message
+  if (!isObject(result)) return NOTHING
+  const { principal } = forwarding
+  const { requestState } = result
+  const { method } = forwarding.message
+  const isTask = result['resultType'] === 'task' || isObject(result['task']) || method.startsWith('tasks/')
+  const task = isTask ? taskOf(result) : undefined
+  if (typeof requestState !== 'string' && task === undefined) return NOTHING
+  const state: State = {
+    principal: principal.id,
+    server: route.server,
+    method,
+    name: stateName(forwarding.message),
+    expires: host.now() + STATE_TTL_MS,
+    state: String(requestState),
+  }
+  return {
+    requestState: typeof requestState === 'string' ? await host.sealer.seal('state', state) : undefined,
+    taskId: task === undefined ? undefined : await host.sealer.seal('task', { principal: principal.id, server: route.server, id: task }),
+  }
+}
+
+/** The server's request state behind the sealed one, which must belong to this caller, server and operation. */
+async function openState(forwarding: Forwarding, route: Route, host: Host): Promise<string | undefined> {
+  const { message, principal } = forwarding
+  const sealed = message.params['requestState']
+  if (sealed === undefined) return undefined
+  const state = typeof sealed === 'string' ? ((await host.sealer.open('state', sealed)) as State | undefined) : undefined
+  const valid =
+    state?.principal === principal.id &&
+    state.server === route.server &&
+    state.method === message.method &&
+    state.name === stateName(message) &&
+    state.expires > host.now()
+  if (!valid) throw new Fault('invalid_params', '"requestState" is not valid for this request.')
+  return state.state
+}
+
+const stateName = ({ params }: Message): string => String(params['name'] ?? params['uri'] ?? '')
+
+async function cancel(backend: Backend, owner: string, id: string): Promise<void> {
+  const text = `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id}}}`
+  const call = { text, id: undefined, headers: {}, signal: AbortSignal.timeout(CANCEL_MS) }
+  await backend.call(call, owner).catch(() => undefined)
+}
+
+function settleBreaker(breaker: { success(): void; failure(): void; release(): void }, error: unknown): void {
+  const reason = error instanceof Fault ? error.reason : 'internal'
+  if (reason === 'backend_unavailable' || reason === 'backend_timeout') breaker.failure()
+  else if (reason.startsWith('backend_')) breaker.success()
+  else breaker.release()
+}
+
+async function* watched(
+  stream: AsyncGenerator<Delivered, void, void>,
+  breaker: { success(): void; failure(): void; release(): void },
+  deadline: Deadline,
+): AsyncGenerator<Delivered, void, void> {
+  try {
+    yield* stream
+  } catch (error) {
+    settleBreaker(breaker, error)
+    throw error
+  } finally {
+    deadline.end()
+  }
+}
+
+async function* prepend(first: Delivered, rest: AsyncGenerator<Delivered, void, void>): AsyncGenerator<Delivered, void, void> {
+  try {
+    yield first
+    yield* rest
+  } finally {
+    await rest.return()
+  }
+}
+
+/** Silence is bounded, and so is the whole call. The signal aborts with the fault that says which. */
+class Deadline {
+  readonly #controller = new AbortController()
+  readonly #server: string
+  readonly #idleMs: number
+  readonly #until: number
+  readonly #abandon: AbortSignal
+  readonly #onAbandon: () => void
+  readonly #expired: Promise<never>
+  #reject: (fault: unknown) => void = () => undefined
+  #aborted: (() => void) | undefined
+  #timer: ReturnType<typeof setTimeout>
+
+  constructor(server: string, idleMs: number, abandon: AbortSignal) {
+    this.#server = server
+    this.#idleMs = idleMs
+    this.#until = Date.now() + Math.max(MAX_CALL_MS, idleMs)
+    this.#abandon = abandon
+    this.#expired = new Promise<never>((_resolve, reject) => (this.#reject = reject))
+    this.#expired.catch(() => undefined)
+    this.#onAbandon = () => this.#abort(abandon.reason)
+    this.#timer = this.#arm()
+    if (abandon.aborted) this.#onAbandon()
+    else abandon.addEventListener('abort', this.#onAbandon, { once: true })
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  onAbort(aborted: () => void): void {
+    this.#aborted = aborted
+  }
+
+  /** The promise, or the deadline's fault if that comes first: also when what is awaited ignores the signal. */
+  within<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#expired])
+  }
+
+  extend(): void {
+    clearTimeout(this.#timer)
+    this.#timer = this.#arm()
+  }
+
+  end(): void {
+    clearTimeout(this.#timer)
+    this.#abandon.removeEventListener('abort', this.#onAbandon)
+    this.#aborted = undefined
+  }
+
+  #arm(): ReturnType<typeof setTimeout> {
+    const wait = Math.min(this.#idleMs, Math.max(0, this.#until - Date.now()))
+    return setTimeout(() => this.#abort(this.#timeout()), wait)
+  }
+
+  #timeout(): Fault {
+    const seconds = Math.round(this.#idleMs / 1000)
+    return new Fault('backend_timeout', `Server ${this.#server} did not answer within ${seconds} s.`, {
+      data: { server: this.#server, retryAfterSeconds: 5 },
+    })
+  }
+
+  #abort(reason: unknown): void {
+    const aborted = this.#aborted
+    this.end()
+    this.#controller.abort(reason)
+    this.#reject(reason)
+    aborted?.()
+  }
+}

@@ -1,0 +1,172 @@
+// What shall happen with a message. Pure: the catalog, the caller and the message decide, nothing is called.
+// A name that is hidden from the caller and a name that does not exist are answered alike.
+
+import { isObject, type Json, type Message } from '../protocol/envelope.ts'
+import { Fault } from '../protocol/fault.ts'
+import type { Era } from '../protocol/revision.ts'
+import type { Catalog, CatalogEntry } from './catalog/catalog.ts'
+import type { Section } from './catalog/server.ts'
+import { LOG_LEVELS } from './levels.ts'
+import { judge } from './policy.ts'
+import type { Principal } from './principal.ts'
+
+/** Where a request goes, and what to write where in its params so that the server recognises it. */
+export interface Route {
+  readonly server: string
+  readonly entry: CatalogEntry | undefined
+  readonly rename: { readonly path: readonly string[]; readonly value: string } | undefined
+}
+
+export type Decision =
+  | { readonly kind: 'initialize' | 'discover' | 'empty' | 'listen' | 'ignore' }
+  | { readonly kind: 'list'; readonly section: Section; readonly cursor: string | undefined }
+  | { readonly kind: 'level'; readonly level: string }
+  | { readonly kind: 'cancel'; readonly request: Json }
+  | { readonly kind: 'forward'; readonly route: Route }
+  | { readonly kind: 'step_up'; readonly scopes: readonly string[] }
+  /** `denied`: policy hides what exists; the audit trail knows, the caller must not. */
+  | { readonly kind: 'refuse'; readonly fault: Fault; readonly denied?: true }
+
+export interface Situation {
+  readonly catalog: Catalog
+  readonly principal: Principal
+  readonly era: Era
+  /** The one server of the endpoint, where there is just one: it gets what nobody else could. */
+  readonly sole: string | undefined
+  /** The task that `params.taskId` names, once its seal is open. */
+  readonly task: { readonly server: string; readonly id: string } | undefined
+}
+
+/** Methods that 2026-07-28 removed: they must not reach a server that still knows them. */
+const REMOVED = new Set(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe'])
+
+export function decide(message: Message, situation: Situation): Decision {
+  if (message.kind === 'response') return { kind: 'ignore' }
+  if (message.kind === 'notification') return decideNotification(message, situation)
+  if (situation.era === 'modern' && REMOVED.has(message.method)) return unknownMethod(message.method)
+  const { params } = message
+  switch (message.method) {
+    case 'initialize':
+      return { kind: 'initialize' }
+    case 'server/discover':
+      return situation.era === 'modern' ? { kind: 'discover' } : unknownMethod(message.method)
+    case 'ping':
+      return { kind: 'empty' }
+    case 'subscriptions/listen':
+      return situation.era === 'modern' ? { kind: 'listen' } : unknownMethod(message.method)
+    case 'resources/subscribe':
+    case 'resources/unsubscribe':
+      return unknownMethod(message.method)
+    case 'logging/setLevel': {
+      const level = LOG_LEVELS.find((one) => one === params['level'])
+      return level === undefined ? invalid(`"level" must be one of ${LOG_LEVELS.join(', ')}.`) : { kind: 'level', level }
+    }
+    case 'tools/list':
+      return list('tools', params['cursor'])
+    case 'prompts/list':
+      return list('prompts', params['cursor'])
+    case 'resources/list':
+      return list('resources', params['cursor'])
+    case 'resources/templates/list':
+      return list('templates', params['cursor'])
+    case 'tools/call':
+      return named('tools', params['name'], ['name'], situation)
+    case 'prompts/get':
+      return named('prompts', params['name'], ['name'], situation)
+    case 'resources/read':
+      return resource(params['uri'], ['uri'], situation)
+    case 'completion/complete':
+      return completion(params['ref'], situation)
+    default:
+      return other(message, situation)
+  }
+}
+
+function decideNotification(message: Message, { era, sole }: Situation): Decision {
+  if (message.method === 'notifications/cancelled') {
+    return era === 'modern' ? { kind: 'ignore' } : { kind: 'cancel', request: message.params['requestId'] ?? null }
+  }
+  const ours = /^notifications\/(initialized|progress|roots\/list_changed)$/u.test(message.method)
+  if (ours || era === 'modern' || sole === undefined) return { kind: 'ignore' }
+  return { kind: 'forward', route: { server: sole, entry: undefined, rename: undefined } }
+}
+
+function list(section: Section, cursor: Json | undefined): Decision {
+  if (cursor !== undefined && typeof cursor !== 'string') return invalid('"cursor" must be a string.')
+  return { kind: 'list', section, cursor }
+}
+
+const LABEL: Readonly<Record<Section, string>> = {
+  tools: 'tool',
+  prompts: 'prompt',
+  resources: 'resource',
+  templates: 'resource template',
+}
+
+function named(section: Section, name: Json | undefined, path: readonly string[], situation: Situation): Decision {
+  if (typeof name !== 'string') return invalid(`"${path.join('.')}" must be a string.`)
+  const entry = situation.catalog.find(section, name)
+  return entry === undefined ? unknownName(section, name) : admitted(entry, name, path, situation)
+}
+
+function resource(uri: Json | undefined, path: readonly string[], situation: Situation): Decision {
+  if (typeof uri !== 'string') return invalid(`"${path.join('.')}" must be a string.`)
+  const { catalog, sole } = situation
+  const entry = catalog.find('resources', uri) ?? catalog.find('templates', uri) ?? catalog.template(uri)
+  if (entry !== undefined) return admitted(entry, uri, path, situation)
+  // Servers may link to resources that they do not list; with one server there is no doubt whose it is.
+  if (sole !== undefined) return { kind: 'forward', route: { server: sole, entry: undefined, rename: undefined } }
+  return unknownName('resources', uri)
+}
+
+function completion(ref: Json | undefined, situation: Situation): Decision {
+  if (!isObject(ref)) return invalid('"ref" must be an object.')
+  if (ref['type'] === 'ref/prompt') return named('prompts', ref['name'], ['ref', 'name'], situation)
+  if (ref['type'] === 'ref/resource') return resource(ref['uri'], ['ref', 'uri'], situation)
+  return invalid('"ref.type" must be "ref/prompt" or "ref/resource".')
+}
+
+/** The entry's server, if this caller may go there; `name` is what the caller wrote. */
+function admitted(entry: CatalogEntry, name: string, path: readonly string[], situation: Situation): Decision {
+  const verdict = judge(situation.principal, entry.grants)
+  switch (verdict.kind) {
+    case 'hidden':
+      return { ...unknownName(entry.section, name), denied: true }
+    case 'step_up':
+      return verdict
+    case 'allow':
+      return { kind: 'forward', route: { server: entry.server, entry, rename: renaming(entry, name, path) } }
+  }
+}
+
+function renaming(entry: CatalogEntry, name: string, path: readonly string[]): Route['rename'] {
+  if ((entry.exposed as string) === (entry.original as string)) return undefined
+  if (name === (entry.exposed as string)) return { path, value: entry.original }
+  // An expansion of a mapped template: the owner's mark stands where the template has it.
+  const mark = `${entry.server.replaceAll('/', '.')}!`
+  return { path, value: name.replace(mark, '') }
+}
+
+function other(message: Message, { sole, task }: Situation): Decision {
+  if (message.method.startsWith('tasks/') && message.params['taskId'] !== undefined) {
+    if (task === undefined) return invalid('"taskId" names no task of this caller.')
+    const rename = { path: ['taskId'], value: task.id }
+    return { kind: 'forward', route: { server: task.server, entry: undefined, rename } }
+  }
+  if (sole === undefined) return unknownMethod(message.method)
+  return { kind: 'forward', route: { server: sole, entry: undefined, rename: undefined } }
+}
+
+function unknownMethod(method: string): Decision {
+  return { kind: 'refuse', fault: new Fault('method_not_found', `Method not found: ${method.slice(0, 64)}`) }
+}
+
+function unknownName(section: Section, name: string): Decision & { kind: 'refuse' } {
+  const isUri = section === 'resources' || section === 'templates'
+  const data = isUri ? { uri: name.slice(0, 2048) } : undefined
+  const label = isUri ? 'resource' : LABEL[section]
+  const text = `Unknown ${label}: ${name.slice(0, 128)}`
+  return { kind: 'refuse', fault: new Fault('invalid_params', text, data === undefined ? {} : { data }) }
+}
+
+const invalid = (message: string): Decision => ({ kind: 'refuse', fault: new Fault('invalid_params', message) })

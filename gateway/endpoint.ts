@@ -1,0 +1,78 @@
+// An endpoint: one URL that a client connects to, with its guard, its catalog and the servers behind it. The host builds
+// it from resources; the pipeline only reads it.
+
+import { isObject, type JsonObject } from '../protocol/envelope.ts'
+import type { AuditEvent } from '../protocol/audit.ts'
+import type { Guard, Revoked } from './auth/guard.ts'
+import type { Breaker } from './backend/breaker.ts'
+import type { Backend } from './backend/upstream.ts'
+import type { Catalog } from './catalog/catalog.ts'
+import type { Projection } from './catalog/project.ts'
+import type { InFlight } from './inflight.ts'
+import type { Levels } from './levels.ts'
+import type { Clock } from './ports.ts'
+import type { Sealer } from './seal.ts'
+import type { ClientSessions } from './session.ts'
+
+export interface Endpoint {
+  /** `<namespace>/<name>`, or `mcp` for the endpoint of everything. */
+  readonly key: string
+  readonly guard: Guard
+  readonly catalog: Catalog
+  readonly projection: Projection
+  /** The one server behind it, where there is just one: it gets what no catalog entry names. */
+  readonly sole: string | undefined
+  /** How to call a server of the catalog. */
+  readonly target: (server: string) => Target
+}
+
+export interface Target {
+  readonly backend: Backend
+  readonly breaker: Breaker
+  /** Longest silence of the server during a call, in milliseconds. */
+  readonly timeoutMs: number
+}
+
+/** What the pipeline needs from the program that runs it. */
+export interface Host {
+  readonly component: string
+  readonly now: Clock
+  readonly sealer: Sealer
+  readonly sessions: ClientSessions
+  readonly levels: Levels
+  readonly inFlight: InFlight
+  readonly revoked: Revoked
+  audit(event: AuditEvent): void
+  /** The server says that its catalog changed, or answered as if its era had: look again soon. */
+  changed(server: string): void
+  /** Lets work outlive the response. */
+  defer(work: Promise<unknown>): void
+}
+
+/** What the endpoint offers: the union of its servers' capabilities, less what cannot be delivered here. */
+export function capabilities(catalog: Catalog): JsonObject {
+  const union: JsonObject = { tools: {} }
+  for (const server of catalog.servers.values()) {
+    for (const [key, value] of Object.entries(server.capabilities)) {
+      const known = union[key]
+      union[key] = isObject(known) && isObject(value) ? { ...known, ...value } : value
+    }
+  }
+  for (const [key, value] of Object.entries(union)) {
+    if (!isObject(value)) continue
+    const { listChanged: _listChanged, subscribe: _subscribe, ...rest } = value
+    union[key] = rest
+  }
+  return union
+}
+
+/** The servers' own instructions, each under its name. */
+export function instructions(catalog: Catalog): string | undefined {
+  const texts = [...catalog.servers].flatMap(([key, server]) =>
+    server.instructions === undefined ? [] : [{ key, text: server.instructions }],
+  )
+  const [only] = texts
+  if (only === undefined) return undefined
+  if (catalog.servers.size === 1) return only.text
+  return texts.map(({ key, text }) => `# ${key}\n\n${text}`).join('\n\n').slice(0, 32_768)
+}

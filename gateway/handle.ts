@@ -1,0 +1,295 @@
+// The life of a request: authenticate → open → decide → call → reply → record. One function per step, called in order.
+// Every way out leaves exactly one audit event per message.
+
+import { isObject, parseJson, toMessage, type JsonObject, type Message } from '../protocol/envelope.ts'
+import { Fault } from '../protocol/fault.ts'
+import { decodeHeader, mirroredValue } from '../protocol/header.ts'
+import { IMPLEMENTATION, META, MODERN_REVISION } from '../protocol/revision.ts'
+import { sseMessage } from '../protocol/sse.ts'
+import { elements, slice } from '../protocol/text.ts'
+import { forward, type Forwarding } from './call.ts'
+import { modernMembers } from './catalog/project.ts'
+import { decide, type Decision, type Route } from './decide.ts'
+import { capabilities, instructions, type Endpoint, type Host } from './endpoint.ts'
+import { open, type Opened } from './open.ts'
+import type { Principal } from './principal.ts'
+import { RequestRecord } from './record.ts'
+import { answer, refusal, relay, type Asker } from './reply.ts'
+import type { ClientSession } from './session.ts'
+
+const MAX_BODY = 8 * 1024 * 1024
+const MAX_BATCH = 50
+const END_MS = 5_000
+
+/** Answers one HTTP request at an endpoint. Never throws. `refused` is the host's own objection (Origin, Host). */
+export async function handle(request: Request, endpoint: Endpoint, host: Host, refused: Fault | undefined): Promise<Response> {
+  const record = new RequestRecord(request.headers, endpoint.key, host)
+  try {
+    if (refused !== undefined) throw refused
+    const principal = await endpoint.guard.enter(request.headers.get('authorization'), host.revoked)
+    record.principal = principal
+    if (request.method === 'DELETE') return await endSession(request, endpoint, principal, host, record)
+    const text = await readBody(request)
+    const value = parseJson(text)
+    if (Array.isArray(value)) return await batch(request, text, value, endpoint, principal, host)
+    return await serve(toMessage(value, text), request.headers, endpoint, principal, host, record)
+  } catch (error) {
+    return fail(error, { era: 'legacy', id: undefined, acceptsStream: false }, record)
+  }
+}
+
+/** One message. Never throws. */
+async function serve(
+  message: Message,
+  headers: Headers,
+  endpoint: Endpoint,
+  principal: Principal,
+  host: Host,
+  record: RequestRecord,
+): Promise<Response> {
+  let asker: Asker = { era: 'legacy', id: message.id, acceptsStream: headers.get('accept')?.includes('text/event-stream') === true }
+  record.describe(message)
+  try {
+    const opened = open(message, headers)
+    asker = { ...asker, era: opened.era }
+    record.era = opened.era
+    record.client = opened.client
+    const session = await openSession(headers, opened, message, endpoint, principal, host)
+    if (session !== undefined) record.client = session.client
+    const situation = {
+      catalog: endpoint.catalog,
+      principal,
+      era: opened.era,
+      sole: endpoint.sole,
+      task: await openTask(message, principal, host),
+    }
+    const decision = decide(message, situation)
+    const forwarding = { message, opened, session, principal, endpoint, headers, record }
+    return await act(decision, forwarding, asker, host)
+  } catch (error) {
+    return fail(error, asker, record)
+  }
+}
+
+async function act(decision: Decision, forwarding: Forwarding, asker: Asker, host: Host): Promise<Response> {
+  const { message, opened, session, principal, endpoint, record } = forwarding
+  const done = (response: Response, size = 0): Response => {
+    record.finish('success', size)
+    return response
+  }
+  switch (decision.kind) {
+    case 'refuse':
+      record.fail(decision.fault, decision.denied)
+      return refusal(decision.fault, asker)
+    case 'step_up':
+      throw endpoint.guard.stepUp(decision.scopes)
+    case 'ignore':
+      return done(new Response(null, { status: 202 }))
+    case 'empty':
+      return done(answer(asker.id, '{}'))
+    case 'discover':
+      return done(answer(asker.id, discovery(endpoint)))
+    case 'initialize':
+      return done(await initialize(message, opened, endpoint, principal, host))
+    case 'list': {
+      const { result } = await endpoint.projection.list(decision.section, principal, opened.era, decision.cursor)
+      return done(answer(asker.id, result), result.length)
+    }
+    case 'level':
+      if (session !== undefined) await host.levels.set(session.id, decision.level)
+      host.defer(spreadLevel(message, forwarding))
+      return done(answer(asker.id, '{}'))
+    case 'listen':
+      return done(listen(asker))
+    case 'cancel':
+      if (session !== undefined) host.inFlight.cancel(session.id, JSON.stringify(decision.request))
+      return done(new Response(null, { status: 202 }))
+    case 'forward':
+      checkMirrored(decision.route, message, opened, forwarding.headers)
+      return relayed(decision.route, forwarding, asker, host)
+  }
+}
+
+async function relayed(route: Route, forwarding: Forwarding, asker: Asker, host: Host): Promise<Response> {
+  const { session, record } = forwarding
+  const abandon = new AbortController()
+  const leave = (reason: Fault) => abandon.abort(reason)
+  const cancelled = () => leave(new Fault('cancelled', 'The request was cancelled.'))
+  const forget = session === undefined || asker.id === undefined ? undefined : host.inFlight.add(session.id, asker.id, cancelled)
+  const work = forward(forwarding, route, host, abandon.signal)
+  if (forget !== undefined) host.defer(work.then(forget, forget))
+  return relay(work, asker, record, leave)
+}
+
+function initializeResult(opened: Opened, endpoint: Endpoint): string {
+  const text = instructions(endpoint.catalog)
+  const offered = { ...capabilities(endpoint.catalog) }
+  return JSON.stringify({
+    protocolVersion: opened.revision,
+    capabilities: offered,
+    serverInfo: IMPLEMENTATION,
+    ...(text !== undefined && { instructions: text }),
+  })
+}
+
+async function initialize(message: Message, opened: Opened, endpoint: Endpoint, principal: Principal, host: Host): Promise<Response> {
+  const client = opened.client ?? { name: '', version: '' }
+  const session = { id: crypto.randomUUID(), revision: opened.revision, client }
+  const sealed = await host.sessions.create(session, principal, endpoint.key)
+  return answer(message.id, initializeResult(opened, endpoint), { 'mcp-session-id': sealed })
+}
+
+/** `server/discover` (MCP 2026-07-28, server/discover). */
+function discovery(endpoint: Endpoint): string {
+  const text = instructions(endpoint.catalog)
+  const members = [
+    `"supportedVersions":["${MODERN_REVISION}"]`,
+    `"capabilities":${JSON.stringify(capabilities(endpoint.catalog))}`,
+    ...(text === undefined ? [] : [`"instructions":${JSON.stringify(text)}`]),
+    modernMembers(60_000),
+  ]
+  return `{${members.join(',')}}`
+}
+
+/** Nothing is delivered on listen streams yet: the acknowledgement honours nothing, and the stream ends at once. */
+function listen(asker: Asker): Response {
+  const id = asker.id ?? 'null'
+  const meta = `"_meta":{"${META.subscription}":${id}}`
+  const acknowledged = `{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{},${meta}}}`
+  const result = `{"jsonrpc":"2.0","id":${id},"result":{"resultType":"complete",${meta}}}`
+  return new Response(sseMessage(acknowledged) + sseMessage(result), { headers: { 'content-type': 'text/event-stream' } })
+}
+
+/** `Mcp-Param-*` headers of a modern client must say what its arguments say (SEP-2243). */
+function checkMirrored(route: Route, message: Message, opened: Opened, headers: Headers): void {
+  if (opened.era !== 'modern') return
+  for (const { header, path } of route.entry?.item.params ?? []) {
+    const expected = mirroredValue(message.params['arguments'], path)
+    const sent = headers.get(`mcp-param-${header}`)
+    const decoded = sent === null ? undefined : decodeHeader(sent)
+    if (decoded !== expected || (sent !== null && decoded === undefined)) {
+      throw new Fault('header_mismatch', `The header Mcp-Param-${header} must equal the argument "${path.join('.')}".`)
+    }
+  }
+}
+
+async function openSession(
+  headers: Headers,
+  opened: Opened,
+  message: Message,
+  endpoint: Endpoint,
+  principal: Principal,
+  host: Host,
+): Promise<ClientSession | undefined> {
+  const text = headers.get('mcp-session-id')
+  if (text === null || opened.era === 'modern' || message.method === 'initialize') return undefined
+  return host.sessions.open(text, principal, endpoint.key)
+}
+
+async function openTask(message: Message, principal: Principal, host: Host): Promise<{ server: string; id: string } | undefined> {
+  const sealed = message.params['taskId']
+  if (!message.method.startsWith('tasks/') || typeof sealed !== 'string') return undefined
+  const task = (await host.sealer.open('task', sealed)) as { principal: string; server: string; id: string } | undefined
+  return task?.principal === principal.id ? task : undefined
+}
+
+const MAX_SPREAD = 32
+
+/** Tells the legacy servers that this client's session already uses about its new log level. */
+async function spreadLevel(message: Message, { session, principal, endpoint }: Forwarding): Promise<void> {
+  const owner = session === undefined ? `principal ${principal.id}` : `session ${session.id}`
+  const loggers = [...endpoint.catalog.servers].filter(([, server]) => server.era === 'legacy' && server.capabilities['logging'] !== undefined)
+  const params: JsonObject = { level: message.params['level'] ?? 'info' }
+  const text = JSON.stringify({ jsonrpc: '2.0', id: 'level', method: 'logging/setLevel', params })
+  await Promise.allSettled(
+    loggers.slice(0, MAX_SPREAD).map(async ([key]) => {
+      const call = { text, id: '"level"', headers: {}, signal: AbortSignal.timeout(END_MS) }
+      const reply = await endpoint.target(key).backend.call(call, owner)
+      if (reply.kind === 'stream') await reply.messages.return()
+    }),
+  )
+}
+
+/** DELETE: the client's session ends, and with it the sessions that servers hold for it. */
+async function endSession(request: Request, endpoint: Endpoint, principal: Principal, host: Host, record: RequestRecord): Promise<Response> {
+  const text = request.headers.get('mcp-session-id')
+  if (text === null) throw new Fault('method_not_allowed', 'There is no session to end.', { headers: { allow: 'POST' } })
+  const session = await host.sessions.open(text, principal, endpoint.key)
+  const owner = `session ${session.id}`
+  const legacy = [...endpoint.catalog.servers].filter(([, server]) => server.era === 'legacy')
+  host.defer(Promise.allSettled(legacy.map(([key]) => endpoint.target(key).backend.end(owner, AbortSignal.timeout(END_MS)))))
+  record.finish('success', 0)
+  return new Response(null, { status: 204 })
+}
+
+/** JSON-RPC batches exist in 2024-11-05 and 2025-03-26 only. */
+async function batch(
+  request: Request,
+  text: string,
+  values: readonly unknown[],
+  endpoint: Endpoint,
+  principal: Principal,
+  host: Host,
+): Promise<Response> {
+  const version = request.headers.get('mcp-protocol-version')
+  const allowed = version === null || version === '2025-03-26' || version === '2024-11-05'
+  if (!allowed || values.length === 0 || values.length > MAX_BATCH) {
+    throw new Fault('invalid_request', allowed ? `A batch must have 1 to ${MAX_BATCH} messages.` : 'Batches are not part of this protocol version.')
+  }
+  const headers = new Headers(request.headers)
+  headers.set('accept', 'application/json')
+  const spans = elements(text)
+  const replies = await Promise.all(
+    values.map(async (value, index) => {
+      const record = new RequestRecord(request.headers, endpoint.key, host)
+      record.principal = principal
+      const span = spans[index]
+      const part = span === undefined ? '' : slice(text, span)
+      try {
+        if (isObject(value as JsonObject) && (value as JsonObject)['method'] === 'initialize') {
+          throw new Fault('invalid_request', '"initialize" must not be part of a batch.')
+        }
+        const response = await serve(toMessage(value as JsonObject, part), headers, endpoint, principal, host, record)
+        return response.status === 202 ? '' : await response.text()
+      } catch (error) {
+        return await fail(error, { era: 'legacy', id: undefined, acceptsStream: false }, record).text()
+      }
+    }),
+  )
+  const answers = replies.filter((reply) => reply !== '')
+  if (answers.length === 0) return new Response(null, { status: 202 })
+  return new Response(`[${answers.join(',')}]`, { headers: { 'content-type': 'application/json' } })
+}
+
+async function readBody(request: Request): Promise<string> {
+  if (request.method !== 'POST') throw new Fault('method_not_allowed', 'Use POST.', { headers: { allow: 'POST, DELETE' } })
+  const type = (request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase()
+  if (type !== 'application/json') throw new Fault('unsupported_media_type', 'The Content-Type must be application/json.')
+  const accept = request.headers.get('accept')
+  if (accept !== null && !/application\/(json|\*)|text\/(event-stream|\*)|\*\/\*/u.test(accept)) {
+    throw new Fault('not_acceptable', 'Accept must allow application/json or text/event-stream.')
+  }
+  const length = Number(request.headers.get('content-length') ?? Number.NaN)
+  if (length <= MAX_BODY) return request.text()
+  if (length > MAX_BODY || request.body === null) throw tooLarge()
+  const decoder = new TextDecoder()
+  let text = ''
+  let size = 0
+  for await (const chunk of request.body as ReadableStream<Uint8Array> & AsyncIterable<Uint8Array>) {
+    size += chunk.length
+    if (size > MAX_BODY) throw tooLarge()
+    text += decoder.decode(chunk, { stream: true })
+  }
+  return text + decoder.decode()
+}
+
+const tooLarge = (): Fault => new Fault('too_large', `The body must not exceed ${MAX_BODY} bytes.`)
+
+function fail(error: unknown, asker: Asker, record: RequestRecord): Response {
+  const fault =
+    error instanceof Fault
+      ? error
+      : new Fault('internal', 'Internal error.', { detail: error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 300) : 'unknown' })
+  record.fail(fault)
+  return refusal(fault, asker)
+}

@@ -1,0 +1,161 @@
+// From an outcome to an HTTP response. JSON wherever one message suffices; an event stream when messages precede the
+// response, or when the response is slow, so that intermediaries keep the connection and a client that leaves is noticed.
+
+import { faultText, isObject } from '../protocol/envelope.ts'
+import { Fault, modernStatus, wire } from '../protocol/fault.ts'
+import type { Era } from '../protocol/revision.ts'
+import { sseComment, sseMessage } from '../protocol/sse.ts'
+import type { Delivered, Delivery } from './call.ts'
+import type { RequestRecord } from './record.ts'
+
+/** How long a response may take before the stream opens without it. */
+const SLOW_MS = 5_000
+const KEEP_ALIVE_MS = 15_000
+
+export interface Asker {
+  readonly era: Era
+  /** JSON text of the request's id. */
+  readonly id: string | undefined
+  readonly acceptsStream: boolean
+}
+
+const JSON_HEADERS = { 'content-type': 'application/json' }
+const STREAM_HEADERS = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+}
+
+/** The response to a forwarded request. `leave` tells the call that the client is gone. */
+export async function relay(work: Promise<Delivery>, asker: Asker, record: RequestRecord, leave: (reason: Fault) => void): Promise<Response> {
+  const early = asker.acceptsStream ? await orSlow(work) : await work
+  if (early !== undefined && early.stream === undefined) {
+    if (early.response === undefined) {
+      record.finish('success', 0)
+      return new Response(null, { status: 202 })
+    }
+    return single(early.response, asker, record)
+  }
+  if (!asker.acceptsStream) return single(await last(early?.stream), asker, record)
+  return new Response(stream(events(early ?? (await pending(work)), asker, record), leave), { headers: STREAM_HEADERS })
+}
+
+/** The response to a request that failed before anything was sent. */
+export function refusal(fault: Fault, asker: Asker): Response {
+  const { status, code } = wire(fault.reason)
+  const headers: Record<string, string> = { ...JSON_HEADERS, ...fault.headers }
+  const after = fault.data?.retryAfterSeconds
+  if (status >= 400 && after !== undefined) headers['retry-after'] = String(after)
+  const inBand = status === 200 && asker.era === 'modern' ? modernStatus(code) : status
+  return new Response(faultText(asker.id, fault), { status: inBand, headers })
+}
+
+/** A result of our own. */
+export function answer(id: string | undefined, result: string | Uint8Array, headers: Record<string, string> = {}): Response {
+  const prefix = `{"jsonrpc":"2.0","id":${id ?? 'null'},"result":`
+  if (typeof result === 'string') return new Response(`${prefix}${result}}`, { headers: { ...JSON_HEADERS, ...headers } })
+  const head = new TextEncoder().encode(prefix)
+  const body = new Uint8Array(head.length + result.length + 1)
+  body.set(head)
+  body.set(result, head.length)
+  body[body.length - 1] = 125
+  return new Response(body, { headers: { ...JSON_HEADERS, ...headers } })
+}
+
+function single(delivered: Delivered, asker: Asker, record: RequestRecord): Response {
+  const error = finish(delivered, record)
+  return new Response(delivered.text, { status: asker.era === 'modern' ? modernStatus(error) : 200, headers: JSON_HEADERS })
+}
+
+/** Records the response; returns its error code. */
+function finish({ text, response }: Delivered, record: RequestRecord): number | undefined {
+  const code = response?.error?.['code']
+  if (typeof code === 'number') {
+    record.finish('error', text.length, code)
+    return code
+  }
+  const failed = isObject(response?.result) && response.result['isError'] === true
+  record.finish(failed ? 'application_error' : 'success', text.length)
+  return undefined
+}
+
+async function last(messages: AsyncGenerator<Delivered, void, void> | undefined): Promise<Delivered> {
+  if (messages !== undefined) for await (const message of messages) if (message.response !== undefined) return message
+  throw new Fault('backend_protocol', 'The server ended without an answer.')
+}
+
+/** The texts of an event stream. Ends after the response or a fault; never throws. */
+async function* events(delivery: Delivery | PendingDelivery, asker: Asker, record: RequestRecord): AsyncGenerator<string, void, void> {
+  let finished = false
+  try {
+    const ready = 'work' in delivery ? yield* patiently(delivery.work) : delivery
+    if (ready.response !== undefined) {
+      finish(ready.response, record)
+      finished = true
+      yield sseMessage(ready.response.text)
+    } else if (ready.stream !== undefined) {
+      for (;;) {
+        const next = yield* patiently(ready.stream.next())
+        if (next.done === true) break
+        if (next.value.response !== undefined) {
+          finish(next.value, record)
+          finished = true
+        }
+        yield sseMessage(next.value.text)
+      }
+    }
+    if (!finished) throw new Fault('backend_protocol', 'The server ended without an answer.')
+  } catch (error) {
+    const fault = error instanceof Fault ? error : new Fault('internal', 'Internal error.', { cause: error })
+    record.fail(fault)
+    finished = true
+    yield sseMessage(faultText(asker.id, fault))
+  } finally {
+    if (!finished) record.fail(new Fault('cancelled', 'The client left.'))
+  }
+}
+
+interface PendingDelivery {
+  readonly work: Promise<Delivery>
+}
+
+const pending = async (work: Promise<Delivery>): Promise<PendingDelivery> => Promise.resolve({ work })
+
+/** Awaits, with a comment every now and then so that the stream is not taken for dead. */
+async function* patiently<T>(work: Promise<T>): AsyncGenerator<string, T, void> {
+  for (;;) {
+    const result = await orSlow(
+      work.then((value) => ({ value })),
+      KEEP_ALIVE_MS,
+    )
+    if (result !== undefined) return result.value
+    yield sseComment
+  }
+}
+
+async function orSlow<T>(work: Promise<T>, ms = SLOW_MS): Promise<T | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const slow = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms)
+  })
+  try {
+    return await Promise.race([work, slow])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function stream(texts: AsyncGenerator<string, void, void>, leave: (reason: Fault) => void): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder()
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const next = await texts.next()
+      if (next.done === true) controller.close()
+      else controller.enqueue(encoder.encode(next.value))
+    },
+    async cancel() {
+      leave(new Fault('cancelled', 'The client left.'))
+      await texts.return()
+    },
+  })
+}
