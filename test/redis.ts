@@ -10,7 +10,7 @@ import { createServer, connect } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-export interface RedisCommand {
+interface RedisCommand {
   readonly file: string
   /** Debian builds server, checker and client tools as one program that looks at the name it is called by. */
   readonly argv0: string

@@ -6,7 +6,7 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createClient, RESP_TYPES } from '@redis/client'
 
-export interface UpstashOptions {
+interface UpstashOptions {
   /** Bytes; a larger request is refused. */
   readonly maxRequest?: number
   /** Bytes; a larger reply is refused. */

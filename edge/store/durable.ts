@@ -27,7 +27,7 @@ export interface StoreRpc {
 }
 
 /** The part of a Durable Object binding that is needed here, so that tests can script the other side. */
-export interface StoreNamespace {
+interface StoreNamespace {
   getByName(name: string): unknown
 }
 

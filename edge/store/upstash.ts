@@ -11,7 +11,7 @@ import type { RestOptions } from './rest.ts'
 import { ADD, REMOVE, WRITE } from './scripts.ts'
 import { unavailable } from './unavailable.ts'
 
-export interface UpstashOptions {
+interface UpstashOptions {
   readonly url: string
   readonly token: string
   /** Before every key of ours, so that databases can be shared. */

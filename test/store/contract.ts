@@ -8,7 +8,7 @@ import { Fault } from '../../protocol/fault.ts'
 import type { Entry, Store } from '../../gateway/ports.ts'
 
 /** An adapter under test with what it runs on. */
-export interface Subject {
+interface Subject {
   readonly store: Store
   close(): Promise<void>
 }
