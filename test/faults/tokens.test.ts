@@ -177,7 +177,7 @@ describe('tokens', () => {
     const [event] = events
     assert.equal(event?.['type'], 'mcp_tool_call')
     assert.equal(event['outcome'], 'success')
-    assert.deepEqual((event['subjects'] as Record<string, unknown>)['user_id'] ?? event['subjects'], 'ada')
+    assert.equal((event['subjects'] as Record<string, unknown>)['user'], 'ada')
     assert.equal((event['target'] as Record<string, unknown>)['name'], 'echo')
   })
 
