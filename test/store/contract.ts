@@ -4,18 +4,16 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Fault } from '../../protocol/fault.ts'
-import type { Entry, Store } from '../../gateway/ports.ts'
+import type { Store } from '../../gateway/ports.ts'
+import { fresh } from './fresh.ts'
+import { large } from './large.ts'
+import { refusals } from './refusals.ts'
 
 /** An adapter under test with what it runs on. */
 interface Subject {
   readonly store: Store
   close(): Promise<void>
 }
-
-const MIB = 1024 * 1024
-let keys = 0
-const fresh = (what = 'key'): string => `contract/${what}-${process.pid}-${keys++}`
 
 export function contract(name: string, open: () => Promise<Subject>): void {
   describe(`${name}: as a Store`, () => {
@@ -261,136 +259,7 @@ export function contract(name: string, open: () => Promise<Subject>): void {
       )
     })
 
-    for (const [what, letter, bytes] of [
-      ['5 MB of ASCII', 'x', 5_000_000],
-      ['20 MB of ASCII', 'x', 20_000_000],
-      ['20 MB of emoji', '🐝', 20_000_000],
-      ['24 MiB of CJK, the most there may be,', '漢', 24 * MIB],
-    ] as const) {
-      test(`${what} comes back whole, is replaced, and is deleted`, async () => {
-        const key = fresh('large')
-        const width = Buffer.byteLength(letter)
-        const value = letter.repeat(bytes / width)
-        const version = await store.set(key, value)
-        assert.ok(version)
-        const entry = await store.get(key)
-        assert.equal(entry?.version, version)
-        assert.ok(entry.value === value, 'value differs')
-        assert.deepEqual(await store.peek([key]), [version])
-        const small = await store.cas(key, version, 'small')
-        assert.deepEqual(await store.get(key), { value: 'small', version: small })
-        await store.del(key)
-        assert.equal(await store.get(key), null)
-      })
-    }
-
-    test('text full of quotes and escapes is not cut by what escaping adds', async () => {
-      const key = fresh()
-      const value = JSON.stringify('"\\\u0001🐝'.repeat(150_000))
-      await store.set(key, value)
-      assert.ok((await store.get(key))?.value === value, 'value differs')
-    })
-
-    test('mget reads large and small values together, more than fits in one reply', async () => {
-      const large = [fresh(), fresh(), fresh()]
-      const small = fresh()
-      const value = 'm'.repeat(12_000_000)
-      for (const key of large) await store.set(key, value)
-      await store.set(small, 'small')
-      const found = await store.mget([large[0] ?? '', small, large[1] ?? '', fresh(), large[2] ?? ''])
-      assert.deepEqual(
-        found.map((entry) => entry?.value.length ?? null),
-        [12_000_000, 5, 12_000_000, null, 12_000_000],
-      )
-      for (const key of large) await store.del(key)
-    })
-
-    test('a large value with a time to live expires as a whole', async () => {
-      const key = fresh()
-      await store.set(key, 'x'.repeat(3_000_000), { ttlSeconds: 1 })
-      await sleep(1050)
-      assert.equal(await store.get(key), null)
-      assert.ok(await store.set(key, 'y'.repeat(3_000_000), { absent: true }))
-    })
-
-    test('readers see whole values while writers replace them, each under its own version', async () => {
-      const key = fresh()
-      const sizes = [10, 90_000, 1_500_000, 3_100_000]
-      const written = new Map<string, string>()
-      const value = (tag: string, size: number): string => `${tag}|${size}|${tag.repeat(size / tag.length)}`
-      written.set((await store.set(key, value('..', 10))) ?? '', '..')
-      const writing = new AbortController()
-      const writer = async (who: string): Promise<void> => {
-        for (let round = 0; round < 6; round++) {
-          const tag = `${who}${round}`
-          const text = value(tag, sizes[(round + who.charCodeAt(0)) % sizes.length] ?? 10)
-          written.set((await store.set(key, text)) ?? '', tag)
-        }
-      }
-      const seen: { entry: Entry; tag: string }[] = []
-      const reader = async (): Promise<void> => {
-        while (!writing.signal.aborted) {
-          const entry = await store.get(key)
-          assert.ok(entry)
-          const [tag = '', size = ''] = entry.value.slice(0, 20).split('|')
-          assert.ok(entry.value === value(tag, Number(size)), 'a torn value was read')
-          seen.push({ entry: { version: entry.version, value: '' }, tag })
-        }
-      }
-      const readers = Promise.all([reader(), reader(), reader()])
-      await Promise.all(['a', 'b', 'c'].map(writer)).finally(() => writing.abort())
-      await readers
-      assert.ok(new Set(seen.map(({ tag }) => tag)).size > 3, 'readers saw too few values to prove anything')
-      for (const { entry, tag } of seen) assert.equal(written.get(entry.version), tag)
-    })
-
-    test('what a backend could not hold is refused by name before it is sent', async () => {
-      const key = fresh()
-      const refused = async (call: () => Promise<unknown>, reason: string, word: RegExp): Promise<void> => {
-        await assert.rejects(call, (error: unknown) => {
-          assert.ok(error instanceof Fault)
-          assert.equal(error.reason, reason)
-          assert.match(error.message, word)
-          return true
-        })
-      }
-      const badKeys = ['', 'a\nb', 'a\u0000', '\ud800', 'k'.repeat(513), '漢'.repeat(171)]
-      for (const bad of badKeys) {
-        await refused(() => store.get(bad), 'internal', /key/)
-        await refused(() => store.mget([key, bad]), 'internal', /key/)
-        await refused(() => store.peek([bad]), 'internal', /key/)
-        await refused(() => store.set(bad, 'x'), 'internal', /key/)
-        await refused(() => store.cas(bad, null, 'x'), 'internal', /key/)
-        await refused(() => store.incr(bad, 1, 1), 'internal', /key/)
-        await refused(() => store.del(bad), 'internal', /key/)
-      }
-      await refused(() => store.set(key, 'lone \ud83d surrogate'), 'internal', /surrogate/)
-      await refused(() => store.set(key, 'x'.repeat(24 * MIB + 1)), 'too_large', /24 MiB/)
-      await refused(() => store.set(key, '漢'.repeat(8 * MIB + 1)), 'too_large', /24 MiB/)
-      for (const ttlSeconds of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 1e12]) {
-        await refused(() => store.set(key, 'x', { ttlSeconds }), 'internal', /ttlSeconds/)
-        await refused(() => store.incr(key, 1, ttlSeconds), 'internal', /ttlSeconds/)
-      }
-      for (const by of [0.5, Number.NaN, 2 ** 41]) await refused(() => store.incr(key, by, 60), 'internal', /increment/)
-      await refused(() => store.peek(Array.from({ length: 10_001 }, () => key)), 'internal', /10000/)
-      assert.equal(await store.get(key), null)
-      const longest = `${key}/${'漢'.repeat(150)}`
-      assert.ok(await store.set(longest, 'the longest keys are fine'))
-      assert.ok(await store.get(longest))
-    })
+    large(() => store)
+    refusals(() => store)
   })
-}
-
-/** Asserts that a call ends in `store_unavailable` within 4 s; its detail must not hold any of `secrets`. */
-export async function unavailable(call: () => Promise<unknown>, secrets: readonly string[] = []): Promise<void> {
-  const start = Date.now()
-  await assert.rejects(call, (error: unknown) => {
-    assert.ok(error instanceof Fault, String(error))
-    assert.equal(error.reason, 'store_unavailable')
-    assert.equal(error.data?.retryAfterSeconds, 2)
-    for (const secret of secrets) assert.ok(!`${error.message} ${error.detail} ${error.stack}`.includes(secret))
-    assert.equal(error.cause, undefined)
-    return true
-  })
-  assert.ok(Date.now() - start < 4000, `took ${Date.now() - start} ms`)
 }

@@ -6,7 +6,8 @@ import { createClient } from '@redis/client'
 import { UpstashStore } from '../../edge/store/upstash.ts'
 import { startRedis } from '../redis.ts'
 import { startUpstash } from '../upstash.ts'
-import { contract, unavailable } from './contract.ts'
+import { contract } from './contract.ts'
+import { unavailable } from './outage.ts'
 import { startStuck } from './stuck.ts'
 
 contract('Upstash', async () => {

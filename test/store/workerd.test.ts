@@ -3,7 +3,8 @@
 import { after, test } from 'node:test'
 import { startRedis } from '../redis.ts'
 import { startUpstash } from '../upstash.ts'
-import { contract, unavailable } from './contract.ts'
+import { contract } from './contract.ts'
+import { unavailable } from './outage.ts'
 import { startStuck } from './stuck.ts'
 import { bundle, remote, serve } from './workerd.ts'
 
