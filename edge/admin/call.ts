@@ -1,6 +1,7 @@
 // One call of the admin API as its handlers see it, and what they may answer.
 
 import type { Problem } from '../../crds/manifest.ts'
+import { Name, Namespace } from '../../crds/name.ts'
 import type { Principal } from '../../gateway/principal.ts'
 import { Fault } from '../../protocol/fault.ts'
 import type { Reason } from '../../protocol/fault.ts'
@@ -28,16 +29,12 @@ export type Reply =
 
 export type Handler = (call: Call) => Promise<Reply>
 
-/** A path parameter that is a Kubernetes name (RFC 1123 subdomain). Throws `Fault` invalid_request. */
+/** A path parameter that is a Kubernetes name (RFC 1123). Throws `Fault` invalid_request. */
 export function nameOf(call: Call, param: 'namespace' | 'name'): string {
-  const value = call.params[param] ?? ''
-  const longest = param === 'namespace' ? 63 : 253
-  if (value.length <= longest && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/.test(value))
-    return value
-  throw new Fault(
-    'invalid_request',
-    `The ${param} in the path must be 1-${longest} lower-case letters, digits, "-" and ".", such as "platform-tools".`,
-  )
+  const parsed = (param === 'namespace' ? Namespace : Name).safeParse(call.params[param])
+  if (parsed.success) return parsed.data
+  const problem = parsed.error.issues[0]?.message ?? 'is not valid'
+  throw new Fault('invalid_request', `The ${param} in the path ${problem}.`)
 }
 
 /** Query parameters by name; any other, or one given twice, is refused rather than ignored. */
