@@ -55,7 +55,7 @@ async function answer(host: AdminHost, c: Context, action: AdminAction, handler:
   host.audit({
     ...(principal !== undefined && { principal }),
     action,
-    target: reply.target ?? url.pathname,
+    target: (reply.target ?? url.pathname).slice(0, 512),
     outcome: verdict(status),
     ...(reply.kind === 'refused' && { reason: reply.reason }),
     ...(detail !== undefined && { detail }),

@@ -49,7 +49,7 @@ export interface AdminHost {
   authorize(request: Request): Promise<Principal>
   /** Called exactly once for every call, refused ones included. Must not throw. */
   audit(event: AdminEvent): void
-  /** Called after every stored change, so that this isolate reloads at once; others notice by `Store.peek`. */
+  /** Called after every stored change, so that this isolate reloads at once; others notice by `Store.peek`. Must not throw. */
   changed(): Promise<void>
   /** The `status` of one of `resources`, for its readers. */
   status(resource: StoredResource, resources: Resources): Promise<object>

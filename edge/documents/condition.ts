@@ -13,8 +13,8 @@ export interface Condition {
   readonly message: string
 }
 
-/** `namespace/name` → the keys that the secret has. */
-export type SecretKeys = ReadonlyMap<string, readonly string[]>
+/** `namespace/name` → the keys that the secret has; the sealed `Secrets` fit as they are. */
+export type SecretKeys = ReadonlyMap<string, { has(key: string): boolean }>
 
 /** ToolHive's condition for each kind that can be referred to. Its reasons begin with `stem`. */
 const referenceConditions: readonly { readonly kind: Kind; readonly type: string; readonly stem: string }[] = [
@@ -86,7 +86,7 @@ export function condition(type: string, status: Condition['status'], reason: str
 
 function missingSecrets(resource: StoredResource, secrets: SecretKeys): string[] {
   return secretReferences(resource)
-    .filter(({ namespace, name, key }) => secrets.get(`${namespace}/${name}`)?.includes(key) !== true)
+    .filter(({ namespace, name, key }) => secrets.get(`${namespace}/${name}`)?.has(key) !== true)
     .map(({ path, namespace, name, key }) => {
       return `${path}: the secret ${namespace}/${name} has no key "${key}"; waggle secret set ${name} ${key}=- -n ${namespace}`
     })

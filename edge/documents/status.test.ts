@@ -24,7 +24,9 @@ function statusOf(
 ): Status {
   return status(pick(document, kind, place), document.resources, new Map(Object.entries(health)), {
     publicUrl: 'https://edge.example.com',
-    ...(secrets !== undefined && { secrets: new Map(Object.entries(secrets)) }),
+    ...(secrets !== undefined && {
+      secrets: new Map(Object.entries(secrets).map(([id, keys]) => [id, new Set(keys)])),
+    }),
   })
 }
 
