@@ -7,7 +7,7 @@ const headers = { 'content-type': 'application/json' }
 
 function streamed(pull: (controller: ReadableStreamDefaultController) => void | Promise<void>): Request {
   // Node asks for `duplex` where a body is a stream; Workers ignore it.
-  const init = { method: 'PUT', headers, body: new ReadableStream({ pull }), duplex: 'half' }
+  const init = { method: 'PUT', headers, body: new ReadableStream({ pull }), duplex: 'half' as const }
   return new Request('https://edge.example.com/', init)
 }
 
