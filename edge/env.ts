@@ -22,6 +22,10 @@ export interface Env {
   UPSTASH_REDIS_REST_URL?: string
   UPSTASH_REDIS_REST_TOKEN?: string
   STORE: DurableObjectNamespace
+  /** Keeps catalogs fresh in the background. */
+  REFRESH: DurableObjectNamespace
+  /** Sessions of servers on the old HTTP+SSE transport. */
+  SSE_SESSIONS: DurableObjectNamespace
   /** Self-hosted only: a network service that may reach private addresses, for backends that are allowed to be there. */
   PRIVATE_NETWORK?: Fetcher
 }

@@ -1,9 +1,9 @@
-import { DurableObject } from 'cloudflare:workers'
+// The Worker: composition root. Everything else is reached from here.
 
-export class StoreObject extends DurableObject {}
+import { app } from './app.ts'
 
-export default {
-  async fetch(): Promise<Response> {
-    return new Response('ok')
-  },
-}
+export { RefreshObject } from './refresh.ts'
+export { SseSessionObject } from './sse-backend.ts'
+export { StoreObject } from './store/object.ts'
+
+export default app

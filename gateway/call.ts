@@ -44,11 +44,19 @@ export interface Delivered {
 }
 
 /** Throws the `Fault` that ends the call. `abandon` ends it from outside. */
-export async function forward(forwarding: Forwarding, route: Route, host: Host, abandon: AbortSignal): Promise<Delivery> {
+export async function forward(
+  forwarding: Forwarding,
+  route: Route,
+  host: Host,
+  abandon: AbortSignal,
+): Promise<Delivery> {
   const { message, endpoint, session, principal, record } = forwarding
   const server = endpoint.catalog.servers.get(route.server)
   const target = endpoint.target(route.server)
-  if (server === undefined) throw new Fault('backend_unavailable', `Server ${route.server} is not available.`, { data: { server: route.server } })
+  if (server === undefined)
+    throw new Fault('backend_unavailable', `Server ${route.server} is not available.`, {
+      data: { server: route.server },
+    })
   record.server = route.server
   const owner = session === undefined ? `principal ${principal.id}` : `session ${session.id}`
   const toModern = server.era === 'modern' && forwarding.opened.era === 'legacy'
@@ -96,7 +104,8 @@ export async function forward(forwarding: Forwarding, route: Route, host: Host, 
     }
     const stream = follow(reply, passage, forwarding, host, deadline, () => target.breaker.success())
     const first = await stream.next()
-    if (first.done === true) throw new Fault('backend_protocol', `Server ${route.server} did not answer.`, { data: { server: route.server } })
+    if (first.done === true)
+      throw new Fault('backend_protocol', `Server ${route.server} did not answer.`, { data: { server: route.server } })
     if (first.value.response !== undefined) {
       await stream.return()
       return { response: first.value, stream: undefined }
@@ -141,7 +150,8 @@ async function* follow(
 
 /** Whether the client asked for this notification: modern clients get progress and logs only on request. */
 function wanted(message: Message, { opened }: Forwarding): boolean {
-  if (opened.era === 'legacy') return message.method !== 'notifications/progress' || opened.meta['progressToken'] !== undefined
+  if (opened.era === 'legacy')
+    return message.method !== 'notifications/progress' || opened.meta['progressToken'] !== undefined
   if (message.method === 'notifications/message') return opened.meta[META.logLevel] !== undefined
   return message.method !== 'notifications/progress' || opened.meta['progressToken'] !== undefined
 }
@@ -152,9 +162,14 @@ async function deliver(message: Message, passage: Passage, forwarding: Forwardin
   const known = forwarding.endpoint.catalog.renamed(route.server)
   const uri = forwarding.message.params['uri']
   const renamed =
-    known !== undefined && route.rename !== undefined && typeof uri === 'string' ? new Map([...known, [route.rename.value, uri]]) : known
+    known !== undefined && route.rename !== undefined && typeof uri === 'string'
+      ? new Map([...known, [route.rename.value, uri]])
+      : known
   try {
-    return { text: inbound(message, passage, sealed, renamed), response: message.kind === 'response' ? message : undefined }
+    return {
+      text: inbound(message, passage, sealed, renamed),
+      response: message.kind === 'response' ? message : undefined,
+    }
   } catch (error) {
     if (error instanceof Fault) throw error
     throw new Fault('backend_protocol', `Server ${route.server} sent a message that cannot be read.`, {
@@ -195,7 +210,10 @@ async function seal(message: Message, { route }: Passage, forwarding: Forwarding
   }
   return {
     requestState: typeof requestState === 'string' ? await host.sealer.seal('state', state) : undefined,
-    taskId: task === undefined ? undefined : await host.sealer.seal('task', { principal: principal.id, server: route.server, id: task }),
+    taskId:
+      task === undefined
+        ? undefined
+        : await host.sealer.seal('task', { principal: principal.id, server: route.server, id: task }),
   }
 }
 
@@ -204,7 +222,8 @@ async function openState(forwarding: Forwarding, route: Route, host: Host): Prom
   const { message, principal } = forwarding
   const sealed = message.params['requestState']
   if (sealed === undefined) return undefined
-  const state = typeof sealed === 'string' ? ((await host.sealer.open('state', sealed)) as State | undefined) : undefined
+  const state =
+    typeof sealed === 'string' ? ((await host.sealer.open('state', sealed)) as State | undefined) : undefined
   const valid =
     state?.principal === principal.id &&
     state.server === route.server &&
@@ -245,7 +264,10 @@ async function* watched(
   }
 }
 
-async function* prepend(first: Delivered, rest: AsyncGenerator<Delivered, void, void>): AsyncGenerator<Delivered, void, void> {
+async function* prepend(
+  first: Delivered,
+  rest: AsyncGenerator<Delivered, void, void>,
+): AsyncGenerator<Delivered, void, void> {
   try {
     yield first
     yield* rest

@@ -59,7 +59,9 @@ export function decide(message: Message, situation: Situation): Decision {
       return unknownMethod(message.method)
     case 'logging/setLevel': {
       const level = LOG_LEVELS.find((one) => one === params['level'])
-      return level === undefined ? invalid(`"level" must be one of ${LOG_LEVELS.join(', ')}.`) : { kind: 'level', level }
+      return level === undefined
+        ? invalid(`"level" must be one of ${LOG_LEVELS.join(', ')}.`)
+        : { kind: 'level', level }
     }
     case 'tools/list':
       return list('tools', params['cursor'])

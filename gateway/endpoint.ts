@@ -74,5 +74,8 @@ export function instructions(catalog: Catalog): string | undefined {
   const [only] = texts
   if (only === undefined) return undefined
   if (catalog.servers.size === 1) return only.text
-  return texts.map(({ key, text }) => `# ${key}\n\n${text}`).join('\n\n').slice(0, 32_768)
+  return texts
+    .map(({ key, text }) => `# ${key}\n\n${text}`)
+    .join('\n\n')
+    .slice(0, 32_768)
 }

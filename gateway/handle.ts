@@ -22,7 +22,12 @@ const MAX_BATCH = 50
 const END_MS = 5_000
 
 /** Answers one HTTP request at an endpoint. Never throws. `refused` is the host's own objection (Origin, Host). */
-export async function handle(request: Request, endpoint: Endpoint, host: Host, refused: Fault | undefined): Promise<Response> {
+export async function handle(
+  request: Request,
+  endpoint: Endpoint,
+  host: Host,
+  refused: Fault | undefined,
+): Promise<Response> {
   const record = new RequestRecord(request.headers, endpoint.key, host)
   try {
     if (refused !== undefined) throw refused
@@ -47,7 +52,11 @@ async function serve(
   host: Host,
   record: RequestRecord,
 ): Promise<Response> {
-  let asker: Asker = { era: 'legacy', id: message.id, acceptsStream: headers.get('accept')?.includes('text/event-stream') === true }
+  let asker: Asker = {
+    era: 'legacy',
+    id: message.id,
+    acceptsStream: headers.get('accept')?.includes('text/event-stream') === true,
+  }
   record.describe(message)
   try {
     const opened = open(message, headers)
@@ -115,7 +124,8 @@ async function relayed(route: Route, forwarding: Forwarding, asker: Asker, host:
   const abandon = new AbortController()
   const leave = (reason: Fault) => abandon.abort(reason)
   const cancelled = () => leave(new Fault('cancelled', 'The request was cancelled.'))
-  const forget = session === undefined || asker.id === undefined ? undefined : host.inFlight.add(session.id, asker.id, cancelled)
+  const forget =
+    session === undefined || asker.id === undefined ? undefined : host.inFlight.add(session.id, asker.id, cancelled)
   const work = forward(forwarding, route, host, abandon.signal)
   if (forget !== undefined) host.defer(work.then(forget, forget))
   return relay(work, asker, record, leave)
@@ -132,7 +142,13 @@ function initializeResult(opened: Opened, endpoint: Endpoint): string {
   })
 }
 
-async function initialize(message: Message, opened: Opened, endpoint: Endpoint, principal: Principal, host: Host): Promise<Response> {
+async function initialize(
+  message: Message,
+  opened: Opened,
+  endpoint: Endpoint,
+  principal: Principal,
+  host: Host,
+): Promise<Response> {
   const client = opened.client ?? { name: '', version: '' }
   const session = { id: crypto.randomUUID(), revision: opened.revision, client }
   const sealed = await host.sessions.create(session, principal, endpoint.key)
@@ -157,7 +173,9 @@ function listen(asker: Asker): Response {
   const meta = `"_meta":{"${META.subscription}":${id}}`
   const acknowledged = `{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{},${meta}}}`
   const result = `{"jsonrpc":"2.0","id":${id},"result":{"resultType":"complete",${meta}}}`
-  return new Response(sseMessage(acknowledged) + sseMessage(result), { headers: { 'content-type': 'text/event-stream' } })
+  return new Response(sseMessage(acknowledged) + sseMessage(result), {
+    headers: { 'content-type': 'text/event-stream' },
+  })
 }
 
 /** `Mcp-Param-*` headers of a modern client must say what its arguments say (SEP-2243). */
@@ -186,7 +204,11 @@ async function openSession(
   return host.sessions.open(text, principal, endpoint.key)
 }
 
-async function openTask(message: Message, principal: Principal, host: Host): Promise<{ server: string; id: string } | undefined> {
+async function openTask(
+  message: Message,
+  principal: Principal,
+  host: Host,
+): Promise<{ server: string; id: string } | undefined> {
   const sealed = message.params['taskId']
   if (!message.method.startsWith('tasks/') || typeof sealed !== 'string') return undefined
   const task = (await host.sealer.open('task', sealed)) as { principal: string; server: string; id: string } | undefined
@@ -198,7 +220,9 @@ const MAX_SPREAD = 32
 /** Tells the legacy servers that this client's session already uses about its new log level. */
 async function spreadLevel(message: Message, { session, principal, endpoint }: Forwarding): Promise<void> {
   const owner = session === undefined ? `principal ${principal.id}` : `session ${session.id}`
-  const loggers = [...endpoint.catalog.servers].filter(([, server]) => server.era === 'legacy' && server.capabilities['logging'] !== undefined)
+  const loggers = [...endpoint.catalog.servers].filter(
+    ([, server]) => server.era === 'legacy' && server.capabilities['logging'] !== undefined,
+  )
   const params: JsonObject = { level: message.params['level'] ?? 'info' }
   const text = JSON.stringify({ jsonrpc: '2.0', id: 'level', method: 'logging/setLevel', params })
   await Promise.allSettled(
@@ -211,13 +235,22 @@ async function spreadLevel(message: Message, { session, principal, endpoint }: F
 }
 
 /** DELETE: the client's session ends, and with it the sessions that servers hold for it. */
-async function endSession(request: Request, endpoint: Endpoint, principal: Principal, host: Host, record: RequestRecord): Promise<Response> {
+async function endSession(
+  request: Request,
+  endpoint: Endpoint,
+  principal: Principal,
+  host: Host,
+  record: RequestRecord,
+): Promise<Response> {
   const text = request.headers.get('mcp-session-id')
-  if (text === null) throw new Fault('method_not_allowed', 'There is no session to end.', { headers: { allow: 'POST' } })
+  if (text === null)
+    throw new Fault('method_not_allowed', 'There is no session to end.', { headers: { allow: 'POST' } })
   const session = await host.sessions.open(text, principal, endpoint.key)
   const owner = `session ${session.id}`
   const legacy = [...endpoint.catalog.servers].filter(([, server]) => server.era === 'legacy')
-  host.defer(Promise.allSettled(legacy.map(([key]) => endpoint.target(key).backend.end(owner, AbortSignal.timeout(END_MS)))))
+  host.defer(
+    Promise.allSettled(legacy.map(([key]) => endpoint.target(key).backend.end(owner, AbortSignal.timeout(END_MS)))),
+  )
   record.finish('success', 0)
   return new Response(null, { status: 204 })
 }
@@ -234,7 +267,10 @@ async function batch(
   const version = request.headers.get('mcp-protocol-version')
   const allowed = version === null || version === '2025-03-26' || version === '2024-11-05'
   if (!allowed || values.length === 0 || values.length > MAX_BATCH) {
-    throw new Fault('invalid_request', allowed ? `A batch must have 1 to ${MAX_BATCH} messages.` : 'Batches are not part of this protocol version.')
+    throw new Fault(
+      'invalid_request',
+      allowed ? `A batch must have 1 to ${MAX_BATCH} messages.` : 'Batches are not part of this protocol version.',
+    )
   }
   const headers = new Headers(request.headers)
   headers.set('accept', 'application/json')
@@ -262,9 +298,11 @@ async function batch(
 }
 
 async function readBody(request: Request): Promise<string> {
-  if (request.method !== 'POST') throw new Fault('method_not_allowed', 'Use POST.', { headers: { allow: 'POST, DELETE' } })
+  if (request.method !== 'POST')
+    throw new Fault('method_not_allowed', 'Use POST.', { headers: { allow: 'POST, DELETE' } })
   const type = (request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase()
-  if (type !== 'application/json') throw new Fault('unsupported_media_type', 'The Content-Type must be application/json.')
+  if (type !== 'application/json')
+    throw new Fault('unsupported_media_type', 'The Content-Type must be application/json.')
   const accept = request.headers.get('accept')
   if (accept !== null && !/application\/(json|\*)|text\/(event-stream|\*)|\*\/\*/u.test(accept)) {
     throw new Fault('not_acceptable', 'Accept must allow application/json or text/event-stream.')
@@ -289,7 +327,9 @@ function fail(error: unknown, asker: Asker, record: RequestRecord): Response {
   const fault =
     error instanceof Fault
       ? error
-      : new Fault('internal', 'Internal error.', { detail: error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 300) : 'unknown' })
+      : new Fault('internal', 'Internal error.', {
+          detail: error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 300) : 'unknown',
+        })
   record.fail(fault)
   return refusal(fault, asker)
 }

@@ -4,7 +4,14 @@
 import { isObject, type JsonObject, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { decodeHeader } from '../protocol/header.ts'
-import { LEGACY_REVISIONS, META, MODERN_REVISION, isLegacyRevision, nameMember, type Era } from '../protocol/revision.ts'
+import {
+  LEGACY_REVISIONS,
+  META,
+  MODERN_REVISION,
+  isLegacyRevision,
+  nameMember,
+  type Era,
+} from '../protocol/revision.ts'
 
 export interface Opened {
   readonly era: Era
@@ -39,7 +46,8 @@ export function open(message: Message, headers: Headers): Opened {
 function openLegacy(message: Message, meta: JsonObject, header: string | null): Opened {
   if (message.method === 'initialize') {
     const asked = message.params['protocolVersion']
-    if (typeof asked !== 'string') throw new Fault('invalid_envelope', '"protocolVersion" is required and must be a string.')
+    if (typeof asked !== 'string')
+      throw new Fault('invalid_envelope', '"protocolVersion" is required and must be a string.')
     const revision = isLegacyRevision(asked) ? asked : LEGACY_REVISIONS[0]
     return { era: 'legacy', revision, meta, client: implementation(message.params['clientInfo']) }
   }
@@ -58,7 +66,8 @@ function checkHeaders(message: Message, headers: Headers): void {
   const member = nameMember(message.method)
   if (member === undefined) return
   const expected = message.params[member]
-  if (typeof expected !== 'string') throw new Fault('invalid_envelope', `"params.${member}" is required and must be a string.`)
+  if (typeof expected !== 'string')
+    throw new Fault('invalid_envelope', `"params.${member}" is required and must be a string.`)
   const name = headers.get('mcp-name')
   if (name === null || decodeHeader(name) !== expected) {
     throw mismatch(`The header Mcp-Name is required and must equal "params.${member}".`)

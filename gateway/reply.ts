@@ -27,7 +27,12 @@ const STREAM_HEADERS = {
 }
 
 /** The response to a forwarded request. `leave` tells the call that the client is gone. */
-export async function relay(work: Promise<Delivery>, asker: Asker, record: RequestRecord, leave: (reason: Fault) => void): Promise<Response> {
+export async function relay(
+  work: Promise<Delivery>,
+  asker: Asker,
+  record: RequestRecord,
+  leave: (reason: Fault) => void,
+): Promise<Response> {
   const early = asker.acceptsStream ? await orSlow(work) : await work
   if (early !== undefined && early.stream === undefined) {
     if (early.response === undefined) {
@@ -51,9 +56,14 @@ export function refusal(fault: Fault, asker: Asker): Response {
 }
 
 /** A result of our own. */
-export function answer(id: string | undefined, result: string | Uint8Array, headers: Record<string, string> = {}): Response {
+export function answer(
+  id: string | undefined,
+  result: string | Uint8Array,
+  headers: Record<string, string> = {},
+): Response {
   const prefix = `{"jsonrpc":"2.0","id":${id ?? 'null'},"result":`
-  if (typeof result === 'string') return new Response(`${prefix}${result}}`, { headers: { ...JSON_HEADERS, ...headers } })
+  if (typeof result === 'string')
+    return new Response(`${prefix}${result}}`, { headers: { ...JSON_HEADERS, ...headers } })
   const head = new TextEncoder().encode(prefix)
   const body = new Uint8Array(head.length + result.length + 1)
   body.set(head)
@@ -64,7 +74,10 @@ export function answer(id: string | undefined, result: string | Uint8Array, head
 
 function single(delivered: Delivered, asker: Asker, record: RequestRecord): Response {
   const error = finish(delivered, record)
-  return new Response(delivered.text, { status: asker.era === 'modern' ? modernStatus(error) : 200, headers: JSON_HEADERS })
+  return new Response(delivered.text, {
+    status: asker.era === 'modern' ? modernStatus(error) : 200,
+    headers: JSON_HEADERS,
+  })
 }
 
 /** Records the response; returns its error code. */
@@ -85,7 +98,11 @@ async function last(messages: AsyncGenerator<Delivered, void, void> | undefined)
 }
 
 /** The texts of an event stream. Ends after the response or a fault; never throws. */
-async function* events(delivery: Delivery | PendingDelivery, asker: Asker, record: RequestRecord): AsyncGenerator<string, void, void> {
+async function* events(
+  delivery: Delivery | PendingDelivery,
+  asker: Asker,
+  record: RequestRecord,
+): AsyncGenerator<string, void, void> {
   let finished = false
   try {
     const ready = 'work' in delivery ? yield* patiently(delivery.work) : delivery
@@ -134,10 +151,8 @@ async function* patiently<T>(work: Promise<T>): AsyncGenerator<string, T, void> 
 }
 
 async function orSlow<T>(work: Promise<T>, ms = SLOW_MS): Promise<T | undefined> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const slow = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ms)
-  })
+  const { promise: slow, resolve } = Promise.withResolvers<undefined>()
+  const timer = setTimeout(() => resolve(undefined), ms)
   try {
     return await Promise.race([work, slow])
   } finally {

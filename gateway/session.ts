@@ -52,5 +52,7 @@ export class ClientSessions {
 }
 
 function gone(detail: string): Fault {
-  return new Fault('session_not_found', 'This session does not exist: initialize again.', { detail: `session: ${detail}` })
+  return new Fault('session_not_found', 'This session does not exist: initialize again.', {
+    detail: `session: ${detail}`,
+  })
 }

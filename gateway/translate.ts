@@ -45,7 +45,8 @@ export function outbound(passage: Passage, clientHeaders: Headers): Outbound {
   const params = message.spans.get('params')
   if (params !== undefined) edits.push(...paramEdits(passage, params))
   let text = edit(message.text, edits)
-  if (params === undefined && modern) text = rewrite(text, 0, () => false, { params: `{"_meta":${envelope(passage, '{}')}}` })
+  if (params === undefined && modern)
+    text = rewrite(text, 0, () => false, { params: `{"_meta":${envelope(passage, '{}')}}` })
   const headers: Record<string, string> = { traceparent: passage.traceparent }
   if (modern) {
     headers['mcp-protocol-version'] = MODERN_REVISION
@@ -137,11 +138,17 @@ export interface Sealed {
 }
 
 /** A notification or a response on its way to the client. Throws `Fault` `backend_protocol` for what cannot be passed on. */
-export function inbound(message: Message, passage: Passage, sealed: Sealed, renamed: ReadonlyMap<string, string> | undefined): string {
+export function inbound(
+  message: Message,
+  passage: Passage,
+  sealed: Sealed,
+  renamed: ReadonlyMap<string, string> | undefined,
+): string {
   if (message.kind !== 'response') return inboundNotification(message, passage)
   const edits: Edit[] = []
   const idSpan = message.spans.get('id')
-  if (idSpan !== undefined && message.id !== passage.message.id) edits.push({ ...idSpan, text: passage.message.id ?? 'null' })
+  if (idSpan !== undefined && message.id !== passage.message.id)
+    edits.push({ ...idSpan, text: passage.message.id ?? 'null' })
   if (message.error !== undefined) return inboundError(message, message.error, passage, edits)
   const span = message.spans.get('result')
   if (span === undefined || !isObject(message.result)) return edit(message.text, edits)
@@ -156,12 +163,20 @@ export function inbound(message: Message, passage: Passage, sealed: Sealed, rena
   const moved = edits.length === 0 ? span : members(text).get('result')
   if (moved === undefined) return text
   const result =
-    passage.opened.era === 'modern' ? modernResult(text, moved, message.result, passage, set) : legacyResult(text, moved, message.result, passage)
+    passage.opened.era === 'modern'
+      ? modernResult(text, moved, message.result, passage, set)
+      : legacyResult(text, moved, message.result, passage)
   return result === undefined ? text : edit(text, [{ ...moved, text: result }])
 }
 
 /** The server's own name gives way to ours; what a complete modern result must carry is added. */
-function modernResult(text: string, span: Span, result: JsonObject, passage: Passage, set: Record<string, string>): string {
+function modernResult(
+  text: string,
+  span: Span,
+  result: JsonObject,
+  passage: Passage,
+  set: Record<string, string>,
+): string {
   const meta = members(text, span.start).get('_meta')
   const current = meta === undefined || !isObject(result['_meta']) ? '{}' : slice(text, meta)
   set['_meta'] = rewrite(current, 0, () => false, { [META.server]: SERVER_INFO })
@@ -202,7 +217,9 @@ function inboundNotification(message: Message, { opened, owned, server, requestI
   const params = message.spans.get('params')
   const span = params === undefined ? undefined : members(message.text, params.start).get('progressToken')
   const own = opened.meta['progressToken']
-  return span === undefined || own === undefined ? message.text : edit(message.text, [{ ...span, text: JSON.stringify(own) }])
+  return span === undefined || own === undefined
+    ? message.text
+    : edit(message.text, [{ ...span, text: JSON.stringify(own) }])
 }
 
 /** Errors pass as they are, except those that speak of our hop or that the client's revision does not have. */
@@ -216,7 +233,8 @@ function inboundError(message: Message, error: JsonObject, passage: Passage, edi
   }
   const span = message.spans.get('error')
   const codeSpan = span === undefined ? undefined : members(message.text, span.start).get('code')
-  if (passage.opened.era === 'modern' && code === -32002 && codeSpan !== undefined) edits.push({ ...codeSpan, text: '-32602' })
+  if (passage.opened.era === 'modern' && code === -32002 && codeSpan !== undefined)
+    edits.push({ ...codeSpan, text: '-32602' })
   if (passage.opened.era === 'legacy' && code === -32021) return unanswerable(passage)
   return edit(message.text, edits)
 }

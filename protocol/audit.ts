@@ -11,7 +11,11 @@ export interface AuditEvent {
   readonly logged_at: string
   readonly outcome: Outcome
   readonly component: string
-  readonly source: { readonly type: 'network'; readonly value: string; readonly extra: Readonly<Record<string, string>> }
+  readonly source: {
+    readonly type: 'network'
+    readonly value: string
+    readonly extra: Readonly<Record<string, string>>
+  }
   readonly subjects: Readonly<Record<string, string>>
   readonly target: Readonly<Record<string, string>>
   readonly metadata: { readonly extra: Readonly<Record<string, string | number>> }

@@ -11,7 +11,10 @@ export interface SseEvent {
 /** One event of MCP's streamable HTTP: `event: message` with the JSON-RPC text as data. */
 export const sseMessage = (text: string): string =>
   text.includes('\n') || text.includes('\r')
-    ? `event: message\n${text.split(/\r\n|\r|\n/u).map((line) => `data: ${line}\n`).join('')}\n`
+    ? `event: message\n${text
+        .split(/\r\n|\r|\n/u)
+        .map((line) => `data: ${line}\n`)
+        .join('')}\n`
     : `event: message\ndata: ${text}\n\n`
 
 /** A comment line: keeps intermediaries from closing an idle stream. */

@@ -16,6 +16,8 @@ export interface Health {
   readonly message?: string
   /** Milliseconds since the epoch. */
   readonly at?: number
+  /** When to look again, milliseconds since the epoch. */
+  readonly next?: number
 }
 
 /** `namespace/name` of a server → its health. */

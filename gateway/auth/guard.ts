@@ -65,7 +65,9 @@ export class Guard {
   refuse(description: string | undefined): Fault {
     const error = description === undefined ? '' : `error="invalid_token", error_description="${description}", `
     return new Fault('unauthenticated', description ?? 'A bearer token is required.', {
-      headers: { 'www-authenticate': `Bearer ${error}${this.#scopeParameter(this.settings.scopes)}${this.#metadata()}` },
+      headers: {
+        'www-authenticate': `Bearer ${error}${this.#scopeParameter(this.settings.scopes)}${this.#metadata()}`,
+      },
     })
   }
 

@@ -1,7 +1,14 @@
 // An OIDC issuer as the gateway trusts it, and its verification keys: discovered, cached in memory and in the store, fetched
 // again when a token names an unknown key, but never more often than the cooldown allows, however many such tokens come.
 
-import { createLocalJWKSet, errors, type CryptoKey, type FlattenedJWSInput, type JSONWebKeySet, type JWSHeaderParameters } from 'jose'
+import {
+  createLocalJWKSet,
+  errors,
+  type CryptoKey,
+  type FlattenedJWSInput,
+  type JSONWebKeySet,
+  type JWSHeaderParameters,
+} from 'jose'
 import { Fault } from '../../protocol/fault.ts'
 import { guardEgress } from '../backend/egress.ts'
 import type { Fetch } from '../backend/upstream.ts'
@@ -12,7 +19,9 @@ export interface Issuer {
   /** Overrides discovery. */
   readonly jwksUrl: string | undefined
   /** RFC 7662, for tokens that are not JWTs. */
-  readonly introspection: { readonly url: string; readonly clientId: string; readonly secret: () => Promise<string> } | undefined
+  readonly introspection:
+    | { readonly url: string; readonly clientId: string; readonly secret: () => Promise<string> }
+    | undefined
   readonly algorithms: readonly string[]
   readonly clockSkewSeconds: number
   readonly groupsClaim: string
@@ -58,7 +67,8 @@ export class IssuerKeys {
   /** The key for a token. Throws jose's errors for keys that do not exist, `Fault` `store_unavailable`-like `overloaded` when no keys can be had. */
   async key(header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
     const now = this.#host.now()
-    if (this.#resolve === undefined || this.#cached === undefined || now - this.#cached.at > MAX_AGE_MS) await this.#refresh(now)
+    if (this.#resolve === undefined || this.#cached === undefined || now - this.#cached.at > MAX_AGE_MS)
+      await this.#refresh(now)
     try {
       return await this.#resolver()(header, token)
     } catch (error) {
@@ -97,7 +107,10 @@ export class IssuerKeys {
   async #refresh(now: number): Promise<void> {
     const { store } = this.#host
     const key = `jwks/${encodeURIComponent(this.issuer.issuer)}`
-    const stored = await store.get(key).then((entry) => (entry === null ? undefined : (JSON.parse(entry.value) as Cached)), () => undefined)
+    const stored = await store.get(key).then(
+      (entry) => (entry === null ? undefined : (JSON.parse(entry.value) as Cached)),
+      () => undefined,
+    )
     const isNews = stored !== undefined && stored.at > (this.#cached?.at ?? 0)
     if (isNews && now - stored.at < (this.#cached === undefined ? MAX_AGE_MS : COOLDOWN_MS)) {
       this.#use(stored)
@@ -117,7 +130,9 @@ export class IssuerKeys {
         this.#use(last)
         return
       }
-      throw error instanceof Fault ? error : unreachable(this.issuer.issuer, error instanceof Error ? error.message : 'failed')
+      throw error instanceof Fault
+        ? error
+        : unreachable(this.issuer.issuer, error instanceof Error ? error.message : 'failed')
     }
   }
 
@@ -131,7 +146,10 @@ export class IssuerKeys {
     const { issuer } = this.issuer
     const url = new URL(issuer)
     const path = url.pathname.replace(/\/$/u, '')
-    const places = [`${url.origin}${path}/.well-known/openid-configuration`, `${url.origin}/.well-known/oauth-authorization-server${path}`]
+    const places = [
+      `${url.origin}${path}/.well-known/openid-configuration`,
+      `${url.origin}/.well-known/oauth-authorization-server${path}`,
+    ]
     let failure: unknown
     for (const place of places) {
       try {

@@ -1,11 +1,12 @@
 // First contact with a server: which era does it speak, and a peer to ask things of. Used by the background refresh; calls
 // use the verdict that it leaves in the catalog.
 
-import { isObject, type JsonObject, type Message } from '../../protocol/envelope.ts'
+import { isObject, parseMessage, type JsonObject, type Message } from '../../protocol/envelope.ts'
 import { IMPLEMENTATION, META, MODERN_REVISION, nameMember, type Era } from '../../protocol/revision.ts'
 import { encodeHeader } from '../../protocol/header.ts'
-import { handshake, sessionHeaders, settle } from './handshake.ts'
-import { exchange, protocol } from './http.ts'
+import { readSse, type SseEvent } from '../../protocol/sse.ts'
+import { handshake, sessionHeaders, settle, type Agreement } from './handshake.ts'
+import { abortable, exchange, protocol, request } from './http.ts'
 import { terminate } from './session.ts'
 import { SseConnection } from './sse.ts'
 import type { Call, Reply, Upstream } from './upstream.ts'
@@ -17,6 +18,8 @@ export interface Peer {
   readonly capabilities: JsonObject
   readonly instructions: string | undefined
   request(method: string, params: JsonObject, signal: AbortSignal): Promise<Message>
+  /** What the server says unasked, until the stream ends or the signal aborts; undefined when it offers no stream. */
+  listen(signal: AbortSignal): Promise<AsyncGenerator<Message, void, void> | undefined>
   close(signal: AbortSignal): Promise<void>
 }
 
@@ -27,9 +30,9 @@ export async function connect(upstream: Upstream, signal: AbortSignal): Promise<
 }
 
 async function modern(upstream: Upstream, signal: AbortSignal): Promise<Peer | undefined> {
-  const request = async (method: string, params: JsonObject, until: AbortSignal) =>
-    exchange(upstream, modernCall('discover', method, params, until))
-  const reply = await request('server/discover', {}, signal)
+  const send = async (method: string, params: JsonObject, until: AbortSignal) =>
+    exchange(upstream, modernCall(method, params, until))
+  const reply = await send('server/discover', {}, signal)
   if (reply.kind !== 'message' && reply.kind !== 'stream') return undefined
   const { result } = await settle(reply, upstream)
   const versions = isObject(result) ? result['supportedVersions'] : undefined
@@ -40,7 +43,12 @@ async function modern(upstream: Upstream, signal: AbortSignal): Promise<Peer | u
     revision: MODERN_REVISION,
     capabilities: isObject(capabilities) ? capabilities : {},
     instructions: typeof instructions === 'string' ? instructions.slice(0, 16_384) : undefined,
-    request: async (method, params, until) => settle(await request(method, params, until), upstream),
+    request: async (method, params, until) => settle(await send(method, params, until), upstream),
+    listen: async (until) => {
+      const notifications = { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true }
+      const stream = await send('subscriptions/listen', { notifications }, until)
+      return stream.kind === 'stream' ? stream.messages : undefined
+    },
     close: async () => undefined,
   }
 }
@@ -51,7 +59,9 @@ async function legacy(upstream: Upstream, signal: AbortSignal): Promise<Peer> {
   return {
     era: 'legacy',
     ...agreement,
-    request: (method, params, until) => ask((call) => exchange(upstream, { ...call, headers }), upstream, method, params, until),
+    request: (method, params, until) =>
+      ask((call) => exchange(upstream, { ...call, headers }), upstream, method, params, until),
+    listen: (until) => eventStream(upstream, agreement, until),
     close: (until) => terminate(upstream, agreement, until),
   }
 }
@@ -64,10 +74,35 @@ async function overSse(upstream: Upstream, signal: AbortSignal): Promise<Peer> {
     era: 'legacy',
     ...agreement,
     request: (method, params, until) => ask((call) => connection.call(call), upstream, method, params, until),
+    listen: async (until) => connection.unasked(until),
     close: async () => connection.close(),
   }
 }
 
+/** The GET stream of a legacy session (MCP 2025-11-25, basic/transports). */
+async function eventStream(
+  upstream: Upstream,
+  agreement: Agreement,
+  signal: AbortSignal,
+): Promise<AsyncGenerator<Message, void, void> | undefined> {
+  const headers = { accept: 'text/event-stream', ...(await upstream.headers()), ...sessionHeaders(agreement) }
+  const response = await request(upstream, upstream.url, { method: 'GET', headers, signal })
+  if (
+    response.status !== 200 ||
+    response.body === null ||
+    !(response.headers.get('content-type') ?? '').startsWith('text/event-stream')
+  ) {
+    await response.body?.cancel()
+    return undefined
+  }
+  return parsed(readSse(abortable(response.body, signal), MAX_EVENT))
+}
+
+async function* parsed(events: AsyncGenerator<SseEvent, void, void>): AsyncGenerator<Message, void, void> {
+  for await (const event of events) if (event.data !== '') yield parseMessage(event.data)
+}
+
+const MAX_EVENT = 1024 * 1024
 let counter = 0
 
 async function ask(
@@ -84,10 +119,12 @@ async function ask(
 }
 
 /** A request of our own in the modern envelope. */
-function modernCall(id: string, method: string, params: JsonObject, signal: AbortSignal): Call {
+function modernCall(method: string, params: JsonObject, signal: AbortSignal): Call {
   const _meta = { [META.version]: MODERN_REVISION, [META.capabilities]: {}, [META.client]: IMPLEMENTATION }
   const member = nameMember(method)
   const name = member === undefined ? undefined : params[member]
+  counter += 1
+  const id = `catalog-${counter}`
   return {
     text: JSON.stringify({ jsonrpc: '2.0', id, method, params: { ...params, _meta } }),
     id: JSON.stringify(id),

@@ -4,7 +4,15 @@
 import { isObject, type Json } from '../../protocol/envelope.ts'
 import { Fault } from '../../protocol/fault.ts'
 import { members } from '../../protocol/text.ts'
-import { LISTS, SECTIONS, readItems, type Item, type Problem, type Section, type ServerCatalog } from '../catalog/server.ts'
+import {
+  LISTS,
+  SECTIONS,
+  readItems,
+  type Item,
+  type Problem,
+  type Section,
+  type ServerCatalog,
+} from '../catalog/server.ts'
 import type { Peer } from './connect.ts'
 
 const MAX_PAGES = 200
@@ -27,7 +35,9 @@ export async function drain(peer: Peer, signal: AbortSignal): Promise<ServerCata
   let ttlMs = DEFAULT_TTL
   let failure: unknown
   let answered = 0
-  const declared = SECTIONS.filter((section) => peer.capabilities[section === 'templates' ? 'resources' : section] !== undefined)
+  const declared = SECTIONS.filter(
+    (section) => peer.capabilities[section === 'templates' ? 'resources' : section] !== undefined,
+  )
   for (const section of declared) {
     try {
       const drained = await drainSection(peer, section, signal)

@@ -23,9 +23,12 @@ export function zone(url: URL): Zone {
 
 /** Throws `Fault` `backend_refused` unless the address may be called. The message names the rule, not the address. */
 export function guardEgress(url: URL, server: string, allow: { allowPrivate: boolean; allowLoopback: boolean }): void {
-  const refuse = (message: string) => new Fault('backend_refused', message, { data: { server }, detail: `egress to ${url.host}` })
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw refuse(`Server ${server} must be reached by http or https.`)
-  if (url.username !== '' || url.password !== '') throw refuse(`The URL of server ${server} must not carry credentials.`)
+  const refuse = (message: string) =>
+    new Fault('backend_refused', message, { data: { server }, detail: `egress to ${url.host}` })
+  if (url.protocol !== 'https:' && url.protocol !== 'http:')
+    throw refuse(`Server ${server} must be reached by http or https.`)
+  if (url.username !== '' || url.password !== '')
+    throw refuse(`The URL of server ${server} must not carry credentials.`)
   switch (zone(url)) {
     case 'public':
       return
@@ -34,7 +37,9 @@ export function guardEgress(url: URL, server: string, allow: { allowPrivate: boo
       throw refuse(`Server ${server} is at a private address: set spec.allowPrivateEndpoint to allow that.`)
     case 'loopback':
       if (allow.allowPrivate && allow.allowLoopback) return
-      throw refuse(`Server ${server} is at a loopback address: spec.allowPrivateEndpoint and the edge's ALLOW_LOOPBACK must allow that.`)
+      throw refuse(
+        `Server ${server} is at a loopback address: spec.allowPrivateEndpoint and the edge's ALLOW_LOOPBACK must allow that.`,
+      )
     case 'forbidden':
       throw refuse(`Server ${server} is at an address that is never called.`)
   }

@@ -97,7 +97,9 @@ async function refused(upstream: Upstream, response: Response, type: string, cal
     await response.body?.cancel()
     const after = Number(response.headers.get('retry-after'))
     const retryAfterSeconds = Number.isFinite(after) && after > 0 ? Math.min(after, 3600) : 1
-    throw new Fault('backend_overloaded', `Server ${server} asks to slow down.`, { data: { server, retryAfterSeconds } })
+    throw new Fault('backend_overloaded', `Server ${server} asks to slow down.`, {
+      data: { server, retryAfterSeconds },
+    })
   }
   const text = type === 'application/json' ? await read(upstream, response, call.signal) : ''
   if (type !== 'application/json') await response.body?.cancel()
@@ -108,7 +110,9 @@ async function refused(upstream: Upstream, response: Response, type: string, cal
     if (answers(message, call.id)) return { kind: 'message', message }
   }
   if (status >= 500) {
-    throw new Fault('backend_unavailable', `Server ${server} answers HTTP ${status}.`, { data: { server, retryAfterSeconds: 5 } })
+    throw new Fault('backend_unavailable', `Server ${server} answers HTTP ${status}.`, {
+      data: { server, retryAfterSeconds: 5 },
+    })
   }
   if (status >= 400) return { kind: 'rejected', status, error }
   throw protocol(upstream, `answered HTTP ${status} with content type "${type.slice(0, 64)}"`)
@@ -234,4 +238,3 @@ function parsed(text: string): Json | undefined {
     return undefined
   }
 }
-

@@ -78,7 +78,10 @@ export class LegacyBackend implements Backend {
   async call(call: Call, owner: string): Promise<Reply> {
     for (let attempt = 0; ; attempt += 1) {
       const session = await this.#sessions.open(this.#upstream, owner, call.signal)
-      const reply = await exchange(this.#upstream, { ...call, headers: { ...call.headers, ...sessionHeaders(session) } })
+      const reply = await exchange(this.#upstream, {
+        ...call,
+        headers: { ...call.headers, ...sessionHeaders(session) },
+      })
       if (reply.kind !== 'rejected') return reply
       // 404 is how a server says that the session is gone (MCP 2025-11-25, transports); many answer 400. Either way
       // nothing was executed, so the call may be sent again.

@@ -68,9 +68,13 @@ export class SseConnection {
     const url = new URL(endpoint, upstream.url)
     if (url.origin !== new URL(upstream.url).origin) {
       stop.abort()
-      throw new Fault('backend_refused', `Server ${upstream.server} names an endpoint elsewhere, which is not followed.`, {
-        data: { server: upstream.server },
-      })
+      throw new Fault(
+        'backend_refused',
+        `Server ${upstream.server} names an endpoint elsewhere, which is not followed.`,
+        {
+          data: { server: upstream.server },
+        },
+      )
     }
     const connection = new SseConnection(upstream, url.href, events)
     connection.#stop.signal.addEventListener('abort', () => stop.abort(), { once: true })
@@ -109,10 +113,18 @@ export class SseConnection {
     return { kind: 'stream', messages, answer: async (text) => this.#post({ ...call, text, id: undefined }) }
   }
 
+  /** Notifications that belong to no call, until the connection or the signal ends. */
+  unasked(signal: AbortSignal): AsyncGenerator<Message, void, void> {
+    const text = '{"jsonrpc":"2.0","method":"unasked"}'
+    return this.#subscribe('"unasked"', { text, id: '"unasked"', headers: {}, signal })
+  }
+
   close(): void {
-    this.#end(new Fault('backend_unavailable', `The connection to server ${this.#upstream.server} was closed.`, {
-      data: { server: this.#upstream.server, retryAfterSeconds: 1 },
-    }))
+    this.#end(
+      new Fault('backend_unavailable', `The connection to server ${this.#upstream.server} was closed.`, {
+        data: { server: this.#upstream.server, retryAfterSeconds: 1 },
+      }),
+    )
   }
 
   async #post(call: Call): Promise<void> {
@@ -185,7 +197,9 @@ export class SseConnection {
       }
       this.#end(lost(this.#upstream, new Error('stream ended'), undefined))
     } catch (error) {
-      this.#end(error instanceof Fault && error.reason === 'backend_protocol' ? error : lost(this.#upstream, error, undefined))
+      this.#end(
+        error instanceof Fault && error.reason === 'backend_protocol' ? error : lost(this.#upstream, error, undefined),
+      )
     }
   }
 

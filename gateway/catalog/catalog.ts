@@ -54,7 +54,11 @@ export class Catalog {
     this.servers = servers
     this.problems = problems
     this.#templates = sections.templates
-      .map((entry) => ({ entry, literal: entry.exposed.replaceAll(/\{[^}]*\}/gu, ''), matches: template(entry.exposed) }))
+      .map((entry) => ({
+        entry,
+        literal: entry.exposed.replaceAll(/\{[^}]*\}/gu, ''),
+        matches: template(entry.exposed),
+      }))
       .sort((a, b) => b.literal.length - a.literal.length)
     for (const entry of entries) {
       const isUri = entry.section === 'resources' || entry.section === 'templates'
@@ -65,7 +69,9 @@ export class Catalog {
     const lines = SECTIONS.flatMap((section) =>
       sections[section].map((e) => [section, e.exposed, e.server, e.item.text, e.override, e.grants]),
     )
-    this.version = fingerprint(JSON.stringify([lines, [...servers].map(([key, { era, revision }]) => [key, era, revision])]))
+    this.version = fingerprint(
+      JSON.stringify([lines, [...servers].map(([key, { era, revision }]) => [key, era, revision])]),
+    )
   }
 
   find(section: Section, name: string): CatalogEntry | undefined {

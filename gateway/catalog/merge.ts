@@ -72,7 +72,9 @@ export function merge(members: readonly Member[], aggregation: Aggregation, rule
  * Many endpoints → the catalog of everything: an item that several endpoints expose appears once, with one grant for each.
  * Names depend on the server and the name after overrides alone, so they are the same for every caller.
  */
-export function unite(parts: readonly { readonly catalog: Catalog; readonly access: CatalogEntry['grants'][number]['access'] }[]): Catalog {
+export function unite(
+  parts: readonly { readonly catalog: Catalog; readonly access: CatalogEntry['grants'][number]['access'] }[],
+): Catalog {
   const problems: MergeProblem[] = []
   const merged = new Map<string, CatalogEntry>()
   const servers = new Map<string, ServerCatalog>()
@@ -91,19 +93,22 @@ export function unite(parts: readonly { readonly catalog: Catalog; readonly acce
   const entries: CatalogEntry[] = []
   for (const section of SECTIONS) {
     const isUri = section === 'resources' || section === 'templates'
-    const found = [...merged.values()].filter((one) => one.section === section).map((part) => {
-      const workload = part.server.slice(part.server.indexOf('/') + 1)
-      const bare = part.override?.name ?? part.item.id
-      return {
-        part,
-        server: part.server,
-        section,
-        bare: part.item.id,
-        identity: `${part.server} ${part.original}`,
-        wanted: isUri ? part.item.id : `${workload}_${bare}`,
-      }
-    })
-    for (const { candidate, name } of unique(found, isUri, problems)) entries.push({ ...candidate.part, exposed: exposed(name) })
+    const found = [...merged.values()]
+      .filter((one) => one.section === section)
+      .map((part) => {
+        const workload = part.server.slice(part.server.indexOf('/') + 1)
+        const bare = part.override?.name ?? part.item.id
+        return {
+          part,
+          server: part.server,
+          section,
+          bare: part.item.id,
+          identity: `${part.server} ${part.original}`,
+          wanted: isUri ? part.item.id : `${workload}_${bare}`,
+        }
+      })
+    for (const { candidate, name } of unique(found, isUri, problems))
+      entries.push({ ...candidate.part, exposed: exposed(name) })
   }
   return new Catalog(entries, servers, problems)
 }
@@ -165,13 +170,22 @@ interface Wish {
 }
 
 /** Fits every name; those that meet are all marked; those that meet even then are left out and reported. */
-function unique<T extends Wish>(found: readonly T[], isUri: boolean, problems: MergeProblem[]): { candidate: T; name: string }[] {
+function unique<T extends Wish>(
+  found: readonly T[],
+  isUri: boolean,
+  problems: MergeProblem[],
+): { candidate: T; name: string }[] {
   const serverOf = (one: T) => one.member?.server ?? one.server ?? ''
   const first = groups(found, (one) => (isUri ? one.wanted : fit(one.wanted, one.identity)))
   const named = first.flatMap((rivals) =>
     rivals.map((candidate) => {
-      if (isUri) return { candidate, name: rivals.length === 1 ? candidate.wanted : mapUri(candidate.wanted, serverOf(candidate)) }
-      const name = rivals.length === 1 ? fit(candidate.wanted, candidate.identity) : marked(candidate.wanted, candidate.identity)
+      if (isUri)
+        return {
+          candidate,
+          name: rivals.length === 1 ? candidate.wanted : mapUri(candidate.wanted, serverOf(candidate)),
+        }
+      const name =
+        rivals.length === 1 ? fit(candidate.wanted, candidate.identity) : marked(candidate.wanted, candidate.identity)
       return { candidate, name: name as string }
     }),
   )
@@ -179,7 +193,12 @@ function unique<T extends Wish>(found: readonly T[], isUri: boolean, problems: M
     const distinct = new Set(rivals.map(({ candidate }) => candidate.identity)).size
     if (rivals.length === 1) return rivals
     for (const { candidate } of distinct === 1 ? rivals.slice(1) : rivals) {
-      problems.push({ server: serverOf(candidate), section: candidate.section, item: candidate.bare, message: 'is listed twice' })
+      problems.push({
+        server: serverOf(candidate),
+        section: candidate.section,
+        item: candidate.bare,
+        message: 'is listed twice',
+      })
     }
     return distinct === 1 ? rivals.slice(0, 1) : []
   })

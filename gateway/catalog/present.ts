@@ -51,7 +51,9 @@ function mappedUi(meta: string, renamed: ReadonlyMap<string, string>): string | 
   const target = typeof uri === 'string' ? renamed.get(uri) : undefined
   const span = target === undefined ? undefined : members(meta).get('ui')
   if (target === undefined || span === undefined) return undefined
-  return rewrite(meta, 0, () => false, { ui: rewrite(meta, span.start, () => false, { resourceUri: JSON.stringify(target) }) })
+  return rewrite(meta, 0, () => false, {
+    ui: rewrite(meta, span.start, () => false, { resourceUri: JSON.stringify(target) }),
+  })
 }
 
 /** Legacy clients need an object at the root (SEP-2106): the schema moves below `result`, its definitions stay reachable. */

@@ -10,12 +10,13 @@ export type Section = 'tools' | 'prompts' | 'resources' | 'templates'
 export const SECTIONS: readonly Section[] = ['tools', 'prompts', 'resources', 'templates']
 
 /** How a section is asked for and answered (MCP server/tools, prompts, resources). */
-export const LISTS: Readonly<Record<Section, { method: string; member: string; id: 'name' | 'uri' | 'uriTemplate' }>> = {
-  tools: { method: 'tools/list', member: 'tools', id: 'name' },
-  prompts: { method: 'prompts/list', member: 'prompts', id: 'name' },
-  resources: { method: 'resources/list', member: 'resources', id: 'uri' },
-  templates: { method: 'resources/templates/list', member: 'resourceTemplates', id: 'uriTemplate' },
-}
+export const LISTS: Readonly<Record<Section, { method: string; member: string; id: 'name' | 'uri' | 'uriTemplate' }>> =
+  {
+    tools: { method: 'tools/list', member: 'tools', id: 'name' },
+    prompts: { method: 'prompts/list', member: 'prompts', id: 'name' },
+    resources: { method: 'resources/list', member: 'resources', id: 'uri' },
+    templates: { method: 'resources/templates/list', member: 'resourceTemplates', id: 'uriTemplate' },
+  }
 
 export interface Item {
   /** Original name, URI or URI template. */
@@ -76,7 +77,8 @@ function readItem(section: Section, value: Json, text: string): Item | string {
   if (typeof id !== 'string' || id === '' || id.length > 2048) return `has no valid "${LISTS[section].id}"`
   if (section !== 'tools') return { id, text }
   const schema = value['inputSchema']
-  if (!isObject(schema) || schema['type'] !== 'object') return '"inputSchema" must be an object schema with "type": "object"'
+  if (!isObject(schema) || schema['type'] !== 'object')
+    return '"inputSchema" must be an object schema with "type": "object"'
   const params = mirroredParams(schema)
   if (typeof params === 'string') return params
   const output = value['outputSchema']

@@ -1,0 +1,39 @@
+// What the admin API needs, from what the isolate has.
+
+import { toAuditEvent } from './admin-audit.ts'
+import type { AdminHost } from './admin/host.ts'
+import { readHealth } from './catalogs.ts'
+import { serverKey, members } from './documents/members.ts'
+import type { Resources, StoredResource } from './documents/resources.ts'
+import { status } from './documents/status.ts'
+import type { EdgeHost } from './host.ts'
+import { poke } from './refresh.ts'
+
+export function adminHost(edge: EdgeHost, defer: (work: Promise<unknown>) => void): AdminHost {
+  const { store, state, env } = edge
+  return {
+    store,
+    vaultKeys: edge.vaultKeys,
+    now: Date.now,
+    random: () => crypto.randomUUID(),
+    authorize: async (request) => {
+      await state.refresh(defer)
+      return edge.adminGuard.enter(request.headers.get('authorization'), state.revoked)
+    },
+    audit: (event) => edge.trail.write(toAuditEvent(event, Date.now())),
+    changed: async () => {
+      await state.reload().catch(() => undefined)
+      defer(poke(env).catch(() => undefined))
+    },
+    status: async (resource, resources) => {
+      const health = await readHealth(store, serversOf(resource, resources)).catch(() => new Map<string, never>())
+      return status(resource, resources, health, { publicUrl: env.PUBLIC_URL, secrets: state.secrets })
+    },
+    events: (limit) => edge.trail.newest(limit),
+  }
+}
+
+function serversOf(resource: StoredResource, resources: Resources): string[] {
+  if (resource.kind === 'VirtualMCPServer') return members(resource, resources).servers.map(serverKey)
+  return resource.kind === 'MCPRemoteProxy' || resource.kind === 'MCPServerEntry' ? [serverKey(resource)] : []
+}

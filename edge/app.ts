@@ -1,0 +1,112 @@
+// The edge's URLs. Routing only: endpoints go to the gateway's pipeline, /admin to the admin API.
+
+import { Hono } from 'hono'
+import { handle } from '../gateway/handle.ts'
+import type { Host } from '../gateway/endpoint.ts'
+import type { Guard } from '../gateway/auth/guard.ts'
+import { RequestRecord } from '../gateway/record.ts'
+import { refusal } from '../gateway/reply.ts'
+import { Fault } from '../protocol/fault.ts'
+import { adminApi } from './admin/api.ts'
+import { adminHost } from './admin-host.ts'
+import type { Env } from './env.ts'
+import { hostFor, type EdgeHost } from './host.ts'
+import { foreign, corsHeaders } from './origin.ts'
+import { poke } from './refresh.ts'
+import { EVERYTHING } from './state.ts'
+import { welcome } from './welcome.ts'
+
+type Defer = (work: Promise<unknown>) => void
+
+const METADATA = '/.well-known/oauth-protected-resource'
+const NOT_JSON_RPC = { era: 'legacy', id: undefined, acceptsStream: false } as const
+
+export const app = new Hono<{ Bindings: Env }>()
+
+app.get('/healthz', (c) => c.text('ok'))
+app.get('/readyz', async (c) => {
+  await hostFor(c.env).state.refresh((work) => c.executionCtx.waitUntil(work))
+  return c.text('ready')
+})
+app.get('/', (c) => c.text(welcome(c.env.PUBLIC_URL)))
+
+app.all('/mcp', (c) => serve(c.req.raw, EVERYTHING, c.env, (work) => c.executionCtx.waitUntil(work)))
+app.all('/:namespace/:name/mcp', (c) => {
+  const { namespace, name } = c.req.param()
+  return serve(c.req.raw, `${namespace}/${name}`, c.env, (work) => c.executionCtx.waitUntil(work))
+})
+
+app.get(`${METADATA}/*`, (c) =>
+  metadata(c.req.path.slice(METADATA.length), c.env, (work) => c.executionCtx.waitUntil(work)),
+)
+app.all('/.well-known/*', (c) => c.json({ error: 'not_found' }, 404))
+app.all('/admin/*', async (c) => {
+  const host = hostFor(c.env)
+  const defer: Defer = (work) => c.executionCtx.waitUntil(work)
+  return adminApi(adminHost(host, defer)).fetch(c.req.raw)
+})
+
+app.notFound((c) => refusal(new Fault('not_found', `There is nothing at ${c.req.path.slice(0, 128)}.`), NOT_JSON_RPC))
+app.onError((error) => {
+  const fault = error instanceof Fault ? error : new Fault('internal', 'Internal error.')
+  if (!(error instanceof Fault))
+    console.error(JSON.stringify({ msg: 'internal_error', error: `${error.name}: ${error.message}` }))
+  return refusal(fault, NOT_JSON_RPC)
+})
+
+/** One request at an endpoint. */
+async function serve(request: Request, key: string, env: Env, defer: Defer): Promise<Response> {
+  const edge = hostFor(env)
+  const host = requestHost(edge, defer)
+  const cors = corsHeaders(request.headers, env)
+  if (request.method === 'OPTIONS' && cors !== undefined) return new Response(null, { status: 204, headers: cors })
+  const refused = foreign(request.headers, env)
+  try {
+    await edge.state.refresh(defer)
+    const endpoint = await edge.state.endpoint(key)
+    if (endpoint === undefined) throw new Fault('not_found', `There is no endpoint ${key}.`)
+    const response = await handle(request, endpoint, host, refused)
+    if (cors !== undefined) for (const [name, value] of Object.entries(cors)) response.headers.set(name, value)
+    return response
+  } catch (error) {
+    const fault =
+      error instanceof Fault ? error : new Fault('internal', 'Internal error.', { detail: String(error).slice(0, 200) })
+    new RequestRecord(request.headers, key, host).fail(fault)
+    return refusal(fault, NOT_JSON_RPC)
+  }
+}
+
+function requestHost(edge: EdgeHost, defer: Defer): Host {
+  return {
+    component: 'edge',
+    now: Date.now,
+    sealer: edge.sealer,
+    sessions: edge.sessions,
+    levels: edge.levels,
+    inFlight: edge.inFlight,
+    revoked: edge.state.revoked,
+    audit: edge.trail.write,
+    changed: (server) => {
+      if (edge.announced.offer(server, Date.now())) defer(poke(edge.env, server).catch(() => undefined))
+    },
+    defer,
+  }
+}
+
+/** Protected resource metadata (RFC 9728 §3): one document per endpoint, none for endpoints that ask for no token. */
+async function metadata(path: string, env: Env, defer: Defer): Promise<Response> {
+  const { state, adminGuard } = hostFor(env)
+  const headers = { 'access-control-allow-origin': '*', 'cache-control': 'max-age=60' }
+  const found = async (): Promise<{ guard: Guard; name: string; scopes: string[] } | undefined> => {
+    if (path === '/admin') return { guard: adminGuard, name: 'Waggle admin API', scopes: [] }
+    await state.refresh(defer)
+    const key = path === '/mcp' ? EVERYTHING : /^\/([^/]+\/[^/]+)\/mcp$/u.exec(path)?.[1]
+    if (key === undefined || (key !== EVERYTHING && !state.plan.endpoints.has(key))) return undefined
+    return { guard: state.guard(key), name: key === EVERYTHING ? 'Waggle' : key, scopes: state.scopes(key) }
+  }
+  const entry = await found()
+  if (entry === undefined || entry.guard.settings.issuers === undefined) {
+    return Response.json({ error: 'not_found' }, { status: 404, headers })
+  }
+  return Response.json(entry.guard.metadata(entry.name, entry.scopes), { headers })
+}

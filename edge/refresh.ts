@@ -1,0 +1,256 @@
+// Keeps catalogs fresh: asks every server again when its catalog has aged, when it says that it changed, or when somebody
+// pokes. Runs in a few Durable Objects, each with its share of the servers, woken by alarms; no request waits for it.
+
+import { DurableObject } from 'cloudflare:workers'
+import { connect, type Peer } from '../gateway/backend/connect.ts'
+import { drain } from '../gateway/backend/drain.ts'
+import { fingerprint } from '../gateway/catalog/hash.ts'
+import type { ServerCatalog } from '../gateway/catalog/server.ts'
+import { isObject } from '../protocol/envelope.ts'
+import { Fault } from '../protocol/fault.ts'
+import { announce, prune, publish, readHealth, recordHealth, type Digest } from './catalogs.ts'
+import type { Env } from './env.ts'
+import { hostFor } from './host.ts'
+import type { ServerPlan } from './plan.ts'
+import type { State } from './state.ts'
+import { source, upstream } from './upstream.ts'
+
+const SHARDS = 4
+const WIDTH = 6
+const DEADLINE_MS = 20_000
+const FIRST_RETRY_MS = 5_000
+const LAST_RETRY_MS = 300_000
+const MAX_WATCHED = 64
+/** A watched server that keeps saying that it changed is believed this often. */
+const MIN_GAP_MS = 1_000
+/** Fetched catalogs become visible together, at most this late. */
+const ANNOUNCE_MS = 300
+
+/** Wakes whoever refreshes: these servers now, or whatever is new when none is named. */
+export async function poke(env: Env, server?: string): Promise<void> {
+  const shards = server === undefined ? Array.from({ length: SHARDS }, (_, shard) => shard) : [shardOf(server)]
+  await Promise.all(
+    shards.map(async (shard) => {
+      const stub = env.REFRESH.get(env.REFRESH.idFromName(String(shard)))
+      const query = server === undefined ? '' : `&server=${encodeURIComponent(server)}`
+      const response = await stub.fetch(`http://refresh/?shard=${shard}${query}`, { method: 'POST' })
+      await response.body?.cancel()
+    }),
+  )
+}
+
+const shardOf = (server: string): number => Number.parseInt(fingerprint(server).slice(0, 4), 16) % SHARDS
+
+interface Schedule {
+  readonly source: string
+  next: number
+  failures: number
+}
+
+export class RefreshObject extends DurableObject<Env> {
+  readonly #state: State
+  readonly #env: Env
+  readonly #storage: DurableObjectStorage
+  readonly #vaultKeys
+  readonly #store
+  readonly #schedule = new Map<string, Schedule>()
+  readonly #watched = new Map<string, AbortController>()
+  #news = new Map<string, Digest>()
+  #announcedAt = 0
+  #running = false
+  #again = false
+
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env)
+    const host = hostFor(env)
+    this.#env = env
+    this.#state = host.newState()
+    this.#store = host.store
+    this.#vaultKeys = host.vaultKeys
+    this.#storage = state.storage
+  }
+
+  override async fetch(request: Request): Promise<Response> {
+    const { searchParams } = new URL(request.url)
+    await this.#storage.put('shard', Number(searchParams.get('shard')))
+    const server = searchParams.get('server')
+    const known = server === null ? undefined : this.#schedule.get(server)
+    if (known !== undefined) known.next = Math.min(known.next, Date.now())
+    this.ctx.waitUntil(this.#run())
+    return new Response(null, { status: 202 })
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#run()
+  }
+
+  /** One round over what is due; rounds never overlap, and a wish for another one is not lost. */
+  async #run(): Promise<void> {
+    if (this.#running) {
+      this.#again = true
+      return
+    }
+    this.#running = true
+    try {
+      do {
+        this.#again = false
+        await this.#round()
+      } while (this.#again)
+    } finally {
+      this.#running = false
+      const next = Math.min(...[...this.#schedule.values()].map((one) => one.next))
+      if (Number.isFinite(next)) await this.#storage.setAlarm(Math.max(next, Date.now() + 250))
+    }
+  }
+
+  async #round(): Promise<void> {
+    try {
+      await this.#state.reload()
+    } catch {
+      await this.#storage.setAlarm(Date.now() + FIRST_RETRY_MS)
+      return
+    }
+    const shard = (await this.#storage.get<number>('shard')) ?? 0
+    const { servers } = this.#state.plan
+    const mine = [...servers.values()].filter((server) => shardOf(server.key) === shard)
+    await this.#adopt(mine)
+    const due = mine.filter((server) => (this.#schedule.get(server.key)?.next ?? 0) <= Date.now())
+    const queue = [...due]
+    const worker = async () => {
+      for (let server = queue.shift(); server !== undefined; server = queue.shift()) {
+        await this.#refresh(server)
+        if (Date.now() - this.#announcedAt > ANNOUNCE_MS) await this.#announce()
+      }
+    }
+    await Promise.all(Array.from({ length: WIDTH }, worker))
+    await this.#announce()
+    if (shard === 0) await prune(this.#store, this.#state.catalogs, new Set(servers.keys())).catch(() => undefined)
+  }
+
+  async #announce(): Promise<void> {
+    const news = this.#news
+    if (news.size === 0) return
+    this.#news = new Map()
+    this.#announcedAt = Date.now()
+    try {
+      await announce(this.#store, news)
+    } catch {
+      for (const [server, digest] of news) if (!this.#news.has(server)) this.#news.set(server, digest)
+    }
+  }
+
+  /** Takes up servers that are new or moved, lets go of those that are gone; what another process asked lately can wait. */
+  async #adopt(mine: readonly ServerPlan[]): Promise<void> {
+    const keys = new Set(mine.map((server) => server.key))
+    for (const key of this.#schedule.keys()) if (!keys.has(key)) this.#release(key)
+    const fresh = mine.filter((server) => this.#schedule.get(server.key)?.source !== source(server))
+    if (fresh.length === 0) return
+    const health = await readHealth(
+      this.#store,
+      fresh.map((server) => server.key),
+    ).catch(() => undefined)
+    for (const server of fresh) {
+      this.#release(server.key)
+      const asked = this.#state.catalogs.get(server.key)?.source === source(server)
+      const next = asked ? (health?.get(server.key)?.next ?? 0) : 0
+      this.#schedule.set(server.key, { source: source(server), next, failures: 0 })
+    }
+  }
+
+  #release(key: string): void {
+    this.#schedule.delete(key)
+    this.#watched.get(key)?.abort()
+    this.#watched.delete(key)
+  }
+
+  async #refresh(server: ServerPlan): Promise<void> {
+    const schedule = this.#schedule.get(server.key)
+    if (schedule === undefined) return
+    const up = upstream(server, server.credential, { secrets: this.#state.secrets, keys: this.#vaultKeys }, this.#env)
+    const stop = new AbortController()
+    const timer = setTimeout(() => stop.abort(tooSlow(server.key)), DEADLINE_MS)
+    try {
+      const peer = await within(connect(up, stop.signal), stop.signal)
+      const catalog = await within(drain(peer, stop.signal), stop.signal)
+      const digest = await publish(
+        this.#store,
+        server.key,
+        catalog,
+        schedule.source,
+        this.#state.catalogs.get(server.key),
+      )
+      if (digest !== undefined) this.#news.set(server.key, digest)
+      schedule.failures = 0
+      schedule.next = Date.now() + catalog.ttlMs
+      await recordHealth(this.#store, server.key, {
+        state: 'ok',
+        era: catalog.era,
+        revision: catalog.revision,
+        tools: catalog.sections.tools.length,
+        ...(catalog.problems[0] !== undefined && { message: describe(catalog) }),
+        at: Date.now(),
+        next: schedule.next,
+      })
+      this.#watch(server.key, peer, catalog)
+    } catch (error) {
+      const fault = stop.signal.aborted ? tooSlow(server.key) : error
+      schedule.failures += 1
+      schedule.next = Date.now() + Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(schedule.failures - 1, 10))
+      const message = fault instanceof Fault ? fault.message : 'The catalog cannot be fetched.'
+      const health = { state: 'failed' as const, message, at: Date.now(), next: schedule.next }
+      await recordHealth(this.#store, server.key, health).catch(() => undefined)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Listens for `list_changed` where the server offers it; otherwise says goodbye. */
+  #watch(key: string, peer: Peer, catalog: ServerCatalog): void {
+    const offers = Object.values(catalog.capabilities).some((one) => isObject(one) && one['listChanged'] === true)
+    if (!offers || this.#watched.has(key) || this.#watched.size >= MAX_WATCHED) {
+      this.ctx.waitUntil(peer.close(AbortSignal.timeout(FIRST_RETRY_MS)))
+      return
+    }
+    const stop = new AbortController()
+    this.#watched.set(key, stop)
+    const follow = async () => {
+      try {
+        for await (const message of (await peer.listen(stop.signal)) ?? []) {
+          if (!message.method.endsWith('/list_changed')) continue
+          const schedule = this.#schedule.get(key)
+          if (schedule !== undefined) schedule.next = Math.min(schedule.next, Date.now() + MIN_GAP_MS)
+          await this.#storage.setAlarm(Date.now() + MIN_GAP_MS)
+        }
+      } catch {
+        // The next refresh opens a new stream.
+      } finally {
+        if (this.#watched.get(key) === stop) this.#watched.delete(key)
+        await peer.close(AbortSignal.timeout(FIRST_RETRY_MS))
+      }
+    }
+    this.ctx.waitUntil(follow())
+  }
+}
+
+function describe({ problems }: ServerCatalog): string {
+  const [first] = problems
+  const more = problems.length > 1 ? `, and ${problems.length - 1} more` : ''
+  return first === undefined ? '' : `${first.section} ${first.item} ${first.message}${more}`
+}
+
+function tooSlow(server: string): Fault {
+  return new Fault('backend_timeout', `Server ${server} did not list its catalog within ${DEADLINE_MS / 1000} s.`, {
+    data: { server },
+  })
+}
+
+/** Ends the wait when the signal aborts, also when what is awaited does not. */
+async function within<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  work.catch(() => undefined)
+  return Promise.race([
+    work,
+    new Promise<never>((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+    }),
+  ])
+}

@@ -1,0 +1,190 @@
+// Servers on the old HTTP+SSE transport keep their session in one open stream, which no single request can own: a Durable
+// Object per server and owner holds it, and lets go when it has been idle. This file is both ends of that.
+
+import { DurableObject } from 'cloudflare:workers'
+import { SseConnection } from '../gateway/backend/sse.ts'
+import type { Backend, Call, Reply, Upstream } from '../gateway/backend/upstream.ts'
+import { MAX_REPLY } from '../gateway/backend/upstream.ts'
+import { faultText, isObject, parseMessage, type Message } from '../protocol/envelope.ts'
+import { Fault, type Reason } from '../protocol/fault.ts'
+import { readSse, sseMessage } from '../protocol/sse.ts'
+import type { Env } from './env.ts'
+import { network } from './upstream.ts'
+
+const IDLE_MS = 60_000
+
+/** One call on its way into the object: plain data. */
+interface Errand {
+  readonly upstream: {
+    readonly server: string
+    readonly url: string
+    readonly allowPrivate: boolean
+    readonly allowLoopback: boolean
+  }
+  readonly credentials: Readonly<Record<string, string>>
+  readonly text: string
+  readonly id: string | undefined
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export class SseBackend implements Backend {
+  readonly #upstream: Upstream
+  readonly #objects: DurableObjectNamespace
+
+  constructor(upstream: Upstream, objects: DurableObjectNamespace) {
+    this.#upstream = upstream
+    this.#objects = objects
+  }
+
+  async call(call: Call, owner: string): Promise<Reply> {
+    const { server, url, allowPrivate, allowLoopback } = this.#upstream
+    const errand: Errand = {
+      upstream: { server, url, allowPrivate, allowLoopback },
+      credentials: await this.#upstream.headers(),
+      text: call.text,
+      id: call.id,
+      headers: call.headers,
+    }
+    const response = await this.#object(owner).fetch('http://sse/call', {
+      method: 'POST',
+      body: JSON.stringify(errand),
+      signal: call.signal,
+    })
+    if (response.status === 202 || response.body === null) return { kind: 'accepted' }
+    return {
+      kind: 'stream',
+      messages: received(server, response.body),
+      answer: async (text) => void (await this.call({ ...call, text, id: undefined }, owner)),
+    }
+  }
+
+  async end(owner: string): Promise<void> {
+    await this.#object(owner)
+      .fetch('http://sse/end', { method: 'POST' })
+      .catch(() => undefined)
+  }
+
+  #object(owner: string): { fetch(url: string, init: RequestInit): Promise<Response> } {
+    const stub = this.#objects.get(this.#objects.idFromName(`${this.#upstream.url} ${owner}`))
+    return stub as unknown as { fetch(url: string, init: RequestInit): Promise<Response> }
+  }
+}
+
+/** What the object relays; a fault travels as an error message with its reason. */
+async function* received(server: string, body: ReadableStream<Uint8Array>): AsyncGenerator<Message, void, void> {
+  for await (const event of readSse(body, MAX_REPLY)) {
+    const message = parseMessage(event.data)
+    if (event.event === 'fault') throw asFault(server, message)
+    yield message
+  }
+}
+
+function asFault(server: string, message: Message): Fault {
+  const data = message.error?.['data']
+  const reason = isObject(data) ? data['reason'] : undefined
+  const text = message.error?.['message']
+  return new Fault(
+    (typeof reason === 'string' ? reason : 'backend_unavailable') as Reason,
+    typeof text === 'string' ? text : 'Failed.',
+    {
+      data: { server, retryAfterSeconds: 5 },
+    },
+  )
+}
+
+export class SseSessionObject extends DurableObject<Env> {
+  readonly #env: Env
+  #connection: SseConnection | undefined
+  #identity = ''
+  #idle: ReturnType<typeof setTimeout> | null = null
+  #opening: Promise<SseConnection> | undefined
+
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env)
+    this.#env = env
+  }
+
+  override async fetch(request: Request): Promise<Response> {
+    if (new URL(request.url).pathname === '/end') {
+      this.#connection?.close()
+      return new Response(null, { status: 204 })
+    }
+    const errand = (await request.json()) as Errand
+    const stop = new AbortController()
+    clearTimeout(this.#idle)
+    try {
+      const connection = await this.#open(errand)
+      const reply = await connection.call({
+        text: errand.text,
+        id: errand.id,
+        headers: errand.headers,
+        signal: stop.signal,
+      })
+      if (reply.kind !== 'stream') {
+        this.#rest()
+        return new Response(null, { status: 202 })
+      }
+      return new Response(this.#stream(reply.messages, stop), { headers: { 'content-type': 'text/event-stream' } })
+    } catch (error) {
+      this.#rest()
+      return new Response(faultEvent(error), { headers: { 'content-type': 'text/event-stream' } })
+    }
+  }
+
+  /** The connection for this address and these credentials; one opening at a time. */
+  async #open(errand: Errand): Promise<SseConnection> {
+    const identity = JSON.stringify([errand.upstream, errand.credentials])
+    if (this.#connection?.alive === true && this.#identity === identity) return this.#connection
+    if (this.#opening !== undefined && this.#identity === identity) return this.#opening
+    this.#connection?.close()
+    this.#identity = identity
+    const upstream: Upstream = {
+      ...errand.upstream,
+      transport: 'sse',
+      headers: async () => errand.credentials,
+      fetch: network(this.#env, errand.upstream.allowPrivate),
+    }
+    this.#opening = SseConnection.open(upstream, AbortSignal.timeout(15_000))
+    try {
+      this.#connection = await this.#opening
+      return this.#connection
+    } finally {
+      this.#opening = undefined
+    }
+  }
+
+  #stream(messages: AsyncGenerator<Message, void, void>, stop: AbortController): ReadableStream<Uint8Array> {
+    const encoder = new TextEncoder()
+    const rest = () => this.#rest()
+    return new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        try {
+          const next = await messages.next()
+          if (next.done !== true) {
+            controller.enqueue(encoder.encode(sseMessage(next.value.text)))
+            return
+          }
+        } catch (error) {
+          controller.enqueue(encoder.encode(faultEvent(error)))
+        }
+        rest()
+        controller.close()
+      },
+      async cancel() {
+        stop.abort(new Fault('cancelled', 'The caller left.'))
+        await messages.return()
+        rest()
+      },
+    })
+  }
+
+  #rest(): void {
+    clearTimeout(this.#idle)
+    this.#idle = setTimeout(() => this.#connection?.close(), IDLE_MS)
+  }
+}
+
+function faultEvent(error: unknown): string {
+  const fault = error instanceof Fault ? error : new Fault('backend_unavailable', 'The connection failed.')
+  return `event: fault\ndata: ${faultText(undefined, fault)}\n\n`
+}

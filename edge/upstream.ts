@@ -1,0 +1,78 @@
+// A planned server → something that can be called: its address, its credential opened from the vault, its network.
+
+import type { Fetch, Upstream } from '../gateway/backend/upstream.ts'
+import { fingerprint } from '../gateway/catalog/hash.ts'
+import type { KeyRing } from '../gateway/seal.ts'
+import { Fault } from '../protocol/fault.ts'
+import { openSecret, type Secrets } from './documents/secrets.ts'
+import type { Env } from './env.ts'
+import type { Credential, SecretRef, ServerPlan } from './plan.ts'
+
+export interface Vault {
+  readonly secrets: Secrets
+  readonly keys: KeyRing
+}
+
+/** Calls into private networks only where the resource allows that; self-hosted workerd enforces it when it connects. */
+export function network(env: Env, allowPrivate: boolean): Fetch {
+  const inside = env.PRIVATE_NETWORK
+  if (allowPrivate && inside !== undefined) return (url, init) => inside.fetch(url, init)
+  return (url, init) => fetch(url, init)
+}
+
+/** `credential` is the server's own or the one that a virtual server uses for it. */
+export function upstream(server: ServerPlan, credential: Credential, vault: Vault, env: Env): Upstream {
+  let headers: Readonly<Record<string, string>> | undefined
+  return {
+    server: server.key,
+    url: server.url,
+    transport: server.transport,
+    allowPrivate: server.allowPrivate,
+    allowLoopback: env.ALLOW_LOOPBACK === 'true',
+    fetch: network(env, server.allowPrivate),
+    headers: async () => {
+      headers ??= await openHeaders(server, credential, vault)
+      return headers
+    },
+  }
+}
+
+async function openHeaders(
+  server: ServerPlan,
+  credential: Credential,
+  vault: Vault,
+): Promise<Readonly<Record<string, string>>> {
+  const headers: Record<string, string> = { ...server.headers }
+  for (const { header, secret } of server.secretHeaders) headers[header] = await reveal(server, secret, vault)
+  if (credential.kind === 'refused') throw unavailable(server, credential.message)
+  if (credential.kind === 'header') {
+    headers[credential.header] = credential.prefix + (await reveal(server, credential.secret, vault))
+  }
+  return headers
+}
+
+async function reveal(server: ServerPlan, ref: SecretRef, vault: Vault): Promise<string> {
+  const value = await openSecret(vault.secrets, vault.keys, ref.namespace, ref.name, ref.key)
+  if (value === undefined) throw unavailable(server, `the secret ${ref.namespace}/${ref.name} has no key ${ref.key}`)
+  if (!/^[\x20-\x7e\x80-\xff]*$/u.test(value))
+    throw unavailable(server, `the secret ${ref.namespace}/${ref.name} is not a header value`)
+  return value
+}
+
+function unavailable(server: ServerPlan, detail: string): Fault {
+  return new Fault(
+    'backend_refused',
+    `The edge has no credential for server ${server.key}; its admin must set it up.`,
+    {
+      data: { server: server.key },
+      detail,
+    },
+  )
+}
+
+/** Tells whether a stored catalog was fetched from where the server is now, as whom it is asked now. */
+export function source(server: ServerPlan): string {
+  return fingerprint(
+    JSON.stringify([server.url, server.transport, server.credential, server.headers, server.secretHeaders]),
+  )
+}
