@@ -72,6 +72,9 @@ async function build(outdir: string): Promise<void> {
       CI: 'true',
       FORCE_COLOR: '0',
       WRANGLER_SEND_METRICS: 'false',
+      // Without a banner wrangler does not look for a newer version of itself.
+      WRANGLER_HIDE_BANNER: 'true',
+      WRANGLER_WRITE_LOGS: 'false',
       CLOUDFLARE_CF_FETCH_ENABLED: 'false',
     },
   })
