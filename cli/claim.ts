@@ -2,7 +2,7 @@
 // The claim is a file naming the process; a claim whose process is gone is void, also when its number was given to another.
 
 import { readFileSync } from 'node:fs'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Failure, codeOf } from './failure.ts'
 
@@ -19,10 +19,13 @@ export async function claim(folder: string): Promise<Claim> {
   const path = join(folder, 'process')
   if (own.has(path)) throw taken(folder, process.pid)
   own.add(path)
+  // Linked into place, so that nobody ever reads half a claim.
+  const aside = `${path}.${process.pid}`
   try {
+    await writeFile(aside, mark(process.pid))
     for (let attempt = 0; ; attempt++) {
       try {
-        await writeFile(path, mark(process.pid), { flag: 'wx' })
+        await link(aside, path)
         break
       } catch (error) {
         if (codeOf(error) !== 'EEXIST' || attempt > 2) throw error
@@ -35,6 +38,8 @@ export async function claim(folder: string): Promise<Claim> {
   } catch (error) {
     own.delete(path)
     throw error
+  } finally {
+    await rm(aside, { force: true })
   }
   return {
     assign: (pid) => writeFile(path, mark(pid)),

@@ -227,15 +227,16 @@ test('audit prints a line per event that cannot steer the terminal', async (t) =
     logged_at: '2026-11-20T14:02:11.123Z',
     outcome: 'denied',
     type: 'mcp_tool_call',
-    subjects: { user_id: 'ben\u001b[1m' },
-    target: { endpoint: '/demo/tools/mcp', name: 'board_close' },
+    subjects: { user: 'ben\u001b[1m' },
+    target: { endpoint: '/demo/tools/mcp', method: 'tools/call', name: 'board_close' },
+    metadata: { extra: { reason: 'insufficient_scope' } },
   }
   const { shell, asked } = await stage(t, () => ({ body: { events: [event] } }))
   assert.equal(await shell.run(['audit', '--limit', '5']), 0)
   assert.equal(asked[0]?.path, '/admin/v1/audit?limit=5')
   assert.match(
     shell.out[1] ?? '',
-    /^2026-11-20 14:02:11 +denied +ben \[1m +mcp_tool_call +\/demo\/tools\/mcp board_close$/,
+    /^2026-11-20 14:02:11 +denied +ben \[1m +tools\/call +\/demo\/tools\/mcp board_close +insufficient_scope$/,
   )
   assert.equal(await shell.run(['audit', '-o', 'json']), 0)
   assert.deepEqual(JSON.parse(shell.out[0] ?? ''), event)

@@ -3,12 +3,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { bundle } from './bundle.ts'
 import { Failure } from './failure.ts'
 import { type ServeOptions, type Served, serve } from './serve.ts'
 
@@ -205,4 +206,31 @@ test('the edge dies with its owner, even when that is killed, and leaves its fol
   for (let wait = 0; wait < 100 && alive(pid); wait++) await sleep(50)
   assert.equal(alive(pid), false)
   await run(t, { ...fixed, vars: {} })
+})
+
+test('the command runs the real edge in the foreground and ends it on a signal', async (t) => {
+  const main = join(import.meta.dirname, 'main.ts')
+  const state = await folder(t)
+  const argv = [main, 'serve', '--port', '0', '--state', state, '--var', 'OIDC_ISSUER']
+  const env = { ...process.env, OIDC_ISSUER: 'https://login.example' }
+  const command = spawn(process.execPath, argv, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+  t.after(() => command.kill('SIGKILL'))
+  let said = ''
+  command.stderr.setEncoding('utf8').on('data', (chunk: string) => (said += chunk))
+  const banner = /the edge is at (http:\S+) .*process (\d+)/
+  for (let wait = 0; wait < 600 && !banner.test(said) && command.exitCode === null; wait++) await sleep(50)
+  const [, url, pid] = banner.exec(said) ?? []
+  assert.ok(url !== undefined, said)
+  assert.equal((await fetch(`${url}/healthz`)).status, 200)
+  command.kill('SIGTERM')
+  const [code] = (await once(command, 'exit')) as [number | null]
+  assert.equal(code, 0, said)
+  assert.equal(alive(Number(pid)), false)
+})
+
+test('processes that need the same bundle at once share it', async () => {
+  const [one, other] = await Promise.all([bundle(), bundle()])
+  assert.equal(one, other)
+  const names = await readdir(one)
+  assert.ok(names.includes('worker.js') && names.includes('worker.json'))
 })

@@ -14,6 +14,7 @@ const Event = z.looseObject({
   type: z.string().catch(''),
   subjects: Text,
   target: Text,
+  metadata: z.object({ extra: Text }).catch({ extra: {} }),
 })
 const Events = z.object({ events: z.array(Event) })
 
@@ -36,14 +37,15 @@ export const audit: Command = {
     const { events } = await (await connect(io, values.edge)).request('GET', 'audit', Events, { query: { limit } })
     if (output === 'json') return events.forEach((event) => io.out(JSON.stringify(event)))
     if (events.length === 0) return io.err('no events yet')
-    const rows = events.map(({ logged_at: at, outcome, type, subjects, target }) => [
+    const rows = events.map(({ logged_at: at, outcome, type, subjects, target, metadata: { extra } }) => [
       at.slice(0, 19).replace('T', ' '),
       outcome,
-      first(subjects, ['user_id', 'user']) || '-',
-      type,
-      [first(target, ['endpoint']), first(target, ['name', 'resource', 'type'])].filter(Boolean).join(' '),
+      first(subjects, ['user', 'user_id']) || '-',
+      first(target, ['method']) || type,
+      [first(target, ['endpoint']), first(target, ['name'])].filter(Boolean).join(' '),
+      outcome === 'success' ? '' : [first(extra, ['reason']), first(extra, ['detail'])].filter(Boolean).join(': '),
     ])
-    for (const line of table([['TIME (UTC)', 'OUTCOME', 'WHO', 'WHAT', 'TARGET'], ...rows])) io.out(line)
+    for (const line of table([['TIME (UTC)', 'OUTCOME', 'WHO', 'WHAT', 'TARGET', 'WHY'], ...rows])) io.out(line)
     return undefined
   },
 }

@@ -41,6 +41,9 @@ Settings:
       io.err('warning: neither OIDC_ISSUER nor ADMIN_ISSUER is set, so nobody can log in to administer this edge')
     }
     const { state: stateDir = '.waggle/edge', host } = values
+    if (vars['PUBLIC_URL'] === undefined && host !== undefined && !/^(?:127\.|localhost$|::1$)/.test(host)) {
+      io.err('warning: PUBLIC_URL is not set, so only clients on this machine are served')
+    }
     const edge = await start({
       port,
       stateDir,
