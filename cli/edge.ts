@@ -13,7 +13,7 @@ export function chooseEdge(given: string | undefined, { env }: Io, credentials: 
 }
 
 /** An edge's URL without a trailing slash. Tokens are never sent in clear, except to this machine. */
-export function normalise(given: string, from: string): string {
+function normalise(given: string, from: string): string {
   const url = URL.canParse(given) ? new URL(given) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     throw usage(`${from} ${JSON.stringify(given)} is not an address of an edge`, 'give it as https://mcp.example.com')

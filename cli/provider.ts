@@ -56,7 +56,7 @@ export async function discoverIssuer(issuer: string): Promise<oauth.Authorizatio
 }
 
 /** Options of every OAuth request: a deadline, and plain http for this machine only. */
-export function requestOptions(url: URL) {
+function requestOptions(url: URL) {
   return { signal: () => AbortSignal.timeout(15_000), [oauth.allowInsecureRequests]: isLoopback(url) }
 }
 
