@@ -9,7 +9,7 @@ import { startIssuer } from '../issuer.ts'
 import { GROUP, NAMESPACE, SCOPE } from './manifests.ts'
 import type { Manifest } from './manifests.ts'
 import { BenchError } from './rounds.ts'
-import { User, countTools } from './user.ts'
+import { User, readPage } from './user.ts'
 import type { Era, Target } from './user.ts'
 
 export interface Gateway {
@@ -18,17 +18,24 @@ export interface Gateway {
   /** What a load generator needs to be these callers at one virtual server. */
   target(name: string, era: Era, tool: string): Promise<Target>
   apply(manifests: readonly Manifest[]): Promise<void>
-  /** Waits until the virtual server lists so many tools; returns the raw list reply. */
-  listed(target: Target, tools: number): Promise<string>
+  /** Waits until the virtual server lists so many tools on all its pages. */
+  listed(target: Target, tools: number): Promise<FirstPage>
   /** Audit events printed so far. */
   events(): number
   close(): Promise<void>
+}
+
+/** The first page of a list: the raw reply as latin1 text, and how many tools it holds. */
+export interface FirstPage {
+  readonly body: string
+  readonly tools: number
 }
 
 /** How many principals call: every virtual user takes one of their tokens. */
 const PRINCIPALS = 16
 /** Resources per request of the admin API, which takes 4 MiB at most. */
 const BATCH = 1000
+const MAX_PAGES = 100
 const CATALOG_DEADLINE_MS = 180_000
 const REQUEST_DEADLINE_MS = 60_000
 const TOKEN_SECONDS = 7200
@@ -79,27 +86,36 @@ export async function startGateway(): Promise<Gateway> {
   }
 }
 
-async function listed(target: Target, tools: number): Promise<string> {
+async function listed(target: Target, tools: number): Promise<FirstPage> {
   const deadline = performance.now() + CATALOG_DEADLINE_MS
   for (;;) {
-    const answer = await attempt(target)
-    if (answer.count === tools) return answer.body
-    if (performance.now() > deadline)
+    const found = await attempt(target)
+    if (found.total === tools) return found.first
+    if (performance.now() > deadline) {
       throw new BenchError(
-        `${target.url} should list ${tools} tools, not ${answer.count}: ${answer.body.slice(0, 300)}`,
+        `${target.url} should list ${tools} tools, not ${found.total}: ${found.first.body.slice(0, 300)}`,
       )
+    }
     await sleep(200)
   }
 }
 
-async function attempt(target: Target): Promise<{ count: number; body: string }> {
+/** All pages of one list; `total` is -1 and the body says why when that failed. */
+async function attempt(target: Target): Promise<{ readonly total: number; readonly first: FirstPage }> {
   const user = new User(target, 0)
   try {
     await user.open()
-    const body = await user.list()
-    return { count: countTools(body), body }
+    const body = await user.page(undefined)
+    let { tools: total, nextCursor } = readPage(body)
+    const first = { body, tools: total }
+    for (let page = 1; nextCursor !== undefined && page < MAX_PAGES; page++) {
+      const next = readPage(await user.page(nextCursor))
+      total += next.tools
+      nextCursor = next.nextCursor
+    }
+    return { total, first }
   } catch (error) {
-    return { count: -1, body: String(error) }
+    return { total: -1, first: { body: String(error), tools: 0 } }
   } finally {
     user.close()
   }

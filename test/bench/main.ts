@@ -91,23 +91,23 @@ async function measureLists(
   name: string,
   era: Era,
   servers: number,
-  tools: number,
+  total: number,
   crowds: readonly number[],
 ): Promise<Lists[]> {
   const target = await parts.gateway.target(name, era, '')
-  const body = Buffer.from(await parts.gateway.listed(target, tools), 'latin1')
-  const fixed = await startWorker({ worker: 'static.ts', bindings: { BODY: body } })
+  const first = await parts.gateway.listed(target, total)
+  const fixed = await startWorker({ worker: 'static.ts', bindings: { BODY: Buffer.from(first.body, 'latin1') } })
   try {
     const found: Lists[] = []
     for (const users of crowds) {
-      say(`tools/list, ${era}, ${tools} tools of ${servers} servers, ${users} users`)
+      say(`tools/list, ${era}, ${first.tools} of ${total} tools of ${servers} servers, ${users} users`)
       const bare = { url: fixed.url, era, tokens: [], tool: '', sessions: false }
       const sides: Side[] = [
         { name: 'static', target: bare, pid: fixed.pid },
         { name: 'gateway', target, pid: parts.gateway.pid },
       ]
       const rows = await compare(parts.load, sides, 'list', users, parts.plan.pace)
-      found.push({ era, users, servers, tools, rows })
+      found.push({ era, users, servers, tools: first.tools, rows })
     }
     return found
   } finally {

@@ -54,6 +54,7 @@ function policy(name: string, rules: readonly object[]): Manifest {
  * `thousand`: 10 servers with 110 tools each, of which a rule hides 10 from these callers.
  */
 export function calls(backend: string): Manifest[] {
+  const hidden = Array.from({ length: 10 }, (_, index) => `*_tool_${100 + index}`)
   const guarded = [{ tools: ['*'], groups: [GROUP], scopes: [SCOPE] }]
   return [
     ...virtual('modern', 'modern', 1, 30, backend),
@@ -61,7 +62,7 @@ export function calls(backend: string): Manifest[] {
     ...virtual('thousand', 'modern', 10, 110, backend),
     policy('modern', guarded),
     policy('legacy', guarded),
-    policy('thousand', [...guarded, { tools: ['*_tool_10?', '*_tool_10*'], groups: ['others'] }]),
+    policy('thousand', [...guarded, { tools: hidden, groups: ['others'] }]),
   ]
 }
 

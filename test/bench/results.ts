@@ -17,6 +17,7 @@ export interface Lists {
   readonly users: number
   /** How many servers the tools come from. */
   readonly servers: number
+  /** Tools on the page that is measured, the first. */
   readonly tools: number
   readonly rows: readonly Row[]
 }

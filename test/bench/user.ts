@@ -72,7 +72,7 @@ export class User {
 
   /** One operation; returns the size of the answer's body in bytes. Throws unless the answer is the right one. */
   async run(operation: Operation): Promise<number> {
-    return operation === 'call' ? this.#call() : (await this.list()).length
+    return operation === 'call' ? this.#call() : this.#list()
   }
 
   async #call(): Promise<number> {
@@ -85,17 +85,24 @@ export class User {
     return answer.body.length
   }
 
-  /** One list; returns its body as latin1 text. Its id is always 1, so that the static Worker's bytes answer it too. */
-  async list(): Promise<string> {
-    const params = this.#target.era === 'modern' ? ENVELOPE : {}
+  /** One page; returns the body as latin1 text. The id is always 1, so that the static Worker's bytes answer it too. */
+  async page(cursor: string | undefined): Promise<string> {
+    const params = { ...(this.#target.era === 'modern' ? ENVELOPE : {}), ...(cursor === undefined ? {} : { cursor }) }
     const answer = await this.#post('tools/list', { jsonrpc: '2.0', id: 1, method: 'tools/list', params })
     if (answer.status !== 200) throw unexpected('tools/list', answer)
-    if (this.#listed === undefined) {
-      countTools(answer.body)
-      this.#listed = answer.body.length
-    }
-    if (answer.body.length !== this.#listed) throw unexpected(`tools/list (was ${this.#listed} bytes before)`, answer)
     return answer.body
+  }
+
+  /** The first page, which must stay what it was. */
+  async #list(): Promise<number> {
+    const body = await this.page(undefined)
+    if (this.#listed === undefined) {
+      readPage(body)
+      this.#listed = body.length
+    }
+    if (body.length !== this.#listed)
+      throw new Error(`tools/list had ${this.#listed} bytes, now ${body.length}: ${body.slice(0, 300)}`)
+    return body.length
   }
 
   #post(method: string, message: object): Promise<Answer> {
@@ -106,11 +113,12 @@ export class User {
   }
 }
 
-/** How many tools a list reply holds; throws when it is none. */
-export function countTools(body: string): number {
-  const reply = JSON.parse(body) as { readonly result?: { readonly tools?: readonly unknown[] } }
-  if (!Array.isArray(reply.result?.tools)) throw new Error(`tools/list answered without tools: ${body.slice(0, 300)}`)
-  return reply.result.tools.length
+/** How many tools a list reply holds and where it goes on; throws when it is none. */
+export function readPage(body: string): { readonly tools: number; readonly nextCursor: string | undefined } {
+  const reply = JSON.parse(body) as { readonly result?: { readonly tools?: unknown; readonly nextCursor?: string } }
+  const tools = reply.result?.tools
+  if (!Array.isArray(tools)) throw new Error(`tools/list answered without tools: ${body.slice(0, 300)}`)
+  return { tools: tools.length, nextCursor: reply.result?.nextCursor }
 }
 
 function unexpected(what: string, answer: Answer): Error {
