@@ -43,7 +43,7 @@ const FULL: Plan = {
   starts: 7,
 }
 const QUICK: Plan = {
-  pace: { rounds: 3, warmMs: 150, measureMs: 500 },
+  pace: { rounds: 6, warmMs: 100, measureMs: 300 },
   users: [1, 16],
   listUsers: [16],
   sizes: [10, 500],

@@ -1,5 +1,5 @@
-// Runs the sides of one comparison in turn, round after round and every other round in reverse (A B, B A, …), so that a drift of the
-// machine meets all sides alike. What is compared later are ratios within a round.
+// Runs the sides of one comparison in turn, round after round in changing order, so that a drift of the machine and what a side
+// leaves behind in its caches meet all sides alike. What is compared later are ratios within a round.
 import type { Child } from './child.ts'
 import type { Order, Slice } from './load.ts'
 import { percentile } from './stats.ts'
@@ -36,7 +36,25 @@ export class BenchError extends Error {
   override readonly name = 'BenchError'
 }
 
-/** Measures all sides with `users` users at work; rows come in the order of the sides. One round more is run first and thrown away. */
+/** Orders of two and of three sides. Among three, no side runs twice in a row and each follows each of the others equally often. */
+const ORDERS: Readonly<Record<number, readonly (readonly number[])[]>> = {
+  1: [[0]],
+  2: [
+    [0, 1],
+    [1, 0],
+  ],
+  3: [
+    [0, 1, 2],
+    [0, 2, 1],
+    [2, 1, 0],
+    [1, 0, 2],
+    [1, 2, 0],
+    [2, 0, 1],
+  ],
+}
+const WARM_UP = { users: 16, warmMs: 200, measureMs: 600 }
+
+/** Measures all sides with `users` users at work; rows come in the order of the sides. */
 export async function compare(
   load: Child,
   sides: readonly Side[],
@@ -45,14 +63,12 @@ export async function compare(
   pace: Pace,
 ): Promise<Row[]> {
   const slices = sides.map((): Slice[] => [])
-  for (let round = -1; round < pace.rounds; round++) {
-    const order = [...sides.keys()]
-    if (round % 2 !== 0) order.reverse()
-    for (const index of order) {
+  for (const side of sides) await run(load, side, operation, WARM_UP.users, WARM_UP)
+  const orders = ORDERS[sides.length] ?? [[...sides.keys()]]
+  for (let round = 0; round < pace.rounds; round++) {
+    for (const index of orders[round % orders.length] ?? []) {
       const side = sides[index]
-      if (side === undefined) continue
-      const slice = await run(load, side, operation, users, pace)
-      if (round >= 0) slices[index]?.push(slice)
+      if (side !== undefined) slices[index]?.push(await run(load, side, operation, users, pace))
     }
   }
   return sides.map((side, index) => row(side.name, slices[index] ?? []))
