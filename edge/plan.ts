@@ -8,6 +8,7 @@ import type { MCPExternalAuthConfig } from '../crds/mcp-external-auth-config.ts'
 import { DEFAULT_ALGORITHMS } from '../gateway/auth/issuer.ts'
 import type { BreakerSettings } from '../gateway/backend/breaker.ts'
 import type { Override } from '../gateway/catalog/catalog.ts'
+import { fingerprint } from '../gateway/catalog/hash.ts'
 import { DEFAULT_AGGREGATION, type Aggregation } from '../gateway/catalog/merge.ts'
 import type { Rule } from '../gateway/policy.ts'
 import { members, serverKey, type ServerResource, type VirtualResource } from './documents/members.ts'
@@ -49,6 +50,8 @@ export type Credential =
 
 export interface ServerPlan {
   readonly key: string
+  /** Tells whether a stored catalog was fetched from where the server is now, as whom it is asked now. */
+  readonly source: string
   readonly url: string
   readonly transport: 'streamable-http' | 'sse'
   readonly allowPrivate: boolean
@@ -89,7 +92,7 @@ const NOBODY: GuardPlan = { issuers: [], audience: undefined, resource: undefine
 
 export function plan(resources: Resources, defaultIssuer: IssuerPlan | undefined): Plan {
   const endpoints = new Map<string, EndpointPlan>()
-  const servers = new Map<string, ServerPlan>()
+  const servers = new Map<string, Omit<ServerPlan, 'source'>>()
   for (const resource of resources.values()) {
     if (resource.kind !== 'MCPRemoteProxy' && resource.kind !== 'MCPServerEntry') continue
     servers.set(serverKey(resource), planServer(resource, resources))
@@ -101,11 +104,21 @@ export function plan(resources: Resources, defaultIssuer: IssuerPlan | undefined
       endpoints.set(serverKey(resource), planVirtual(resource, resources, defaultIssuer))
   }
   lendCredentials(endpoints, servers)
-  return { endpoints, servers }
+  return {
+    endpoints,
+    servers: new Map([...servers].map(([key, server]) => [key, { ...server, source: sourceOf(server) }])),
+  }
+}
+
+function sourceOf({ url, transport, credential, headers, secretHeaders }: Omit<ServerPlan, 'source'>): string {
+  return fingerprint(JSON.stringify([url, transport, credential, headers, secretHeaders]))
 }
 
 /** A server without a credential of its own is asked for its catalog with one that a virtual server uses for it. */
-function lendCredentials(endpoints: ReadonlyMap<string, EndpointPlan>, servers: Map<string, ServerPlan>): void {
+function lendCredentials(
+  endpoints: ReadonlyMap<string, EndpointPlan>,
+  servers: Map<string, Omit<ServerPlan, 'source'>>,
+): void {
   for (const [, endpoint] of [...endpoints].sort(([a], [b]) => (a < b ? -1 : 1))) {
     for (const member of endpoint.members) {
       const server = servers.get(member.server)
@@ -116,7 +129,7 @@ function lendCredentials(endpoints: ReadonlyMap<string, EndpointPlan>, servers: 
   }
 }
 
-function planServer(server: ServerResource, resources: Resources): ServerPlan {
+function planServer(server: ServerResource, resources: Resources): Omit<ServerPlan, 'source'> {
   const { spec } = server
   const { namespace } = server.metadata
   const { addPlaintextHeaders = {}, addHeadersFromSecret = [] } = spec.headerForward ?? {}

@@ -13,7 +13,7 @@ import type { Env } from './env.ts'
 import { hostFor } from './host.ts'
 import type { ServerPlan } from './plan.ts'
 import type { State } from './state.ts'
-import { source, upstream } from './upstream.ts'
+import { upstream } from './upstream.ts'
 
 const SHARDS = 4
 const WIDTH = 6
@@ -143,7 +143,7 @@ export class RefreshObject extends DurableObject<Env> {
   async #adopt(mine: readonly ServerPlan[]): Promise<void> {
     const keys = new Set(mine.map((server) => server.key))
     for (const key of this.#schedule.keys()) if (!keys.has(key)) this.#release(key)
-    const fresh = mine.filter((server) => this.#schedule.get(server.key)?.source !== source(server))
+    const fresh = mine.filter((server) => this.#schedule.get(server.key)?.source !== server.source)
     if (fresh.length === 0) return
     const health = await readHealth(
       this.#store,
@@ -151,9 +151,9 @@ export class RefreshObject extends DurableObject<Env> {
     ).catch(() => undefined)
     for (const server of fresh) {
       this.#release(server.key)
-      const asked = this.#state.catalogs.get(server.key)?.source === source(server)
+      const asked = this.#state.catalogs.get(server.key)?.source === server.source
       const next = asked ? (health?.get(server.key)?.next ?? 0) : 0
-      this.#schedule.set(server.key, { source: source(server), next, failures: 0 })
+      this.#schedule.set(server.key, { source: server.source, next, failures: 0 })
     }
   }
 

@@ -23,7 +23,7 @@ import { openSecret, secretCodec, type Secrets } from './documents/secrets.ts'
 import type { Env } from './env.ts'
 import { plan, type EndpointPlan, type GuardPlan, type IssuerPlan, type MemberPlan, type Plan } from './plan.ts'
 import { SseBackend } from './sse-backend.ts'
-import { source, upstream } from './upstream.ts'
+import { upstream } from './upstream.ts'
 
 const FRESH_MS = 2_000
 const STALE_MS = 4_000
@@ -35,6 +35,8 @@ export const EVERYTHING = 'mcp'
 
 interface Built {
   readonly endpoint: Endpoint
+  /** The state it is known to agree with. */
+  readonly generation: number
   /** Digests of the catalogs it was built from. */
   readonly from: string
 }
@@ -55,6 +57,8 @@ export class State {
   readonly #sessions: Sessions
   readonly #breakers = new Map<string, Breaker>()
   readonly #issuers = new Map<string, IssuerKeys>()
+  /** Grows whenever anything was read anew. */
+  #generation = 0
   #versions: readonly (string | null)[] | undefined
   #checkedAt = Number.NEGATIVE_INFINITY
   #resources: Resources = new Map()
@@ -113,6 +117,7 @@ export class State {
     const versions = await store.peek(DOCUMENTS)
     const stale = DOCUMENTS.filter((_, at) => this.#versions === undefined || versions[at] !== this.#versions[at])
     if (stale.length > 0) {
+      this.#generation += 1
       const entries = await store.mget(stale)
       const entry = (key: (typeof DOCUMENTS)[number]) => {
         const at = stale.indexOf(key)
@@ -138,15 +143,16 @@ export class State {
 
   /** The endpoint at `/<key>/mcp`, or that of everything for `mcp`. */
   async endpoint(key: string): Promise<Endpoint | undefined> {
+    const known = this.#built.get(key)
+    if (known?.generation === this.#generation) return known.endpoint
     if (key !== EVERYTHING && !this.#plan.endpoints.has(key)) return undefined
+    const generation = this.#generation
     const parts = key === EVERYTHING ? [...this.#plan.endpoints.keys()].sort() : [key]
     const wanted = this.#digests(parts)
     const from = [...wanted].map(([server, { digest }]) => `${server} ${digest}`).join('\n')
-    const known = this.#built.get(key)
-    if (known?.from === from) return known.endpoint
     try {
-      const endpoint = await this.#build(key, parts, wanted)
-      this.#built.set(key, { endpoint, from })
+      const endpoint = known?.from === from ? known.endpoint : await this.#build(key, parts, wanted)
+      this.#built.set(key, { endpoint, from, generation })
       return endpoint
     } catch (error) {
       if (known !== undefined && error instanceof Fault && error.reason === 'store_unavailable') return known.endpoint
@@ -227,7 +233,7 @@ export class State {
       for (const { server } of this.#plan.endpoints.get(part)?.members ?? []) {
         const planned = this.#plan.servers.get(server)
         const digest = this.#catalogs.get(server)
-        if (planned !== undefined && digest?.source === source(planned)) wanted.set(server, digest)
+        if (planned !== undefined && digest?.source === planned.source) wanted.set(server, digest)
       }
     }
     return wanted

@@ -1,7 +1,6 @@
 // A planned server → something that can be called: its address, its credential opened from the vault, its network.
 
 import type { Fetch, Upstream } from '../gateway/backend/upstream.ts'
-import { fingerprint } from '../gateway/catalog/hash.ts'
 import type { KeyRing } from '../gateway/seal.ts'
 import { Fault } from '../protocol/fault.ts'
 import { openSecret, type Secrets } from './documents/secrets.ts'
@@ -67,12 +66,5 @@ function unavailable(server: ServerPlan, detail: string): Fault {
       data: { server: server.key },
       detail,
     },
-  )
-}
-
-/** Tells whether a stored catalog was fetched from where the server is now, as whom it is asked now. */
-export function source(server: ServerPlan): string {
-  return fingerprint(
-    JSON.stringify([server.url, server.transport, server.credential, server.headers, server.secretHeaders]),
   )
 }

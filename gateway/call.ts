@@ -8,15 +8,14 @@ import { traceparent } from '../protocol/trace.ts'
 import { decline } from './backend/handshake.ts'
 import type { Backend } from './backend/upstream.ts'
 import type { Route } from './decide.ts'
-import type { Endpoint, Host } from './endpoint.ts'
+import type { Deadline } from './deadline.ts'
+import type { Endpoint, Host, Target } from './endpoint.ts'
 import type { Opened } from './open.ts'
 import type { Principal } from './principal.ts'
 import type { RequestRecord } from './record.ts'
 import type { ClientSession } from './session.ts'
 import { inbound, outbound, taskOf, type Passage, type Sealed } from './translate.ts'
 
-/** Longest life of one call, however talkative its server is. */
-const MAX_CALL_MS = 15 * 60_000
 const STATE_TTL_MS = 3_600_000
 const CANCEL_MS = 5_000
 
@@ -43,16 +42,16 @@ export interface Delivered {
   readonly response: Message | undefined
 }
 
-/** Throws the `Fault` that ends the call. `abandon` ends it from outside. */
+/** Throws the `Fault` that ends the call, whose clock is `deadline`. */
 export async function forward(
   forwarding: Forwarding,
   route: Route,
   host: Host,
-  abandon: AbortSignal,
+  target: Target,
+  deadline: Deadline,
 ): Promise<Delivery> {
   const { message, endpoint, session, principal, record } = forwarding
   const server = endpoint.catalog.servers.get(route.server)
-  const target = endpoint.target(route.server)
   if (server === undefined)
     throw new Fault('backend_unavailable', `Server ${route.server} is not available.`, {
       data: { server: route.server },
@@ -78,7 +77,6 @@ export async function forward(
       detail: 'circuit open',
     })
   }
-  const deadline = new Deadline(route.server, target.timeoutMs, abandon)
   const sent = outbound(passage, forwarding.headers)
   deadline.onAbort(() => {
     if (server.era === 'legacy' && sent.id !== undefined) host.defer(cancel(target.backend, owner, sent.id))
@@ -90,8 +88,12 @@ export async function forward(
       deadline.end()
       return { response: undefined, stream: undefined }
     }
+    if (reply.kind === 'rejected' && reply.message !== undefined) {
+      target.breaker.success()
+      deadline.end()
+      return { response: await deliver(reply.message, passage, forwarding, host), stream: undefined }
+    }
     if (reply.kind === 'rejected') {
-      host.changed(route.server)
       throw new Fault('backend_protocol', `Server ${route.server} does not accept the request: HTTP ${reply.status}.`, {
         data: { server: route.server },
         detail: `HTTP ${reply.status}`,
@@ -132,7 +134,6 @@ async function* follow(
     for (;;) {
       const next = await deadline.within(reply.messages.next())
       if (next.done === true) return
-      deadline.extend()
       const message = next.value
       if (message.kind === 'request') await reply.answer(decline(message))
       else if (message.kind === 'response') {
@@ -140,7 +141,11 @@ async function* follow(
         yield await deliver(message, passage, forwarding, host)
         return
       } else if (/\/(list_changed|updated)$/u.test(message.method)) host.changed(passage.route.server)
-      else if (wanted(message, forwarding)) yield await deliver(message, passage, forwarding, host)
+      else if (wanted(message, forwarding)) {
+        // Only what the client asked to hear shows that the call gets on; chatter must not keep it waiting.
+        deadline.extend()
+        yield await deliver(message, passage, forwarding, host)
+      }
     }
   } finally {
     deadline.end()
@@ -273,76 +278,5 @@ async function* prepend(
     yield* rest
   } finally {
     await rest.return()
-  }
-}
-
-/** Silence is bounded, and so is the whole call. The signal aborts with the fault that says which. */
-class Deadline {
-  readonly #controller = new AbortController()
-  readonly #server: string
-  readonly #idleMs: number
-  readonly #until: number
-  readonly #abandon: AbortSignal
-  readonly #onAbandon: () => void
-  readonly #expired: Promise<never>
-  #reject: (fault: unknown) => void = () => undefined
-  #aborted: (() => void) | undefined
-  #timer: ReturnType<typeof setTimeout>
-
-  constructor(server: string, idleMs: number, abandon: AbortSignal) {
-    this.#server = server
-    this.#idleMs = idleMs
-    this.#until = Date.now() + Math.max(MAX_CALL_MS, idleMs)
-    this.#abandon = abandon
-    this.#expired = new Promise<never>((_resolve, reject) => (this.#reject = reject))
-    this.#expired.catch(() => undefined)
-    this.#onAbandon = () => this.#abort(abandon.reason)
-    this.#timer = this.#arm()
-    if (abandon.aborted) this.#onAbandon()
-    else abandon.addEventListener('abort', this.#onAbandon, { once: true })
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal
-  }
-
-  onAbort(aborted: () => void): void {
-    this.#aborted = aborted
-  }
-
-  /** The promise, or the deadline's fault if that comes first: also when what is awaited ignores the signal. */
-  within<T>(work: Promise<T>): Promise<T> {
-    return Promise.race([work, this.#expired])
-  }
-
-  extend(): void {
-    clearTimeout(this.#timer)
-    this.#timer = this.#arm()
-  }
-
-  end(): void {
-    clearTimeout(this.#timer)
-    this.#abandon.removeEventListener('abort', this.#onAbandon)
-    this.#aborted = undefined
-  }
-
-  #arm(): ReturnType<typeof setTimeout> {
-    const wait = Math.min(this.#idleMs, Math.max(0, this.#until - Date.now()))
-    return setTimeout(() => this.#abort(this.#timeout()), wait)
-  }
-
-  #timeout(): Fault {
-    const seconds = Math.round(this.#idleMs / 1000)
-    return new Fault('backend_timeout', `Server ${this.#server} did not answer within ${seconds} s.`, {
-      data: { server: this.#server, retryAfterSeconds: 5 },
-    })
-  }
-
-  #abort(reason: unknown): void {
-    const aborted = this.#aborted
-    this.end()
-    this.#controller.abort(reason)
-    this.#reject(reason)
-    aborted?.()
   }
 }

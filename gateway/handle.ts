@@ -1,7 +1,7 @@
 // The life of a request: authenticate → open → decide → call → reply → record. One function per step, called in order.
 // Every way out leaves exactly one audit event per message.
 
-import { isObject, parseJson, toMessage, type JsonObject, type Message } from '../protocol/envelope.ts'
+import { isObject, paramSpan, parseJson, toMessage, type JsonObject, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { decodeHeader, mirroredValue } from '../protocol/header.ts'
 import { IMPLEMENTATION, META, MODERN_REVISION } from '../protocol/revision.ts'
@@ -9,6 +9,7 @@ import { sseMessage } from '../protocol/sse.ts'
 import { elements, slice } from '../protocol/text.ts'
 import { forward, type Forwarding } from './call.ts'
 import { modernMembers } from './catalog/project.ts'
+import { Deadline } from './deadline.ts'
 import { decide, type Decision, type Route } from './decide.ts'
 import { capabilities, instructions, type Endpoint, type Host } from './endpoint.ts'
 import { open, type Opened } from './open.ts'
@@ -120,15 +121,17 @@ async function act(decision: Decision, forwarding: Forwarding, asker: Asker, hos
 }
 
 async function relayed(route: Route, forwarding: Forwarding, asker: Asker, host: Host): Promise<Response> {
-  const { session, record } = forwarding
-  const abandon = new AbortController()
-  const leave = (reason: Fault) => abandon.abort(reason)
-  const cancelled = () => leave(new Fault('cancelled', 'The request was cancelled.'))
-  const forget =
-    session === undefined || asker.id === undefined ? undefined : host.inFlight.add(session.id, asker.id, cancelled)
-  const work = forward(forwarding, route, host, abandon.signal)
-  if (forget !== undefined) host.defer(work.then(forget, forget))
-  return relay(work, asker, record, leave)
+  const { session, record, endpoint } = forwarding
+  const target = endpoint.target(route.server)
+  const deadline = new Deadline(route.server, target.timeoutMs, host.now())
+  const cancelled = () => deadline.abort(new Fault('cancelled', 'The request was cancelled.'))
+  const work = forward(forwarding, route, host, target, deadline)
+  work.catch(() => deadline.end())
+  if (session !== undefined && asker.id !== undefined) {
+    const forget = host.inFlight.add(session.id, asker.id, cancelled)
+    host.defer(work.then(forget, forget))
+  }
+  return relay(work, asker, record, deadline)
 }
 
 function initializeResult(opened: Opened, endpoint: Endpoint): string {
@@ -180,9 +183,11 @@ function listen(asker: Asker): Response {
 
 /** `Mcp-Param-*` headers of a modern client must say what its arguments say (SEP-2243). */
 function checkMirrored(route: Route, message: Message, opened: Opened, headers: Headers): void {
-  if (opened.era !== 'modern') return
-  for (const { header, path } of route.entry?.item.params ?? []) {
-    const expected = mirroredValue(message.params['arguments'], path)
+  const declared = route.entry?.item.params ?? []
+  if (opened.era !== 'modern' || declared.length === 0) return
+  const args = paramSpan(message, 'arguments')
+  for (const { header, path } of declared) {
+    const expected = args === undefined ? undefined : mirroredValue(message.text, args.start, path)
     const sent = headers.get(`mcp-param-${header}`)
     const decoded = sent === null ? undefined : decodeHeader(sent)
     if (decoded !== expected || (sent !== null && decoded === undefined)) {

@@ -6,10 +6,9 @@ import { Fault, modernStatus, wire } from '../protocol/fault.ts'
 import type { Era } from '../protocol/revision.ts'
 import { sseComment, sseMessage } from '../protocol/sse.ts'
 import type { Delivered, Delivery } from './call.ts'
+import type { Deadline } from './deadline.ts'
 import type { RequestRecord } from './record.ts'
 
-/** How long a response may take before the stream opens without it. */
-const SLOW_MS = 5_000
 const KEEP_ALIVE_MS = 15_000
 
 export interface Asker {
@@ -26,14 +25,14 @@ const STREAM_HEADERS = {
   'x-accel-buffering': 'no',
 }
 
-/** The response to a forwarded request. `leave` tells the call that the client is gone. */
+/** The response to a forwarded request, whose clock is `deadline`. */
 export async function relay(
   work: Promise<Delivery>,
   asker: Asker,
   record: RequestRecord,
-  leave: (reason: Fault) => void,
+  deadline: Deadline,
 ): Promise<Response> {
-  const early = asker.acceptsStream ? await orSlow(work) : await work
+  const early = asker.acceptsStream ? await Promise.race([work, deadline.slow]) : await work
   if (early !== undefined && early.stream === undefined) {
     if (early.response === undefined) {
       record.finish('success', 0)
@@ -42,7 +41,8 @@ export async function relay(
     return single(early.response, asker, record)
   }
   if (!asker.acceptsStream) return single(await last(early?.stream), asker, record)
-  return new Response(stream(events(early ?? (await pending(work)), asker, record), leave), { headers: STREAM_HEADERS })
+  const texts = events(early ?? { work }, asker, record)
+  return new Response(stream(texts, deadline), { headers: STREAM_HEADERS })
 }
 
 /** The response to a request that failed before anything was sent. */
@@ -136,31 +136,26 @@ interface PendingDelivery {
   readonly work: Promise<Delivery>
 }
 
-const pending = async (work: Promise<Delivery>): Promise<PendingDelivery> => Promise.resolve({ work })
-
 /** Awaits, with a comment every now and then so that the stream is not taken for dead. */
 async function* patiently<T>(work: Promise<T>): AsyncGenerator<string, T, void> {
   for (;;) {
-    const result = await orSlow(
-      work.then((value) => ({ value })),
-      KEEP_ALIVE_MS,
-    )
+    const result = await orQuiet(work.then((value) => ({ value })))
     if (result !== undefined) return result.value
     yield sseComment
   }
 }
 
-async function orSlow<T>(work: Promise<T>, ms = SLOW_MS): Promise<T | undefined> {
-  const { promise: slow, resolve } = Promise.withResolvers<undefined>()
-  const timer = setTimeout(() => resolve(undefined), ms)
+async function orQuiet<T>(work: Promise<T>): Promise<T | undefined> {
+  const { promise: quiet, resolve } = Promise.withResolvers<undefined>()
+  const timer = setTimeout(() => resolve(undefined), KEEP_ALIVE_MS)
   try {
-    return await Promise.race([work, slow])
+    return await Promise.race([work, quiet])
   } finally {
     clearTimeout(timer)
   }
 }
 
-function stream(texts: AsyncGenerator<string, void, void>, leave: (reason: Fault) => void): ReadableStream<Uint8Array> {
+function stream(texts: AsyncGenerator<string, void, void>, deadline: Deadline): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder()
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -169,7 +164,7 @@ function stream(texts: AsyncGenerator<string, void, void>, leave: (reason: Fault
       else controller.enqueue(encoder.encode(next.value))
     },
     async cancel() {
-      leave(new Fault('cancelled', 'The client left.'))
+      deadline.abort(new Fault('cancelled', 'The client left.'))
       await texts.return()
     },
   })

@@ -1,7 +1,7 @@
 // Messages between the caller's era and the server's, in both directions, by edits in place: what neither era nor naming
 // concerns stays byte for byte. Reserved `_meta` keys belong to one hop and never cross it.
 
-import { distinctMembers, errorText, isObject, type JsonObject, type Message } from '../protocol/envelope.ts'
+import { distinctMembers, errorText, isObject, paramSpan, type JsonObject, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { encodeHeader, mirroredValue } from '../protocol/header.ts'
 import { IMPLEMENTATION, META, MODERN_REVISION, nameMember } from '../protocol/revision.ts'
@@ -123,8 +123,10 @@ function mirror({ message, route, opened }: Passage, client: Headers, headers: R
       count += 1
     }
   }
-  for (const { header, path } of route.entry?.item.params ?? []) {
-    const value = mirroredValue(message.params['arguments'], path)
+  const declared = route.entry?.item.params ?? []
+  const args = declared.length === 0 ? undefined : paramSpan(message, 'arguments')
+  for (const { header, path } of declared) {
+    const value = args === undefined ? undefined : mirroredValue(message.text, args.start, path)
     const name = `mcp-param-${header.toLowerCase()}`
     if (value === undefined) delete headers[name]
     else headers[name] = encodeHeader(value)

@@ -86,6 +86,12 @@ export function distinctMembers(text: string, at: number): Map<string, Member> {
   }
 }
 
+/** Where the value of a member of `params` stands in the message's text. */
+export function paramSpan(message: Message, key: string): Member | undefined {
+  const params = message.spans.get('params')
+  return params === undefined ? undefined : distinctMembers(message.text, params.start).get(key)
+}
+
 export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -2,6 +2,7 @@
 // plain field values cannot carry.
 
 import { isObject, type Json, type JsonObject } from './envelope.ts'
+import { members, slice, type Span } from './text.ts'
 
 /** An argument that its tool wants mirrored: `Mcp-Param-<header>` carries the value at `path` below `arguments`. */
 export interface MirroredParam {
@@ -9,7 +10,8 @@ export interface MirroredParam {
   readonly path: readonly string[]
 }
 
-const SENTINEL = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/u
+const SENTINEL = /^=\?base64\?(.*)\?=$/su
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/u
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/u
 const PLAIN = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/u
 
@@ -24,7 +26,8 @@ export function encodeHeader(value: string): string {
 /** The text behind a field value, or undefined when its base64 or UTF-8 is broken. */
 export function decodeHeader(value: string): string | undefined {
   const match = SENTINEL.exec(value)
-  if (match === null) return value.startsWith('=?base64?') ? undefined : value
+  if (match === null) return value
+  if (!BASE64.test(match[1] ?? '')) return undefined
   try {
     const bytes = Uint8Array.from(atob(match[1] ?? ''), (char) => char.charCodeAt(0))
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
@@ -74,10 +77,20 @@ export function mirroredParams(schema: JsonObject): MirroredParam[] | string {
   return problem ?? found
 }
 
-/** The value that `Mcp-Param-*` must carry for these arguments; undefined where the argument is absent or null. */
-export function mirroredValue(args: Json | undefined, path: readonly string[]): string | undefined {
-  let node: Json | undefined = args
-  for (const key of path) node = isObject(node) && Object.hasOwn(node, key) ? node[key] : undefined
-  if (typeof node === 'string') return node
-  return typeof node === 'number' || typeof node === 'boolean' ? String(node) : undefined
+/**
+ * The value that `Mcp-Param-*` must carry, from the JSON text of `arguments` (which starts at `at`): strings decoded, numbers
+ * and booleans as they are spelled, since a parsed number may have lost digits. Undefined where the argument is absent,
+ * null or neither.
+ */
+export function mirroredValue(text: string, at: number, path: readonly string[]): string | undefined {
+  let span: Span = { start: at, end: text.length }
+  for (const key of path) {
+    if (text.charAt(span.start) !== '{') return undefined
+    const member = members(text, span.start).get(key)
+    if (member === undefined) return undefined
+    span = member
+  }
+  const value = slice(text, span)
+  if (value.startsWith('"')) return JSON.parse(value) as string
+  return /^[-0-9tf]/u.test(value) ? value : undefined
 }

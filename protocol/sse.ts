@@ -21,46 +21,23 @@ export const sseMessage = (text: string): string =>
 export const sseComment = ': keep-alive\n\n'
 
 /**
- * Reads events from a byte stream. `limit` bounds one event in bytes of UTF-16 text; beyond it a `Fault` with reason
- * `too_large` is thrown. Releases the stream however the loop ends.
+ * Reads events from a byte stream. `limit` bounds one event in characters; beyond it a `Fault` with reason `too_large` is
+ * thrown. Linear in the input however it is cut into chunks. Releases the stream however the loop ends.
  */
 export async function* readSse(body: ReadableStream<Uint8Array>, limit: number): AsyncGenerator<SseEvent, void, void> {
   const reader = body.getReader()
   const decoder = new TextDecoder()
-  let buffer = ''
-  let data: string[] = []
-  let size = 0
-  let event = ''
-  let id: string | undefined
+  const lines = new Lines()
+  const parser = new EventParser()
   try {
     for (;;) {
       const chunk = await reader.read()
-      buffer += chunk.done ? decoder.decode() : decoder.decode(chunk.value, { stream: true })
-      let from = 0
-      for (;;) {
-        const end = lineEnd(buffer, from, chunk.done)
-        if (end === undefined) break
-        const line = buffer.slice(from, end.at)
-        from = end.next
-        if (line === '') {
-          if (data.length > 0) yield { event: event === '' ? 'message' : event, data: data.join('\n'), id }
-          data = []
-          size = 0
-          event = ''
-          continue
-        }
-        const colon = line.indexOf(':')
-        if (colon === 0) continue
-        const field = colon < 0 ? line : line.slice(0, colon)
-        const value = colon < 0 ? '' : line.slice(line.charCodeAt(colon + 1) === 32 ? colon + 2 : colon + 1)
-        if (field === 'data') {
-          data.push(value)
-          size += value.length
-        } else if (field === 'event') event = value
-        else if (field === 'id') id = value
+      const text = chunk.done ? decoder.decode() : decoder.decode(chunk.value, { stream: true })
+      for (const line of lines.push(text)) {
+        const event = parser.push(line)
+        if (event !== undefined) yield event
       }
-      buffer = buffer.slice(from)
-      if (size + buffer.length > limit) throw new Fault('too_large', `An event exceeds ${limit} characters.`)
+      if (parser.size + lines.size > limit) throw new Fault('too_large', `An event exceeds ${limit} characters.`)
       if (chunk.done) return
     }
   } finally {
@@ -68,13 +45,62 @@ export async function* readSse(body: ReadableStream<Uint8Array>, limit: number):
   }
 }
 
-/** End of the next line and where the following one starts. A lone CR at the end of the buffer waits for its LF. */
-function lineEnd(buffer: string, from: number, last: boolean): { at: number; next: number } | undefined {
-  const lf = buffer.indexOf('\n', from)
-  const cr = buffer.indexOf('\r', from)
-  if (cr >= 0 && (lf < 0 || cr < lf)) {
-    if (cr === buffer.length - 1 && !last) return undefined
-    return { at: cr, next: buffer.charCodeAt(cr + 1) === 10 ? cr + 2 : cr + 1 }
+/** Cuts text into lines that end with LF, CR or CRLF; what is unfinished waits in pieces, which are joined only once. */
+class Lines {
+  #pieces: string[] = []
+  #afterReturn = false
+  /** Characters that wait for the end of their line. */
+  size = 0;
+
+  *push(text: string): Generator<string, void, void> {
+    let from = this.#afterReturn && text.startsWith('\n') ? 1 : 0
+    if (text !== '') this.#afterReturn = false
+    const ends = /\r\n|\r|\n/gu
+    ends.lastIndex = from
+    for (let end = ends.exec(text); end !== null; end = ends.exec(text)) {
+      this.#pieces.push(text.slice(from, end.index))
+      from = ends.lastIndex
+      this.#afterReturn = end[0] === '\r' && from === text.length
+      const line = this.#pieces.length === 1 ? (this.#pieces[0] ?? '') : this.#pieces.join('')
+      this.#pieces = []
+      this.size = 0
+      yield line
+    }
+    if (from < text.length) {
+      this.#pieces.push(text.slice(from))
+      this.size += text.length - from
+    }
   }
-  return lf < 0 ? undefined : { at: lf, next: lf + 1 }
+}
+
+class EventParser {
+  #data: string[] = []
+  #event = ''
+  #id: string | undefined
+  /** Characters of the event so far. */
+  size = 0
+
+  /** The event that this line completes, if any. */
+  push(line: string): SseEvent | undefined {
+    if (line === '') {
+      const complete =
+        this.#data.length === 0
+          ? undefined
+          : { event: this.#event === '' ? 'message' : this.#event, data: this.#data.join('\n'), id: this.#id }
+      this.#data = []
+      this.#event = ''
+      this.size = 0
+      return complete
+    }
+    const colon = line.indexOf(':')
+    if (colon === 0) return undefined
+    const field = colon < 0 ? line : line.slice(0, colon)
+    const value = colon < 0 ? '' : line.slice(line.charCodeAt(colon + 1) === 32 ? colon + 2 : colon + 1)
+    if (field === 'data') {
+      this.#data.push(value)
+      this.size += value.length
+    } else if (field === 'event') this.#event = value
+    else if (field === 'id') this.#id = value
+    return undefined
+  }
 }

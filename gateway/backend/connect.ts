@@ -103,6 +103,8 @@ async function* parsed(events: AsyncGenerator<SseEvent, void, void>): AsyncGener
 }
 
 const MAX_EVENT = 1024 * 1024
+/** Largest page of a list, in bytes. */
+const MAX_LIST = 4 * 1024 * 1024
 let counter = 0
 
 async function ask(
@@ -115,7 +117,7 @@ async function ask(
   counter += 1
   const id = `catalog-${counter}`
   const text = JSON.stringify({ jsonrpc: '2.0', id, method, params })
-  return settle(await send({ text, id: JSON.stringify(id), headers: {}, signal }), upstream)
+  return settle(await send({ text, id: JSON.stringify(id), headers: {}, signal, limit: MAX_LIST }), upstream)
 }
 
 /** A request of our own in the modern envelope. */
@@ -134,5 +136,6 @@ function modernCall(method: string, params: JsonObject, signal: AbortSignal): Ca
       ...(typeof name === 'string' && { 'mcp-name': encodeHeader(name) }),
     },
     signal,
+    limit: MAX_LIST,
   }
 }

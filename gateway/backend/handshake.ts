@@ -52,6 +52,7 @@ export function sessionHeaders(agreement: Agreement): Record<string, string> {
 /** The response that ends an exchange. What the server asks meanwhile is declined, notifications are dropped. */
 export async function settle(reply: Reply, upstream: Upstream): Promise<Message> {
   if (reply.kind === 'message') return reply.message
+  if (reply.kind === 'rejected' && reply.message !== undefined) return reply.message
   if (reply.kind === 'stream') {
     for await (const message of reply.messages) {
       if (message.kind === 'response') return message

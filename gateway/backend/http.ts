@@ -1,7 +1,7 @@
 // One POST of streamable HTTP to a server, and what its answer means. Classifies by status, content type and JSON-RPC code,
 // never by message text. Redirects are followed on the same origin only: elsewhere they would carry credentials away.
 
-import { isObject, parseMessage, type Json, type Message } from '../../protocol/envelope.ts'
+import { parseMessage, type Message } from '../../protocol/envelope.ts'
 import { Fault } from '../../protocol/fault.ts'
 import { readSse } from '../../protocol/sse.ts'
 import { guardEgress } from './egress.ts'
@@ -34,7 +34,7 @@ export async function exchange(upstream: Upstream, call: Call): Promise<Reply> {
     }
     return {
       kind: 'stream',
-      messages: messages(upstream, response.body, call.id, call.signal),
+      messages: messages(upstream, response.body, call.id, call),
       answer: async (text) => void (await exchange(upstream, { ...call, text, id: undefined })),
       session,
     }
@@ -44,7 +44,7 @@ export async function exchange(upstream: Upstream, call: Call): Promise<Reply> {
     return { kind: 'accepted' }
   }
   if (response.status === 200 && type === 'application/json') {
-    const message = reply(upstream, await read(upstream, response, call.signal))
+    const message = reply(upstream, await read(upstream, response, call))
     if (!answers(message, call.id)) throw protocol(upstream, 'answered another request than the one it got')
     return { kind: 'message', message, session }
   }
@@ -53,9 +53,8 @@ export async function exchange(upstream: Upstream, call: Call): Promise<Reply> {
 
 /** Fetches with egress guard and same-origin redirects. Connection failures become `Fault` `backend_unavailable`. */
 export async function request(upstream: Upstream, address: string, init: RequestInit): Promise<Response> {
-  let url = new URL(address)
+  let url = checked(upstream, address)
   for (let hop = 0; ; hop += 1) {
-    guardEgress(url, upstream.server, upstream)
     const response = await fetchOnce(upstream, url, init)
     if (response.status < 300 || response.status > 399) return response
     const location = response.headers.get('location')
@@ -70,7 +69,20 @@ export async function request(upstream: Upstream, address: string, init: Request
       })
     }
     url = next
+    guardEgress(url, upstream.server, upstream)
   }
+}
+
+const allowed = new WeakMap<Upstream, URL>()
+
+/** The address, which the guard has let pass; its verdict on a server's own URL never changes. */
+function checked(upstream: Upstream, address: string): URL {
+  const known = allowed.get(upstream)
+  if (known !== undefined && address === upstream.url) return known
+  const url = new URL(address)
+  guardEgress(url, upstream.server, upstream)
+  if (address === upstream.url) allowed.set(upstream, url)
+  return url
 }
 
 async function fetchOnce(upstream: Upstream, url: URL, init: RequestInit): Promise<Response> {
@@ -101,20 +113,17 @@ async function refused(upstream: Upstream, response: Response, type: string, cal
       data: { server, retryAfterSeconds },
     })
   }
-  const text = type === 'application/json' ? await read(upstream, response, call.signal) : ''
+  const text = type === 'application/json' ? await read(upstream, response, call) : ''
   if (type !== 'application/json') await response.body?.cancel()
-  const body = parsed(text)
-  const error = isObject(body) && isObject(body['error']) ? body['error'] : undefined
-  if (error !== undefined && isObject(body) && body['id'] !== null && body['id'] !== undefined) {
-    const message = reply(upstream, text)
-    if (answers(message, call.id)) return { kind: 'message', message }
-  }
+  const message = errorReply(text)
+  const answer = message !== undefined && answers(message, call.id) ? message : undefined
+  if (status >= 500 && answer !== undefined) return { kind: 'message', message: answer }
   if (status >= 500) {
     throw new Fault('backend_unavailable', `Server ${server} answers HTTP ${status}.`, {
       data: { server, retryAfterSeconds: 5 },
     })
   }
-  if (status >= 400) return { kind: 'rejected', status, error }
+  if (status >= 400) return { kind: 'rejected', status, message: answer }
   throw protocol(upstream, `answered HTTP ${status} with content type "${type.slice(0, 64)}"`)
 }
 
@@ -123,10 +132,10 @@ async function* messages(
   upstream: Upstream,
   body: ReadableStream<Uint8Array>,
   id: string,
-  signal: AbortSignal,
+  { signal, limit = MAX_REPLY }: Call,
 ): AsyncGenerator<Message, void, void> {
   try {
-    for await (const event of readSse(abortable(body, signal), MAX_REPLY)) {
+    for await (const event of readSse(abortable(body, signal), limit)) {
       if (event.data === '') continue
       const message = reply(upstream, event.data)
       if (message.kind === 'response' && !answers(message, id)) continue
@@ -171,32 +180,35 @@ export function abortable(body: ReadableStream<Uint8Array>, signal: AbortSignal)
   })
 }
 
-/** The body as text, refused beyond MAX_REPLY bytes before it is held. */
-async function read(upstream: Upstream, response: Response, signal: AbortSignal): Promise<string> {
+/** The body as text, refused beyond the limit before it is held. The caller's deadline ends the wait. */
+async function read(upstream: Upstream, response: Response, { signal, limit = MAX_REPLY }: Call): Promise<string> {
   const length = Number(response.headers.get('content-length') ?? Number.NaN)
   try {
-    if (length <= MAX_REPLY && response.headers.get('content-encoding') === null) return await response.text()
-    if (length > MAX_REPLY || response.body === null) {
+    if (length <= limit && response.headers.get('content-encoding') === null) return await response.text()
+    if (length > limit || response.body === null) {
       await response.body?.cancel()
       throw protocol(upstream, 'sent a message that is too large')
     }
-    const chunks: Uint8Array[] = []
-    let size = 0
-    const reader = abortable(response.body, signal).getReader()
-    for (;;) {
-      const chunk = await reader.read()
-      if (chunk.done) break
-      size += chunk.value.length
-      if (size > MAX_REPLY) {
-        await reader.cancel()
-        throw protocol(upstream, 'sent a message that is too large')
-      }
-      chunks.push(chunk.value)
-    }
-    const decoder = new TextDecoder()
-    return chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join('') + decoder.decode()
+    return await readChunks(upstream, response.body, limit)
   } catch (error) {
     throw error instanceof Fault ? error : lost(upstream, error, signal)
+  }
+}
+
+async function readChunks(upstream: Upstream, body: ReadableStream<Uint8Array>, limit: number): Promise<string> {
+  const reader = body.getReader()
+  const decoder = new TextDecoder()
+  const parts: string[] = []
+  let size = 0
+  for (;;) {
+    const chunk = await reader.read()
+    if (chunk.done) return parts.join('') + decoder.decode()
+    size += chunk.value.length
+    if (size > limit) {
+      await reader.cancel()
+      throw protocol(upstream, 'sent a message that is too large')
+    }
+    parts.push(decoder.decode(chunk.value, { stream: true }))
   }
 }
 
@@ -231,9 +243,11 @@ function contentType(response: Response): string {
   return (response.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
 }
 
-function parsed(text: string): Json | undefined {
+/** The error response that an HTTP error carries, if it carries one. */
+function errorReply(text: string): Message | undefined {
   try {
-    return JSON.parse(text) as Json
+    const message = parseMessage(text)
+    return message.error === undefined ? undefined : message
   } catch {
     return undefined
   }

@@ -25,30 +25,35 @@ export class Sessions {
 
   /** The owner's session, opened when there is none. A store that is away costs sharing, not the call. */
   async open(upstream: Upstream, owner: string, signal: AbortSignal): Promise<Agreement> {
-    const key = await storeKey(upstream, owner)
-    const known = this.#known.get(key) ?? (await this.#load(key))
-    if (known !== undefined) {
-      this.#known.set(key, known)
-      return known
-    }
-    const fresh = await handshake((call) => exchange(upstream, call), upstream, signal)
-    const won = await this.#save(key, fresh)
-    const session = won ?? fresh
-    if (won !== undefined) await terminate(upstream, fresh, signal)
-    this.#known.set(key, session)
+    const id = `${upstream.url}\n${owner}`
+    const known = this.#known.get(id)
+    if (known !== undefined) return known
+    const key = await storeKey(upstream, id)
+    const stored = await this.#load(key)
+    const session = stored ?? (await this.#open(upstream, key, signal))
+    this.#known.set(id, session)
     return session
   }
 
   async forget(upstream: Upstream, owner: string): Promise<void> {
-    const key = await storeKey(upstream, owner)
-    this.#known.delete(key)
-    await tolerate(this.#store.del(key))
+    const id = `${upstream.url}\n${owner}`
+    this.#known.delete(id)
+    await tolerate(this.#store.del(await storeKey(upstream, id)))
   }
 
   /** The session without opening one. */
   async find(upstream: Upstream, owner: string): Promise<Agreement | undefined> {
-    const key = await storeKey(upstream, owner)
-    return this.#known.get(key) ?? this.#load(key)
+    const id = `${upstream.url}\n${owner}`
+    return this.#known.get(id) ?? this.#load(await storeKey(upstream, id))
+  }
+
+  /** Shakes hands; when another isolate did so meanwhile, its session is the one, and ours ends. */
+  async #open(upstream: Upstream, key: string, signal: AbortSignal): Promise<Agreement> {
+    const fresh = await handshake((call) => exchange(upstream, call), upstream, signal)
+    const first = await this.#save(key, fresh)
+    if (first === undefined) return fresh
+    await terminate(upstream, fresh, signal)
+    return first
   }
 
   async #load(key: string): Promise<Agreement | undefined> {
@@ -83,11 +88,11 @@ export class LegacyBackend implements Backend {
         headers: { ...call.headers, ...sessionHeaders(session) },
       })
       if (reply.kind !== 'rejected') return reply
-      // 404 is how a server says that the session is gone (MCP 2025-11-25, transports); many answer 400. Either way
-      // nothing was executed, so the call may be sent again.
-      if (attempt > 0 || (reply.status !== 404 && reply.status !== 400)) {
-        throw protocol(this.#upstream, `answered HTTP ${reply.status}`)
-      }
+      // 404 is how a server says that the session is gone (MCP 2025-11-25, transports), whatever error it adds; many
+      // answer 400 without naming the call. Either way nothing was executed, so the call may be sent again.
+      const lost = reply.status === 404 || (reply.status === 400 && reply.message === undefined)
+      if (!lost && reply.message !== undefined) return { kind: 'message', message: reply.message }
+      if (!lost || attempt > 0) throw protocol(this.#upstream, `answered HTTP ${reply.status}`)
       await this.#sessions.forget(this.#upstream, owner)
     }
   }
@@ -113,8 +118,8 @@ export async function terminate(upstream: Upstream, session: Agreement, signal: 
 }
 
 /** Owner and address in one key of fixed length: neither appears in the store. */
-async function storeKey(upstream: Upstream, owner: string): Promise<string> {
-  const bytes = new TextEncoder().encode(`${upstream.url}\n${owner}`)
+async function storeKey(upstream: Upstream, id: string): Promise<string> {
+  const bytes = new TextEncoder().encode(id)
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
   return `session/${upstream.server}/${Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')}`
 }

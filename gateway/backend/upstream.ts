@@ -1,6 +1,6 @@
 // The backend port: one call goes out, messages come back, and what the server asks meanwhile can be answered.
 
-import type { JsonObject, Message } from '../../protocol/envelope.ts'
+import type { Message } from '../../protocol/envelope.ts'
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
@@ -27,6 +27,8 @@ export interface Call {
   /** MCP and trace headers of this call. */
   readonly headers: Readonly<Record<string, string>>
   readonly signal: AbortSignal
+  /** Largest message to accept in bytes; MAX_REPLY when absent. */
+  readonly limit?: number
 }
 
 /** What came back; `session` is the id that the server assigned with it. A stream yields notifications and requests of the server and ends with the response. */
@@ -40,8 +42,8 @@ export type Reply =
       readonly session?: string | undefined
     }
   | { readonly kind: 'accepted' }
-  /** The server refused the message before acting on it: its error, and the HTTP status that carried it. */
-  | { readonly kind: 'rejected'; readonly status: number; readonly error: JsonObject | undefined }
+  /** HTTP 4xx: nothing was executed. `message` is the JSON-RPC error that answers the call, if the server sent one. */
+  | { readonly kind: 'rejected'; readonly status: number; readonly message: Message | undefined }
 
 /** A server as the pipeline calls it; `owner` says whose session to use where the server keeps any. */
 export interface Backend {
