@@ -74,7 +74,13 @@ export async function compare(
   return sides.map((side, index) => row(side.name, slices[index] ?? []))
 }
 
-async function run(load: Child, side: Side, operation: Operation, users: number, pace: Pace): Promise<Slice> {
+async function run(
+  load: Child,
+  side: Side,
+  operation: Operation,
+  users: number,
+  pace: Omit<Pace, 'rounds'>,
+): Promise<Slice> {
   const { warmMs, measureMs } = pace
   const order: Order = { target: side.target, operation, users, warmMs, measureMs, pid: side.pid }
   const slice = await load.ask<Slice>(order, warmMs + measureMs + 60_000)
