@@ -215,11 +215,15 @@ async function seal(message: Message, { route }: Passage, forwarding: Forwarding
   }
   return {
     requestState: typeof requestState === 'string' ? await host.sealer.seal('state', state) : undefined,
-    taskId:
-      task === undefined
-        ? undefined
-        : await host.sealer.seal('task', { principal: principal.id, server: route.server, id: task }),
+    taskId: task === undefined ? undefined : await sealTask(task, route, forwarding, host),
   }
+}
+
+/** A task has one id for its caller: the one it was asked for with, else a new one. */
+async function sealTask(task: string, route: Route, { principal, message }: Forwarding, host: Host): Promise<string> {
+  const asked = message.params['taskId']
+  if (typeof asked === 'string' && route.rename?.value === task) return asked
+  return host.sealer.seal('task', { principal: principal.id, server: route.server, id: task })
 }
 
 /** The server's request state behind the sealed one, which must belong to this caller, server and operation. */

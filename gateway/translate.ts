@@ -115,7 +115,8 @@ const MAX_PARAM_HEADERS = 64
 
 /** `Mcp-Param-*`: those the tool declares from the arguments, others as the client sent them. */
 function mirror({ message, route, opened }: Passage, client: Headers, headers: Record<string, string>): void {
-  if (opened.era === 'modern') {
+  // A tool without declarations has nothing to mirror: most calls are spared the walk over their headers.
+  if (opened.era === 'modern' && (route.entry === undefined || route.entry.item.params !== undefined)) {
     let count = 0
     for (const [name, value] of client) {
       if (!name.startsWith('mcp-param-') || count >= MAX_PARAM_HEADERS) continue
