@@ -68,7 +68,16 @@ export async function startEdge(options: EdgeOptions = {}): Promise<TestEdge> {
     ...(upstash && { UPSTASH_REDIS_REST_URL: upstash.url, UPSTASH_REDIS_REST_TOKEN: upstash.token }),
     ...options.vars,
   }
-  const served = await serve({ port: 0, stateDir, vars, onLine: (line) => void lines.push(line) })
+  const release = async (): Promise<void> => {
+    if (options.issuer === undefined) await issuer.close()
+    if (options.stateDir === undefined) await rm(stateDir, { recursive: true, force: true })
+  }
+  const served = await serve({ port: 0, stateDir, vars, onLine: (line) => void lines.push(line) }).catch(
+    async (cause: unknown) => {
+      await release()
+      throw cause
+    },
+  )
   const { url } = served
   const audience = `${url}/admin`
 
@@ -110,8 +119,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<TestEdge> {
     lines: () => lines,
     close: async () => {
       await served.close()
-      if (options.issuer === undefined) await issuer.close()
-      if (options.stateDir === undefined) await rm(stateDir, { recursive: true, force: true })
+      await release()
     },
   }
   try {

@@ -40,7 +40,8 @@ async function visit(client: Client): Promise<Seen> {
   const onprogress = (step: unknown): void => void steps.push(step)
   const long = { name: 'trigger-long-running-operation', arguments: { duration: 1, steps: 4 } }
   seen['long'] = settle(await client.callTool(long, { ...deadline, onprogress }))
-  seen['steps'] = steps
+  // The last step and the result are sent at once; a client may see them in either order.
+  seen['steps'] = steps.slice(0, 3)
   await client.close()
   return JSON.parse(timeless(JSON.stringify(seen))) as Seen
 }
@@ -48,6 +49,12 @@ async function visit(client: Client): Promise<Seen> {
 /** Without the moment that the server writes into some resources. */
 function timeless(text: string): string {
   return text.replaceAll(/\d{1,2}:\d\d:\d\d\s?(AM|PM)?/g, 'TIME')
+}
+
+/** Clients of 2026-07-28 drop what their revision removed from tools. */
+function withoutExecution(seen: Seen): Seen {
+  const drop = (key: string, value: unknown): unknown => (key === 'execution' ? undefined : value)
+  return JSON.parse(JSON.stringify(seen, drop)) as Seen
 }
 
 function newClient(mode: 'auto' | 'legacy'): Client {
@@ -89,7 +96,8 @@ for (const transport of ['streamable-http', 'sse'] as const) {
           deadline,
         )
         const seen = await visit(client)
-        for (const [step, expected] of Object.entries(direct)) assert.deepEqual(seen[step], expected, step)
+        const expected = mode === 'auto' ? withoutExecution(direct) : direct
+        for (const [step, there] of Object.entries(expected)) assert.deepEqual(seen[step], there, step)
       })
     }
   })
