@@ -64,9 +64,8 @@ export class SseBackend implements Backend {
       .catch(() => undefined)
   }
 
-  #object(owner: string): { fetch(url: string, init: RequestInit): Promise<Response> } {
-    const stub = this.#objects.get(this.#objects.idFromName(`${this.#upstream.url} ${owner}`))
-    return stub as unknown as { fetch(url: string, init: RequestInit): Promise<Response> }
+  #object(owner: string): DurableObjectStub {
+    return this.#objects.get(this.#objects.idFromName(`${this.#upstream.url} ${owner}`))
   }
 }
 
@@ -109,7 +108,7 @@ export class SseSessionObject extends DurableObject<Env> {
       this.#connection?.close()
       return new Response(null, { status: 204 })
     }
-    const errand = (await request.json()) as Errand
+    const errand = await request.json<Errand>()
     const stop = new AbortController()
     clearTimeout(this.#idle)
     try {

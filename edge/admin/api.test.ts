@@ -187,7 +187,7 @@ test('revocations are added, listed and taken back', async () => {
   const added = await call('POST', '/revocations', { ...target, seconds: 60 })
   assert.deepEqual(added.answer, { ...target, until: host.now() / 1000 + 60 })
   assert.deepEqual((await call('GET', '/revocations')).answer, { items: [added.answer] })
-  const query = new URLSearchParams(target)
+  const query = new URLSearchParams(target).toString()
   assert.equal((await call('DELETE', `/revocations?${query}`)).status, 200)
   assert.equal((await call('DELETE', `/revocations?${query}`)).status, 404)
   assert.deepEqual((await call('GET', '/revocations')).answer, { items: [] })

@@ -186,7 +186,7 @@ function unique<T extends Wish>(
         }
       const name =
         rivals.length === 1 ? fit(candidate.wanted, candidate.identity) : marked(candidate.wanted, candidate.identity)
-      return { candidate, name: name as string }
+      return { candidate, name }
     }),
   )
   return groups(named, ({ name }) => name).flatMap((rivals) => {
