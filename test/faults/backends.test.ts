@@ -123,16 +123,33 @@ describe('backends that fail', () => {
     assert.equal(response.answer?.error?.data?.['retryAfterSeconds'], 7, response.body)
   })
 
-  test('a backend that recovers serves again by itself', { timeout: 60_000 }, async () => {
+  test('a backend that keeps failing is left alone for a while, and serves again by itself once it recovers', async () => {
     const backend = hostile.get('status 500')
     assert.ok(backend)
+    backend.misbehave('status 500')
+    const before = backend.calls('tools/call').length
+    let last: Exchange | undefined
+    for (let turn = 0; turn < 20; turn += 1) last = await call(slug('status 500'))
+    const tried = backend.calls('tools/call').length - before
+    assert.ok(tried < 10, `${tried} of 20 calls reached a backend that fails`)
+    const wait = last?.answer?.error?.data?.['retryAfterSeconds']
+    assert.ok(typeof wait === 'number' && wait > 0 && wait <= 60, last?.body)
+
     backend.behave()
-    const deadline = Date.now() + 45_000
+    const deadline = Date.now() + 65_000
     for (;;) {
       const response = await call(slug('status 500'))
       if (response.answer?.result !== undefined) break
       assert.ok(Date.now() < deadline, `never recovered: ${response.body}`)
       await new Promise((resolve) => setTimeout(resolve, 500))
+    }
+  })
+
+  test('errors that a tool reports never count against its backend', async () => {
+    good.on('tools/call', () => '{"content":[{"type":"text","text":"no"}],"isError":true}')
+    for (let turn = 0; turn < 30; turn += 1) {
+      const response = await call('fine')
+      assert.equal(response.answer?.result?.['isError'], true, response.body)
     }
   })
 })

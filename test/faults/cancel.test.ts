@@ -1,0 +1,148 @@
+// A caller that gives up is heard by the backend, in the way the backend's era says so.
+
+import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startEdge } from '../edge.ts'
+import type { TestEdge } from '../edge.ts'
+import { entry, virtual } from '../peers/manifests.ts'
+import { startRecorder } from '../peers/recorder.ts'
+import type { Recorder } from '../peers/recorder.ts'
+import { exchange, modernRevision, openSession } from '../peers/wire.ts'
+
+describe('cancellation', () => {
+  let edge: TestEdge
+  const backends: Partial<Record<'modern' | 'legacy', Recorder>> = {}
+  const held: ServerResponse[] = []
+
+  before(async () => {
+    backends.modern = await startRecorder({ era: 'modern' })
+    backends.legacy = await startRecorder({ era: 'legacy' })
+    edge = await startEdge({
+      resources: [
+        entry('modern', backends.modern.url),
+        entry('legacy', backends.legacy.url),
+        virtual('modern', ['modern']),
+        virtual('legacy', ['legacy']),
+      ],
+    })
+    for (const era of ['modern', 'legacy'] as const) await edge.lists(edge.endpoint(era), ['echo'])
+  })
+  afterEach(() => {
+    for (const response of held.splice(0)) response.destroy()
+    for (const backend of Object.values(backends)) backend.takeover = undefined
+  })
+  after(async () => {
+    await edge?.close()
+    await Promise.all(Object.values(backends).map((backend) => backend.close()))
+  })
+
+  /** Lets calls of a backend begin a stream with one progress step and never end. */
+  function hold(era: 'modern' | 'legacy'): { closed: () => boolean } {
+    const backend = backends[era]
+    assert.ok(backend)
+    let closed = false
+    backend.received.length = 0
+    backend.takeover = ({ message }, response) => {
+      if (message?.method !== 'tools/call') return false
+      held.push(response)
+      response.on('close', () => {
+        closed = true
+      })
+      const token = (message.params?.['_meta'] as Record<string, unknown> | undefined)?.['progressToken']
+      const params = { progressToken: token, progress: 1 }
+      const step = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/progress', params })
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(`data: ${step}\n\n`)
+      return true
+    }
+    return { closed: () => closed }
+  }
+
+  async function until(met: () => boolean, patienceMs = 5_000): Promise<void> {
+    const deadline = Date.now() + patienceMs
+    while (!met()) {
+      assert.ok(Date.now() < deadline, `not met within ${patienceMs} ms`)
+      await sleep(50)
+    }
+  }
+
+  test('a modern caller that closes its stream closes the stream of a modern backend, and is audited', async () => {
+    const backend = hold('modern')
+    const endpoint = edge.endpoint('modern')
+    const controller = new AbortController()
+    const meta = {
+      'io.modelcontextprotocol/protocolVersion': modernRevision,
+      'io.modelcontextprotocol/clientCapabilities': {},
+      progressToken: 'mine',
+    }
+    const body = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'echo', arguments: {}, _meta: meta } }
+    const before = edge.audit().length
+    const response = await fetch(endpoint, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${await edge.token(endpoint)}`,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'mcp-protocol-version': modernRevision,
+        'mcp-method': 'tools/call',
+        'mcp-name': 'echo',
+      },
+      body: JSON.stringify(body),
+      signal: controller.signal,
+    })
+    const first = await response.body?.getReader().read()
+    const text = new TextDecoder().decode(first?.value as Uint8Array)
+    assert.match(text, /"progressToken":"mine"/)
+    controller.abort()
+    // workerd notices that a client has gone when it next writes to it: at the latest with a keep-alive.
+    await until(backend.closed, 20_000)
+    await until(() => edge.audit().length > before)
+    assert.equal(edge.audit().length, before + 1)
+  })
+
+  test('a legacy caller that cancels is heard by a legacy backend, under the id that the backend knows', async () => {
+    hold('legacy')
+    const backend = backends.legacy
+    assert.ok(backend)
+    const endpoint = edge.endpoint('legacy')
+    const token = await edge.token(endpoint)
+    const session = await openSession(endpoint, token)
+    const ask = { token, session, era: 'legacy' } as const
+    const params = { name: 'echo', arguments: {}, _meta: { progressToken: 7 } }
+    const pending = exchange(endpoint, { ...ask, method: 'tools/call', params, id: 'call-1', timeoutMs: 8_000 })
+    pending.catch(() => undefined)
+    await until(() => backend.calls('tools/call').length === 1)
+    await exchange(endpoint, {
+      ...ask,
+      method: 'notifications/cancelled',
+      params: { requestId: 'call-1', reason: 'enough' },
+      notify: true,
+    })
+    await until(() => backend.calls('notifications/cancelled').length === 1)
+    const [called] = backend.calls('tools/call')
+    const [cancelled] = backend.calls('notifications/cancelled')
+    assert.equal(cancelled?.message?.params?.['requestId'], called?.message?.id)
+    assert.equal(cancelled?.headers['mcp-session-id'], called?.headers['mcp-session-id'])
+  })
+
+  test('a session cannot cancel the call of another', async () => {
+    hold('legacy')
+    const backend = backends.legacy
+    assert.ok(backend)
+    const endpoint = edge.endpoint('legacy')
+    const token = await edge.token(endpoint)
+    const [mine, other] = [await openSession(endpoint, token), await openSession(endpoint, token)]
+    const ask = { token, era: 'legacy' } as const
+    const params = { name: 'echo', arguments: {} }
+    const pending = exchange(endpoint, { ...ask, session: mine, method: 'tools/call', params, id: 5, timeoutMs: 5_000 })
+    pending.catch(() => undefined)
+    await until(() => backend.calls('tools/call').length === 1)
+    const cancel = { ...ask, method: 'notifications/cancelled', params: { requestId: 5 }, notify: true }
+    await exchange(endpoint, { ...cancel, session: other })
+    await sleep(500)
+    assert.equal(backend.calls('notifications/cancelled').length, 0)
+    await exchange(endpoint, { ...cancel, session: mine })
+    await until(() => backend.calls('notifications/cancelled').length === 1)
+  })
+})
