@@ -12,23 +12,23 @@ const event: AuditEvent = {
   outcome: 'success',
   component: 'edge',
   source: { type: 'network', value: '127.0.0.1', extra: {} },
-  subjects: { user_id: 'ben' },
-  target: { endpoint: '/demo/tools/mcp', method: 'tools/call', type: 'tool', name: 'board_list_incidents' },
-  metadata: { extra: { duration_ms: 11.6, backend_name: 'board' } },
+  subjects: { user: 'ben', user_id: 'http://127.0.0.1:8788 ben' },
+  target: { endpoint: 'demo/tools', method: 'tools/call', type: 'tool', name: 'board_list_incidents' },
+  metadata: { extra: { duration_ms: 11.6, backend_name: 'demo/board' } },
 }
 
 test('a call is one line that says who, what, where and how it ended', () => {
   const line = narrate(event).replace(/ +/g, ' ')
-  assert.equal(line, '14:02:11 ben tools/call board_list_incidents → board ✓ 12 ms')
+  assert.equal(line, '14:02:11 ben tools/call board_list_incidents → demo/board ✓ 12 ms')
 })
 
 test('a refusal says why', () => {
   const denied: AuditEvent = {
     ...event,
     outcome: 'denied',
-    metadata: { extra: { jsonrpc_error_message: 'This needs the scope mcp:write.' } },
+    metadata: { extra: { reason: 'insufficient_scope' } },
   }
-  assert.match(narrate(denied), /✗ denied {2}This needs the scope mcp:write\.$/)
+  assert.match(narrate(denied), /✗ denied {2}insufficient scope$/)
 })
 
 test('names from clients cannot steer the terminal', () => {

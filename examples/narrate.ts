@@ -22,22 +22,22 @@ const marks: Readonly<Record<AuditEvent['outcome'], string>> = {
   error: '✗ error',
 }
 
-/** For instance `14:02:11  ben   tools/call  board_list_incidents → board  ✓  12 ms`. */
+/** For instance `14:02:11  ben   tools/call  board_list_incidents → demo/board  ✓  12 ms`. */
 export function narrate(event: AuditEvent): string {
   const { subjects, target } = event
   const extra = event.metadata.extra
-  const who = subjects['user_id'] ?? subjects['user'] ?? 'nobody'
   const server = extra['backend_name']
-  const what = [target['name'], server === undefined ? undefined : `→ ${server}`].filter((part) => part !== undefined)
-  const why = extra['jsonrpc_error_message']
+  const what = [target['name'] ?? target['endpoint'] ?? '', server === undefined ? '' : `→ ${server}`].join(' ')
+  const why = event.outcome === 'success' ? undefined : (extra['jsonrpc_error_message'] ?? extra['reason'])
   const took = extra['duration_ms']
   return [
     event.logged_at.slice(11, 19),
-    clean(who).padEnd(8),
-    clean(target['method'] ?? event.type).padEnd(16),
-    clean(what.join(' ')).padEnd(44),
+    clean(subjects['user'] ?? 'nobody').padEnd(8),
+    // Without a token the edge does not read what was asked.
+    clean(target['method'] || event.type).padEnd(16),
+    clean(what.trim()).padEnd(44),
     marks[event.outcome],
-    ...(why === undefined || event.outcome === 'success' ? [] : [clean(String(why))]),
+    ...(why === undefined ? [] : [clean(String(why).replaceAll('_', ' '))]),
     ...(took === undefined ? [] : [`${Math.round(Number(took))} ms`]),
   ].join('  ')
 }

@@ -106,9 +106,9 @@ export class Person {
     this.#clicker = clicker
   }
 
-  /** Names of all tools this person may see. */
+  /** Names of all tools this person may see now, whatever the client remembers. */
   async tools(): Promise<string[]> {
-    const { tools } = await this.client.listTools()
+    const { tools } = await this.client.listTools({}, { cacheMode: 'refresh' })
     return tools.map((tool) => tool.name)
   }
 

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Failure } from '../cli/failure.ts'
 import { eventOf, narrate } from './narrate.ts'
-import { defaultPorts, portsFrom } from './manifests.ts'
+import { defaultPorts } from './manifests.ts'
 import { demoUsers } from './users.ts'
 import { welcome } from './welcome.ts'
 import { startWorld, type World } from './world.ts'
@@ -62,7 +62,7 @@ async function run(wanted: number): Promise<number> {
   const ending = signalled()
   const other = running()
   const onStep = (step: string) => console.log(`  starting: ${step}`)
-  const world = await startWorld({ ports: portsFrom(wanted), stateRoot, onLine, onStep })
+  const world = await startWorld({ port: wanted, stateRoot, onLine, onStep })
   const record = join(world.stateDir, 'start.json')
   const files = other === undefined ? [record, main] : [record]
   try {

@@ -8,15 +8,15 @@ import { fileURLToPath } from 'node:url'
 import { serve } from '../cli/serve.ts'
 import { startIdp } from './idp.ts'
 import { machineLogin } from './login.ts'
-import { defaultPorts, readManifests, type Ports } from './manifests.ts'
+import { defaultPorts, portsFrom, readManifests } from './manifests.ts'
 import { connectAs } from './person.ts'
 import { onFreePort, probe } from './ports.ts'
 import { startEverything } from './servers/everything.ts'
 import { startModern } from './servers/modern.ts'
 
 export interface WorldOptions {
-  /** Ports wanted; taken ones are replaced by the next free ones. Default: those that examples/edge names. */
-  ports?: Readonly<Ports>
+  /** Port wanted for the edge; the others follow it. Taken ones are replaced by the next free ones. Default: 8787. */
+  port?: number
   /** Holds one folder per edge port. Default: `.waggle` in the working directory. */
   stateRoot?: string
   /** Gets each line that the edge writes: audit events, and whatever else it says. */
@@ -44,7 +44,6 @@ const manifestFolder = fileURLToPath(new URL('edge', import.meta.url))
 const patience = 20_000
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
-  const ports = options.ports ?? defaultPorts
   const step = options.onStep ?? (() => undefined)
   const closers: (() => Promise<void>)[] = []
   const close = async () => {
@@ -57,7 +56,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   }
 
   try {
-    const edgePort = await onFreePort(ports.edge, probe)
+    const edgePort = await onFreePort(options.port ?? defaultPorts.edge, probe)
+    // All others look above the edge's port, so none takes it before the edge itself does.
+    const ports = portsFrom(edgePort)
     const url = `http://127.0.0.1:${edgePort}`
     const stateDir = join(options.stateRoot ?? '.waggle', String(edgePort))
     mkdirSync(stateDir, { recursive: true, mode: 0o700 })
