@@ -77,7 +77,8 @@ function checkHeaders(message: Message, headers: Headers): void {
 function implementation(value: unknown): Opened['client'] {
   if (typeof value !== 'object' || value === null) return undefined
   const { name, version } = value as { name?: unknown; version?: unknown }
-  return { name: String(name ?? '').slice(0, 128), version: String(version ?? '').slice(0, 64) }
+  const short = (text: unknown, limit: number) => (typeof text === 'string' ? text.slice(0, limit) : '')
+  return { name: short(name, 128), version: short(version, 64) }
 }
 
 const mismatch = (message: string): Fault => new Fault('header_mismatch', message)

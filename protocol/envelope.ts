@@ -63,6 +63,8 @@ export function toMessage(value: Json, text: string): Message {
   if (typeof method !== 'string') throw invalid('"method" must be a string.')
   if (id === null) throw invalid('"id" must not be null.')
   const params = value['params'] ?? none
+  // Some clients spell absent params `null`: to us they are absent, so nobody edits inside them.
+  if (value['params'] === null) spans.delete('params')
   if (!isObject(params)) throw invalid('"params" must be an object.')
   return {
     kind: idText === undefined ? 'notification' : 'request',

@@ -1,8 +1,8 @@
 // Values that MCP 2026-07-28 mirrors from the body into HTTP headers (SEP-2243), and the sentinel encoding for those that
 // plain field values cannot carry.
 
-import { isObject, type Json, type JsonObject } from './envelope.ts'
-import { members, slice, type Span } from './text.ts'
+import { distinctMembers, isObject, type Json, type JsonObject } from './envelope.ts'
+import { slice, type Span } from './text.ts'
 
 /** An argument that its tool wants mirrored: `Mcp-Param-<header>` carries the value at `path` below `arguments`. */
 export interface MirroredParam {
@@ -58,7 +58,7 @@ export function mirroredParams(schema: JsonObject): MirroredParam[] | string {
       if (typeof declared !== 'string' || !TOKEN.test(declared)) problem = `${label} is not a header name`
       else if (!chain || path.length === 0) problem = `${label} is not reachable by properties alone`
       else if (names.has(declared.toLowerCase())) problem = `${label} repeats the name ${declared}`
-      else if (!['string', 'integer', 'boolean'].includes(String(node['type'])))
+      else if (!['string', 'integer', 'boolean'].some((type) => type === node['type']))
         problem = `${label} needs type string, integer or boolean`
       else {
         names.add(declared.toLowerCase())
@@ -80,13 +80,13 @@ export function mirroredParams(schema: JsonObject): MirroredParam[] | string {
 /**
  * The value that `Mcp-Param-*` must carry, from the JSON text of `arguments` (which starts at `at`): strings decoded, numbers
  * and booleans as they are spelled, since a parsed number may have lost digits. Undefined where the argument is absent,
- * null or neither.
+ * null or neither. Throws `Fault` `invalid_request` when a member on the way occurs twice.
  */
 export function mirroredValue(text: string, at: number, path: readonly string[]): string | undefined {
   let span: Span = { start: at, end: text.length }
   for (const key of path) {
     if (text.charAt(span.start) !== '{') return undefined
-    const member = members(text, span.start).get(key)
+    const member = distinctMembers(text, span.start).get(key)
     if (member === undefined) return undefined
     span = member
   }

@@ -21,7 +21,7 @@ export const sseMessage = (text: string): string =>
 export const sseComment = ': keep-alive\n\n'
 
 /**
- * Reads events from a byte stream. `limit` bounds one event in characters; beyond it a `Fault` with reason `too_large` is
+ * Reads events from a byte stream. `limit` bounds one event, and any line, in characters; beyond it a `Fault` with reason `too_large` is
  * thrown. Linear in the input however it is cut into chunks. Releases the stream however the loop ends.
  */
 export async function* readSse(body: ReadableStream<Uint8Array>, limit: number): AsyncGenerator<SseEvent, void, void> {
@@ -34,16 +34,19 @@ export async function* readSse(body: ReadableStream<Uint8Array>, limit: number):
       const chunk = await reader.read()
       const text = chunk.done ? decoder.decode() : decoder.decode(chunk.value, { stream: true })
       for (const line of lines.push(text)) {
+        if (parser.size + line.length > limit) throw tooLarge(limit)
         const event = parser.push(line)
         if (event !== undefined) yield event
       }
-      if (parser.size + lines.size > limit) throw new Fault('too_large', `An event exceeds ${limit} characters.`)
+      if (parser.size + lines.size > limit) throw tooLarge(limit)
       if (chunk.done) return
     }
   } finally {
     await reader.cancel().catch(() => undefined)
   }
 }
+
+const tooLarge = (limit: number): Fault => new Fault('too_large', `An event exceeds ${limit} characters.`)
 
 /** Cuts text into lines that end with LF, CR or CRLF; what is unfinished waits in pieces, which are joined only once. */
 class Lines {
@@ -77,7 +80,7 @@ class EventParser {
   #data: string[] = []
   #event = ''
   #id: string | undefined
-  /** Characters of the event so far. */
+  /** Characters of the event's data lines so far, field names included: an empty line of data has its price too. */
   size = 0
 
   /** The event that this line completes, if any. */
@@ -98,7 +101,7 @@ class EventParser {
     const value = colon < 0 ? '' : line.slice(line.charCodeAt(colon + 1) === 32 ? colon + 2 : colon + 1)
     if (field === 'data') {
       this.#data.push(value)
-      this.size += value.length
+      this.size += line.length
     } else if (field === 'event') this.#event = value
     else if (field === 'id') this.#id = value
     return undefined

@@ -7,16 +7,17 @@ export interface Trace {
   readonly flags: string
 }
 
-const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/u
+/** Versions after 00 may append fields; ff is none; neither id may be all zeros. */
+const TRACEPARENT =
+  /^(?!ff)(?:00(?=.{53}$)|(?!00)[0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?$/u
 
 /** `random` is 24 bytes at least. A malformed `traceparent` starts a new trace, as the specification demands. */
 export function continueTrace(traceparent: string | null | undefined, random: Uint8Array): Trace {
   const match = traceparent === null || traceparent === undefined ? null : TRACEPARENT.exec(traceparent)
-  const valid = match !== null && !/^0+$/u.test(match[1] ?? '') && !traceparent?.startsWith('ff')
   return {
-    traceId: valid ? (match[1] ?? '') : hex(random.subarray(0, 16)),
+    traceId: match?.[1] ?? hex(random.subarray(0, 16)),
     spanId: hex(random.subarray(16, 24)),
-    flags: valid ? (match[3] ?? '01') : '01',
+    flags: match?.[2] ?? '01',
   }
 }
 
