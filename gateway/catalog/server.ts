@@ -4,7 +4,7 @@
 import { isObject, type Json, type JsonObject } from '../../protocol/envelope.ts'
 import { mirroredParams, type MirroredParam } from '../../protocol/header.ts'
 import type { Era } from '../../protocol/revision.ts'
-import { elements, slice } from '../../protocol/text.ts'
+import { DuplicateKey, elements, members, slice, type Span } from '../../protocol/text.ts'
 
 export type Section = 'tools' | 'prompts' | 'resources' | 'templates'
 export const SECTIONS: readonly Section[] = ['tools', 'prompts', 'resources', 'templates']
@@ -75,6 +75,8 @@ function readItem(section: Section, value: Json, text: string): Item | string {
   if (text.length > MAX_ITEM) return `is larger than ${MAX_ITEM} characters`
   const id = value[LISTS[section].id]
   if (typeof id !== 'string' || id === '' || id.length > 2048) return `has no valid "${LISTS[section].id}"`
+  const twice = repeated(text)
+  if (twice !== undefined) return `has the member "${twice.slice(0, 64)}" twice`
   if (section !== 'tools') return { id, text }
   const schema = value['inputSchema']
   if (!isObject(schema) || schema['type'] !== 'object')
@@ -85,6 +87,21 @@ function readItem(section: Section, value: Json, text: string): Item | string {
   if (output !== undefined && !isObject(output)) return '"outputSchema" must be an object'
   const wrap = isObject(output) && output['type'] !== 'object'
   return { id, text, ...(params.length > 0 && { params }), ...(wrap && { wrap: true as const }) }
+}
+
+/** The key that occurs twice in the item or in a part of it that we may edit: such text has no certain meaning. */
+function repeated(text: string): string | undefined {
+  const within = (span: Span | undefined) =>
+    span !== undefined && text.charAt(span.start) === '{' ? members(text, span.start) : undefined
+  try {
+    const spans = members(text)
+    for (const key of ['annotations', 'outputSchema']) within(spans.get(key))
+    within(within(spans.get('_meta'))?.get('ui'))
+    return undefined
+  } catch (error) {
+    if (error instanceof DuplicateKey) return error.key
+    throw error
+  }
 }
 
 function label(section: Section, value: Json, index: number): string {
