@@ -73,12 +73,13 @@ function paramEdits(passage: Passage, params: Member): Edit[] {
     edits.push({ ...state, text: JSON.stringify(passage.requestState) })
   }
   const meta = spans.get('_meta')
+  const inner = meta === undefined || !isObject(message.params['_meta']) ? undefined : distinctMembers(text, meta.start)
   if (opened.era === 'modern' && server.era === 'modern') {
-    const parent = meta === undefined ? undefined : distinctMembers(text, meta.start).get('traceparent')
+    const parent = inner?.get('traceparent')
     if (parent !== undefined) edits.push({ ...parent, text: JSON.stringify(passage.traceparent) })
     return edits
   }
-  const current = meta === undefined || !isObject(message.params['_meta']) ? '{}' : slice(text, meta)
+  const current = meta === undefined || inner === undefined ? '{}' : slice(text, meta)
   const wanted = server.era === 'modern' ? envelope(passage, current) : withoutEnvelope(passage, current)
   if (meta !== undefined) edits.push({ ...meta, text: wanted })
   else if (wanted !== '{}') {
@@ -267,22 +268,20 @@ function uriEdits(text: string, result: ReadonlyMap<string, Member>, renamed: Re
     const target = span === undefined ? undefined : renamed.get(JSON.parse(slice(text, span)) as string)
     if (span !== undefined && target !== undefined) edits.push({ ...span, text: JSON.stringify(target) })
   }
-  const block = (span: Span) => {
-    if (text.charAt(span.start) !== '{') return
-    const spans = members(text, span.start)
-    rename(spans.get('uri'))
-    const inner = spans.get('resource')
-    if (inner !== undefined) block(inner)
+  const within = (span: Span | undefined) =>
+    span !== undefined && text.charAt(span.start) === '{' ? members(text, span.start) : undefined
+  // An embedded resource is one level down and no deeper, however a server nests what it sends.
+  const block = (span: Span | undefined) => {
+    const spans = within(span)
+    rename(spans?.get('uri'))
+    rename(within(spans?.get('resource'))?.get('uri'))
   }
   const each = (span: Span | undefined, visit: (one: Span) => void) => {
     if (span !== undefined && text.charAt(span.start) === '[') for (const one of elements(text, span.start)) visit(one)
   }
   each(result.get('contents'), block)
   each(result.get('content'), block)
-  each(result.get('messages'), (span) => {
-    const content = text.charAt(span.start) === '{' ? members(text, span.start).get('content') : undefined
-    if (content !== undefined) block(content)
-  })
+  each(result.get('messages'), (span) => block(within(span)?.get('content')))
   return edits
 }
 
