@@ -113,8 +113,11 @@ function named(section: Section, name: Json | undefined, path: readonly string[]
 
 function resource(uri: Json | undefined, path: readonly string[], situation: Situation): Decision {
   if (typeof uri !== 'string') return invalid(`"${path.join('.')}" must be a string.`)
-  const { catalog, sole } = situation
-  const entry = catalog.find('resources', uri) ?? catalog.find('templates', uri) ?? catalog.template(uri)
+  const { catalog, principal, sole } = situation
+  const exact = [catalog.find('resources', uri), catalog.find('templates', uri)].filter((one) => one !== undefined)
+  const ways = [...exact, ...catalog.templates(uri)]
+  // What is hidden from this caller must not stand in the way of what is not.
+  const entry = ways.find(({ grants }) => judge(principal, grants).kind !== 'hidden') ?? ways[0]
   if (entry !== undefined) return admitted(entry, uri, path, situation)
   // Servers may link to resources that they do not list; with one server there is no doubt whose it is.
   if (sole !== undefined) return { kind: 'forward', route: { server: sole, entry: undefined, rename: undefined } }

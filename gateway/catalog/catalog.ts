@@ -78,9 +78,9 @@ export class Catalog {
     return this.#byName[section].get(name)
   }
 
-  /** The template whose expansion the URI is; the most literal one where several match. */
-  template(uri: string): CatalogEntry | undefined {
-    return this.#templates.find(({ matches }) => matches(uri))?.entry
+  /** The templates whose expansion the URI is, the most literal one first. */
+  templates(uri: string): CatalogEntry[] {
+    return this.#templates.filter(({ matches }) => matches(uri)).map(({ entry }) => entry)
   }
 
   /** Original URI → exposed URI, for a server some of whose URIs are mapped. */
