@@ -12,12 +12,25 @@ export type KeyRing = readonly { readonly kid: string; readonly key: Uint8Array 
 export function keyRing(setting: string, name: string): KeyRing {
   const ring = setting.split(',').map((part) => {
     const [kid = '', encoded = ''] = part.trim().split(':')
-    const key = Uint8Array.from(atob(encoded.replaceAll('-', '+').replaceAll('_', '/')), (char) => char.charCodeAt(0))
-    if (kid === '' || key.length !== 32) throw new Error(`${name} must be kid:base64url(32 bytes), comma-separated`)
+    const key = bytes(encoded)
+    if (kid === '' || key?.length !== 32) throw new Error(`${name} must be kid:base64url(32 bytes), comma-separated`)
     return { kid, key }
   })
   return ring
 }
+
+/** Undefined for what is not base64url. */
+function bytes(encoded: string): Uint8Array | undefined {
+  try {
+    return Uint8Array.from(atob(encoded.replaceAll('-', '+').replaceAll('_', '/')), (char) => char.charCodeAt(0))
+  } catch {
+    return undefined
+  }
+}
+
+/** Longest sealed text that is looked at. Request state holds what a server put into it; all else is ours and short. */
+const LIMIT = 16_384
+const STATE_LIMIT = 4 * 1024 * 1024
 
 export class Sealer {
   readonly #ring: KeyRing
@@ -36,7 +49,7 @@ export class Sealer {
 
   /** The payload, or undefined for anything that we did not seal for this purpose. */
   async open(purpose: Purpose, sealed: string): Promise<unknown> {
-    if (sealed.length > 16_384) return undefined
+    if (sealed.length > (purpose === 'state' ? STATE_LIMIT : LIMIT)) return undefined
     try {
       const { plaintext, protectedHeader } = await compactDecrypt(
         sealed,
