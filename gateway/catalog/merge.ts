@@ -133,7 +133,9 @@ function candidates(member: Member, section: Section, aggregation: Aggregation):
 function resolve(found: Candidate[], aggregation: Aggregation, problems: MergeProblem[]): Candidate[] {
   const prefixed = (candidate: Candidate) =>
     aggregation.prefixFormat.replaceAll('{workload}', candidate.member.workload) + candidate.bare
-  if (aggregation.strategy === 'prefix') {
+  const prompts = found[0]?.section === 'prompts'
+  // The strategy chooses for tools; a prompt keeps its bare name only where `priorityOrder` lists its server.
+  if (aggregation.strategy === 'prefix' || (aggregation.strategy === 'manual' && prompts)) {
     for (const candidate of found) candidate.wanted = prefixed(candidate)
     return found
   }
@@ -142,12 +144,12 @@ function resolve(found: Candidate[], aggregation: Aggregation, problems: MergePr
   for (const rivals of groups(found, ({ bare }) => bare)) {
     const listed = rivals.filter((one) => rank(one) >= 0).sort((a, b) => rank(a) - rank(b))
     const [first] = listed
-    if (aggregation.strategy === 'priority' && rivals[0]?.section === 'prompts') {
+    if (aggregation.strategy === 'priority' && prompts) {
       for (const one of rivals) if (rank(one) < 0) one.wanted = prefixed(one)
       kept.push(...rivals.filter((one) => one === first || rank(one) < 0))
     } else if (rivals.length === 1) kept.push(...rivals)
     else if (aggregation.strategy === 'priority' && first !== undefined) kept.push(first)
-    else if (aggregation.strategy === 'priority' || rivals[0]?.section === 'prompts') {
+    else if (aggregation.strategy === 'priority') {
       for (const one of rivals) one.wanted = prefixed(one)
       kept.push(...rivals)
     } else {
