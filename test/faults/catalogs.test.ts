@@ -55,7 +55,7 @@ describe('backends that fail while they are listed', () => {
       for (let turn = 0; turn < 40; turn += 1) {
         const begun = Date.now()
         const listed = await exchange(endpoint, { method: 'tools/list', token: await edge.token(endpoint) })
-        assert.ok(Date.now() - begun < 1_000, `a list took ${Date.now() - begun} ms`)
+        assert.ok(Date.now() - begun < 2_000, `a list took ${Date.now() - begun} ms`)
         assert.ok(toolNames(listed).includes('fine'))
         await sleep(500)
       }
