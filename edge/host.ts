@@ -83,7 +83,7 @@ function make(env: Env): EdgeHost {
     vaultKeys,
     state,
     adminGuard,
-    sessions: new ClientSessions(sealer, now),
+    sessions: new ClientSessions(sealer, store, now),
     levels: new Levels(store, now),
     inFlight: new InFlight(),
     trail: new AuditTrail(),

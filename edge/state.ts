@@ -261,7 +261,7 @@ export class State {
       key,
       guard: this.guard(key),
       catalog,
-      projection: new Projection(catalog, this.#host.sealer),
+      projection: new Projection(catalog, this.#host.sealer, catalog.servers.size === members.size),
       sole: key !== EVERYTHING && only?.plan.members.length === 1 ? only.plan.members[0]?.server : undefined,
       target: (server) => {
         const target = targets.get(server) ?? this.#target(server, members.get(server), catalog)

@@ -89,6 +89,8 @@ export async function forward(
       return { response: undefined, stream: undefined }
     }
     if (reply.kind === 'rejected' && reply.message !== undefined) {
+      // HTTP 4xx with an error is also how a server refuses an era that it no longer speaks.
+      host.changed(route.server)
       target.breaker.success()
       deadline.end()
       return { response: await deliver(reply.message, passage, forwarding, host), stream: undefined }

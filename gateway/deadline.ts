@@ -18,6 +18,7 @@ export class Deadline {
   #silentUntil: number
   #timer: ReturnType<typeof setTimeout>
   #aborted: (() => void) | undefined
+  #ended: (() => void) | undefined
 
   /** Starts at once. `now` is in milliseconds since the epoch. */
   constructor(server: string, idleMs: number, now: number) {
@@ -43,6 +44,10 @@ export class Deadline {
     this.#aborted = aborted
   }
 
+  onEnd(ended: () => void): void {
+    this.#ended = ended
+  }
+
   /** The promise, or the deadline's fault if that comes first: also when what is awaited ignores the signal. */
   within<T>(work: Promise<T>): Promise<T> {
     return Promise.race([work, this.#expired.promise])
@@ -57,6 +62,8 @@ export class Deadline {
   end(): void {
     clearTimeout(this.#timer)
     this.#aborted = undefined
+    this.#ended?.()
+    this.#ended = undefined
   }
 
   abort(reason: unknown): void {

@@ -128,8 +128,7 @@ async function relayed(route: Route, forwarding: Forwarding, asker: Asker, host:
   const work = forward(forwarding, route, host, target, deadline)
   work.catch(() => deadline.end())
   if (session !== undefined && asker.id !== undefined) {
-    const forget = host.inFlight.add(session.id, asker.id, cancelled)
-    host.defer(work.then(forget, forget))
+    deadline.onEnd(host.inFlight.add(session.id, asker.id, cancelled))
   }
   return relay(work, asker, record, deadline)
 }
@@ -165,7 +164,7 @@ function discovery(endpoint: Endpoint): string {
     `"supportedVersions":["${MODERN_REVISION}"]`,
     `"capabilities":${JSON.stringify(capabilities(endpoint.catalog))}`,
     ...(text === undefined ? [] : [`"instructions":${JSON.stringify(text)}`]),
-    modernMembers(60_000),
+    modernMembers(endpoint.projection.ttlMs),
   ]
   return `{${members.join(',')}}`
 }
@@ -251,6 +250,7 @@ async function endSession(
   if (text === null)
     throw new Fault('method_not_allowed', 'There is no session to end.', { headers: { allow: 'POST' } })
   const session = await host.sessions.open(text, principal, endpoint.key)
+  await host.sessions.end(session)
   const owner = `session ${session.id}`
   const legacy = [...endpoint.catalog.servers].filter(([, server]) => server.era === 'legacy')
   host.defer(

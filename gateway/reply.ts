@@ -9,7 +9,8 @@ import type { Delivered, Delivery } from './call.ts'
 import type { Deadline } from './deadline.ts'
 import type { RequestRecord } from './record.ts'
 
-const KEEP_ALIVE_MS = 15_000
+/** A client that left is noticed at the next write, so this also bounds how long its call goes on. */
+const KEEP_ALIVE_MS = 5_000
 
 export interface Asker {
   readonly era: Era

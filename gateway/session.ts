@@ -1,9 +1,9 @@
-// Sessions that legacy clients see: sealed, bound to the principal and the endpoint, kept nowhere. Whoever presents one must
+// Sessions that legacy clients see: sealed, bound to the principal and the endpoint; only ended ones are remembered. Whoever presents one must
 // be the caller it was made for; to anybody else it does not exist (MCP 2025-11-25, basic/transports, session management).
 
 import { Fault } from '../protocol/fault.ts'
 import { Lru } from './lru.ts'
-import type { Clock } from './ports.ts'
+import type { Clock, Store } from './ports.ts'
 import type { Principal } from './principal.ts'
 import type { Sealer } from './seal.ts'
 
@@ -22,14 +22,19 @@ interface Sealed extends ClientSession {
 
 const TTL_MS = 24 * 3_600_000
 const CACHED = 10_000
+const RECHECK_MS = 30_000
 
 export class ClientSessions {
   readonly #sealer: Sealer
+  readonly #store: Store
   readonly #now: Clock
   readonly #opened = new Lru<string, Sealed>(CACHED)
+  /** When each session was last known not to be ended; infinity once it is. */
+  readonly #alive = new Lru<string, number>(CACHED)
 
-  constructor(sealer: Sealer, now: Clock) {
+  constructor(sealer: Sealer, store: Store, now: Clock) {
     this.#sealer = sealer
+    this.#store = store
     this.#now = now
   }
 
@@ -46,8 +51,28 @@ export class ClientSessions {
     if (session.principal !== principal.id) throw gone('another principal')
     if (session.endpoint !== endpoint) throw gone('another endpoint')
     if (session.expires <= this.#now()) throw gone('expired')
+    if (await this.#ended(session.id)) throw gone('ended')
     this.#opened.set(text, session)
     return session
+  }
+
+  /** Ends a session: here at once, in other isolates within half a minute. */
+  async end(session: ClientSession): Promise<void> {
+    this.#alive.set(session.id, Number.POSITIVE_INFINITY)
+    await this.#store.set(`ended/${session.id}`, '', { ttlSeconds: TTL_MS / 1000 })
+  }
+
+  /** Asks the store once in a while; a session is not refused because the store is away. */
+  async #ended(id: string): Promise<boolean> {
+    const known = this.#alive.get(id) ?? Number.NEGATIVE_INFINITY
+    if (known === Number.POSITIVE_INFINITY) return true
+    if (this.#now() - known < RECHECK_MS) return false
+    const ended = await this.#store.peek([`ended/${id}`]).then(
+      ([version]) => version !== null,
+      () => false,
+    )
+    this.#alive.set(id, ended ? Number.POSITIVE_INFINITY : this.#now())
+    return ended
   }
 }
 

@@ -6,19 +6,28 @@ import { Fault } from '../../protocol/fault.ts'
 
 export type Zone = 'public' | 'private' | 'loopback' | 'forbidden'
 
+/** Names of clouds' metadata services. */
+const METADATA: ReadonlySet<string> = new Set([
+  'metadata',
+  'metadata.google.internal',
+  'metadata.goog',
+  'instance-data',
+  'instance-data.ec2.internal',
+])
+const INSIDE = /\.(internal|intranet|private|local|lan|home|home\.arpa|corp|localdomain|svc)$/u
+
 /**
  * The zone of a URL's host. `forbidden` are cloud metadata, link-local, multicast and reserved addresses, which no setting
- * opens; `private` RFC 1918, RFC 6598 and ULA addresses and cluster-internal names.
+ * opens; `private` RFC 1918, RFC 6598, RFC 2544 and ULA addresses and cluster-internal names.
  */
 export function zone(url: URL): Zone {
-  const host = url.hostname.toLowerCase().replace(/\.$/u, '')
+  const host = url.hostname.toLowerCase().replace(/\.+$/u, '')
   if (host.startsWith('[')) return zone6(host.slice(1, -1))
   const parts = /^(\d+)\.(\d+)\.(\d+)\.(\d+)$/u.exec(host)
   if (parts !== null) return zone4(parts.slice(1).map(Number))
   if (host === 'localhost' || host.endsWith('.localhost')) return 'loopback'
-  if (host === 'metadata.google.internal' || host === 'metadata' || host === 'instance-data') return 'forbidden'
-  if (/^kubernetes(\.default(\.svc(\.cluster\.local)?)?)?$/u.test(host)) return 'forbidden'
-  return /\.(internal|local|lan|home|corp|localdomain)$/u.test(host) || !host.includes('.') ? 'private' : 'public'
+  if (METADATA.has(host) || /^kubernetes(\.default(\.svc(\..*)?)?)?$/u.test(host)) return 'forbidden'
+  return INSIDE.test(host) || !host.includes('.') ? 'private' : 'public'
 }
 
 /** Throws `Fault` `backend_refused` unless the address may be called. The message names the rule, not the address. */
@@ -50,7 +59,8 @@ function zone4(parts: readonly number[]): Zone {
   if (a === 127) return 'loopback'
   if (a === 10 || (a === 172 && b >= 16 && b <= 31) || (a === 192 && b === 168)) return 'private'
   if (a === 100 && b === 100 && c === 100 && d === 200) return 'forbidden'
-  if (a === 100 && b >= 64 && b <= 127) return 'private'
+  if (a === 168 && b === 63 && c === 129 && d === 16) return 'forbidden'
+  if ((a === 100 && b >= 64 && b <= 127) || (a === 198 && (b === 18 || b === 19))) return 'private'
   if (a === 0 || a >= 224 || (a === 169 && b === 254) || (a === 192 && b === 0 && c === 0)) return 'forbidden'
   return 'public'
 }
@@ -67,11 +77,12 @@ function zone6(host: string): Zone {
     if (low && tail[1] === 1) return 'loopback'
     return low && tail[1] === 0 ? 'forbidden' : zone4(v4)
   }
-  if (first === 0x64 && second === 0xff9b) return zone4(v4)
+  if (first === 0x64 && second === 0xff9b && words.slice(2, 6).every((word) => word === 0)) return zone4(v4)
   if (first === 0x2002) return zone4([second >> 8, second & 255, (words[2] ?? 0) >> 8, (words[2] ?? 0) & 255])
-  if (first === 0xfd00 && second === 0xec2) return 'forbidden'
+  if ((first === 0xfd00 && second === 0xec2) || (first === 0xfd20 && second === 0xce)) return 'forbidden'
   if ((first & 0xfe00) === 0xfc00) return 'private'
-  if ((first & 0xffc0) === 0xfe80 || (first & 0xff00) === 0xff00) return 'forbidden'
+  // Of the rest only global unicast leads outside; its protocol assignments (Teredo among them) embed other addresses.
+  if ((first & 0xe000) !== 0x2000 || (first === 0x2001 && second < 0x200)) return 'forbidden'
   return 'public'
 }
 

@@ -91,7 +91,7 @@ export class LegacyBackend implements Backend {
       // 404 is how a server says that the session is gone (MCP 2025-11-25, transports), whatever error it adds; many
       // answer 400 without naming the call. Either way nothing was executed, so the call may be sent again.
       const lost = reply.status === 404 || (reply.status === 400 && reply.message === undefined)
-      if (!lost && reply.message !== undefined) return { kind: 'message', message: reply.message }
+      if (!lost && reply.message !== undefined) return reply
       if (!lost || attempt > 0) throw protocol(this.#upstream, `answered HTTP ${reply.status}`)
       await this.#sessions.forget(this.#upstream, owner)
     }

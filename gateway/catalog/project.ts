@@ -15,6 +15,8 @@ import { LISTS, type Section } from './server.ts'
 const PAGE_ITEMS = 1000
 const PAGE_CHARACTERS = 1_000_000
 const CACHED_PAGES = 64
+const LONGEST_TTL_MS = 60_000
+const INCOMPLETE_TTL_MS = 1_000
 
 interface Page {
   readonly result: Uint8Array
@@ -31,16 +33,19 @@ interface Cursor {
 export class Projection {
   readonly #catalog: Catalog
   readonly #sealer: Sealer
-  readonly #ttlMs: number
+  /** How long a client may keep what it was told, in milliseconds. */
+  readonly ttlMs: number
   readonly #grants: readonly Grant[]
   readonly #index = new Map<Grant, number>()
   readonly #signatures = new WeakMap<Principal, string>()
   readonly #pages = new Lru<string, Page>(CACHED_PAGES)
 
-  constructor(catalog: Catalog, sealer: Sealer) {
+  /** `complete`: every member has been seen. Until then clients are asked to look again soon. */
+  constructor(catalog: Catalog, sealer: Sealer, complete: boolean) {
     this.#catalog = catalog
     this.#sealer = sealer
-    this.#ttlMs = Math.min(60_000, ...[...catalog.servers.values()].map((server) => server.ttlMs))
+    const ttls = [...catalog.servers.values()].map((server) => server.ttlMs)
+    this.ttlMs = complete ? Math.min(LONGEST_TTL_MS, ...ttls) : INCOMPLETE_TTL_MS
     const byText = new Map<string, number>()
     const grants: Grant[] = []
     for (const entries of Object.values(catalog.entries)) {
@@ -100,7 +105,7 @@ export class Projection {
       const cursor: Cursor = { v: this.#catalog.version, p: fingerprint(signature), s: section, at }
       members.push(`"nextCursor":${JSON.stringify(await this.#sealer.seal('cursor', cursor))}`)
     }
-    if (era === 'modern') members.push(modernMembers(this.#ttlMs))
+    if (era === 'modern') members.push(modernMembers(this.ttlMs))
     return { result: new TextEncoder().encode(`{${members.join(',')}}`), count: texts.length }
   }
 
