@@ -14,7 +14,10 @@ function read(text: string): Exact {
 
 /** Every UTF-16 unit of a key spelled as an escape. */
 const escaped = (key: string): string =>
-  `"${[...key.split('')].map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')}"`
+  `"${key
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('')}"`
 
 test('spans lead to the same values that a parser finds, digit for digit', () => {
   fc.assert(fc.property(anyValue, (text) => assert.deepEqual(read(text), exact(text))))

@@ -30,3 +30,12 @@ function hex(bytes: Uint8Array): string {
   for (const byte of bytes) text += HEX[byte]
   return text
 }
+
+/** A version 4 UUID (RFC 9562) from 16 random bytes. */
+export function uuid(random: Uint8Array): string {
+  const bytes = random.slice(0, 16)
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
+  const text = hex(bytes)
+  return `${text.slice(0, 8)}-${text.slice(8, 12)}-${text.slice(12, 16)}-${text.slice(16, 20)}-${text.slice(20)}`
+}

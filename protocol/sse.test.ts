@@ -1,0 +1,174 @@
+import * as fc from 'fast-check'
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Fault } from './fault.ts'
+import { readSse, sseComment, sseMessage, type SseEvent } from './sse.ts'
+
+const LIMIT = 10_000
+
+/** A stream of these chunks, and whether its reader has let go. */
+function source(chunks: readonly Uint8Array[]): { body: ReadableStream<Uint8Array>; cancelled: () => boolean } {
+  let cancelled = false
+  let at = 0
+  const body = new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        const chunk = chunks[at]
+        at += 1
+        if (chunk === undefined) controller.close()
+        else controller.enqueue(chunk)
+      },
+      cancel() {
+        cancelled = true
+      },
+    },
+    { highWaterMark: 0 },
+  )
+  return { body, cancelled: () => cancelled }
+}
+
+/** The bytes cut at these places; cuts may fall inside a character or between CR and LF. */
+function cut(text: string, cuts: readonly number[]): Uint8Array[] {
+  const bytes = new TextEncoder().encode(text)
+  const places = [...new Set(cuts.map((one) => one % (bytes.length + 1)))].sort((a, b) => a - b)
+  return [0, ...places].map((from, index) => bytes.slice(from, places[index] ?? bytes.length))
+}
+
+async function read(chunks: readonly Uint8Array[], limit = LIMIT): Promise<SseEvent[]> {
+  const found: SseEvent[] = []
+  for await (const event of readSse(source(chunks).body, limit)) found.push(event)
+  return found
+}
+
+/** The events, or how far the reader came before it gave up. */
+async function outcome(chunks: readonly Uint8Array[], limit: number): Promise<unknown> {
+  const found: unknown[] = []
+  try {
+    for await (const event of readSse(source(chunks).body, limit)) found.push(event)
+  } catch (error) {
+    found.push(error instanceof Fault ? error.reason : error)
+  }
+  return found
+}
+
+const events = (text: string, limit?: number) => read(cut(text, []), limit)
+const message = (data: string, event = 'message', id?: string): SseEvent => ({ event, data, id })
+
+test('fields are read as the standard says', async () => {
+  const cases: readonly [text: string, events: readonly SseEvent[]][] = [
+    ['data: a\n\n', [message('a')]],
+    ['data:a\r\n\r\n', [message('a')]],
+    ['data:  a\r\r', [message(' a')]],
+    ['\ufeffdata: a\n\n', [message('a')]],
+    ['data: a\ndata: b\ndata\n\n', [message('a\nb\n')]],
+    ['event: endpoint\ndata: /x\n\n', [message('/x', 'endpoint')]],
+    ['event: endpoint\n\ndata: x\n\n', [message('x')]],
+    ['id: 7\ndata: a\n\ndata: b\n\n', [message('a', 'message', '7'), message('b', 'message', '7')]],
+    [': comment\n\n:\ndata: a:b\nretry: 5\nunknown: x\n\n', [message('a:b')]],
+    ['data\n\n', [message('')]],
+    ['\n\n\r\n\r\r', []],
+    ['data: unfinished\n', []],
+    ['data: unfinished', []],
+    ['', []],
+  ]
+  for (const [text, expected] of cases) assert.deepEqual(await events(text), expected, JSON.stringify(text))
+})
+
+test('any chunking of any events gives the same events', async () => {
+  const end = fc.constantFrom('\n', '\r', '\r\n')
+  const line = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 8 }),
+    fc.constantFrom('data', 'data:', 'data: x', 'event: e', 'id: 1', ': c', '', '\ufeff'),
+    fc.string({ unit: 'grapheme', maxLength: 8 }).map((value) => `data: ${value}`),
+  )
+  const text = fc.array(fc.tuple(line, end), { maxLength: 12 }).map((lines) => lines.flat().join(''))
+  await fc.assert(
+    fc.asyncProperty(
+      text,
+      fc.array(fc.nat(), { maxLength: 20 }),
+      fc.integer({ min: 1, max: 20 }),
+      async (t, cuts, n) => {
+        assert.deepEqual(await read(cut(t, cuts)), await events(t))
+        assert.deepEqual(await outcome(cut(t, cuts), n), await outcome(cut(t, []), n))
+      },
+    ),
+    { numRuns: 60 },
+  )
+})
+
+test('what we write, we read', async () => {
+  const json = fc.json({ stringUnit: 'binary' }).map((text) => JSON.stringify(JSON.parse(text), null, 1))
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(json),
+      fc.array(fc.nat()),
+      fc.constantFrom('\n', '\r', '\r\n'),
+      async (texts, cuts, end) => {
+        const written = texts.map((text) => sseMessage(text.replaceAll('\n', end)) + sseComment).join('')
+        const found = await read(cut(written, cuts), 1_000_000)
+        assert.deepEqual(
+          found.map(({ data }) => data),
+          texts,
+        )
+        assert.ok(found.every(({ event }) => event === 'message'))
+      },
+    ),
+    { numRuns: 50 },
+  )
+})
+
+test('an event within the limit passes and one beyond it ends the stream, however it is cut', async () => {
+  const line = (length: number) => `data: ${'x'.repeat(length - 6)}\n`
+  for (const cuts of [[], [3, 60], [99, 100, 101]]) {
+    assert.equal((await read(cut(`${line(50)}${line(50)}\n${line(100)}\n`, cuts), 100)).length, 2)
+    assert.deepEqual(await outcome(cut(`${line(50)}${line(51)}\n`, cuts), 100), ['too_large'])
+    assert.deepEqual(await outcome(cut(line(101), cuts), 100), ['too_large'])
+  }
+})
+
+test('nothing that never ends an event grows without bound', async () => {
+  for (const part of ['data\n', 'data:\n', 'x'.repeat(50), 'data: x\r']) {
+    let sent = 0
+    const chunk = new TextEncoder().encode(part)
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        sent += 1
+        if (sent > 1000) controller.close()
+        else controller.enqueue(chunk)
+      },
+    })
+    const drain = async () => {
+      for await (const event of readSse(body, 1000)) assert.fail(JSON.stringify(event))
+    }
+    await assert.rejects(drain, (error) => error instanceof Fault && error.reason === 'too_large', part)
+  }
+})
+
+test('a reader that leaves, and one that gives up, let go of the stream', async () => {
+  const left = source(cut('data: a\n\ndata: b\n\n', [9]))
+  for await (const event of readSse(left.body, LIMIT)) {
+    assert.equal(event.data, 'a')
+    break
+  }
+  assert.equal(left.cancelled(), true)
+  const refused = source(cut(`data: ${'x'.repeat(100)}\n\ndata: b\n\n`, [20, 40]))
+  const drain = async () => {
+    for await (const event of readSse(refused.body, 10)) assert.fail(event.data)
+  }
+  await assert.rejects(drain, Fault)
+  assert.equal(refused.cancelled(), true)
+})
+
+test('an event in very many pieces takes linear time', async () => {
+  const size = 1_000_000
+  const started = performance.now()
+  const [event] = await read(
+    cut(
+      `data: ${'x'.repeat(size)}\n\n`,
+      Array.from({ length: size / 50 }, (_, index) => index * 50),
+    ),
+    2 * size,
+  )
+  assert.equal(event?.data.length, size)
+  assert.ok(performance.now() - started < 2000)
+})
