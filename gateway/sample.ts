@@ -1,0 +1,53 @@
+// Servers, members and callers made from a few words, for tests only: items go through the reader that real ones go through.
+
+import { parseMessage, type Json, type Message } from '../protocol/envelope.ts'
+import type { Member } from './catalog/merge.ts'
+import { LISTS, SECTIONS, readItems, type Section, type ServerCatalog } from './catalog/server.ts'
+import { anonymous, type Principal } from './principal.ts'
+
+/** Items by section: a bare name or URI, or an item's whole JSON text. */
+export type Lists = Partial<Readonly<Record<Section, readonly string[]>>>
+
+/** A server with these items. What `readItems` drops is among its problems. */
+export function serverOf(lists: Lists, more: Partial<ServerCatalog> = {}): ServerCatalog {
+  const read = SECTIONS.map((section) => {
+    const text = `[${(lists[section] ?? []).map((item) => (item.startsWith('{') ? item : itemOf(section, item))).join()}]`
+    return [section, readItems(section, JSON.parse(text) as Json[], text, 0)] as const
+  })
+  const items = new Map(read.map(([section, found]) => [section, found.items]))
+  return {
+    era: 'modern',
+    revision: '2026-07-28',
+    capabilities: {},
+    ttlMs: 60_000,
+    sections: {
+      tools: items.get('tools') ?? [],
+      prompts: items.get('prompts') ?? [],
+      resources: items.get('resources') ?? [],
+      templates: items.get('templates') ?? [],
+    },
+    problems: read.flatMap(([, found]) => found.problems),
+    ...more,
+  }
+}
+
+/** A member whose server is `<namespace>/<name>`. */
+export function memberOf(server: string, lists: Lists, more: Partial<Member> = {}): Member {
+  return { server, workload: server.split('/')[1] ?? '', catalog: serverOf(lists), rules: [], ...more }
+}
+
+/** A caller of issuer `https://idp` with these scopes. */
+export function caller(scopes: readonly string[] = [], more: Partial<Principal> = {}): Principal {
+  const identity = { id: 'https://idp alice', issuer: 'https://idp', subject: 'alice' }
+  return { ...anonymous, ...identity, scopes: new Set(scopes), ...more }
+}
+
+/** A request with id 1. */
+export function request(method: string, params: unknown = {}): Message {
+  return parseMessage(JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }))
+}
+
+function itemOf(section: Section, id: string): string {
+  const tool = section === 'tools' ? { inputSchema: { type: 'object' } } : {}
+  return JSON.stringify({ name: id, [LISTS[section].id]: id, ...tool })
+}
