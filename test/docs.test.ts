@@ -1,0 +1,111 @@
+// The documents tell the truth: what they name exists, their examples are accepted, and their tables agree with the code.
+
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { parseAllDocuments } from 'yaml'
+import { kinds } from '../crds/kinds.ts'
+import { parseManifest } from '../crds/manifest.ts'
+import { wire, type Reason } from '../protocol/fault.ts'
+
+const root = dirname(import.meta.dirname)
+const read = (path: string): string => readFileSync(join(root, path), 'utf8')
+const documents = [
+  ...readdirSync(root).filter((name) => name.endsWith('.md')),
+  ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+].toSorted()
+
+/** All first groups of a pattern. */
+function found(text: string, pattern: RegExp): string[] {
+  return [...text.matchAll(pattern)].map(([, group = '']) => group)
+}
+
+/** The anchors of a document's headings, as GitHub makes them. */
+function anchors(text: string): string[] {
+  return found(text, /^#+ (.+)$/gm).map((heading) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+test('README and ARCHITECTURE stay readable in one sitting', () => {
+  for (const name of ['README.md', 'ARCHITECTURE.md']) {
+    const lines = read(name).trimEnd().split('\n').length
+    assert.ok(lines <= 150, `${name} has ${lines} lines; 150 are allowed`)
+  }
+})
+
+test('every relative link leads to a file, and to a heading of it where it names one', () => {
+  for (const document of documents) {
+    for (const link of found(read(document), /\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(link)) continue
+      const [path = '', anchor] = link.split('#')
+      const target = path === '' ? document : join(dirname(document), path)
+      assert.ok(existsSync(join(root, target)), `${document} links to ${link}, which does not exist`)
+      if (anchor !== undefined) assert.ok(anchors(read(target)).includes(anchor), `${document}: no heading for ${link}`)
+    }
+  }
+})
+
+test('every file and folder of the project that a document names exists', () => {
+  const ours = /`((?:cli|crds|docs|edge|examples|gateway|protocol|test)\/[\w./-]*)`/g
+  for (const document of documents) {
+    for (const path of found(read(document), ours))
+      assert.ok(existsSync(join(root, path)), `${document} names ${path}, which does not exist`)
+  }
+  assert.ok(found(read('ARCHITECTURE.md'), ours).length > 50)
+})
+
+test('every npm script and test layer that a document names exists', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+  const layers = found(read('test/run.ts'), /^ {2}(\w+): \[/gm)
+  for (const document of documents) {
+    const text = read(document)
+    for (const script of [
+      ...found(text, /npm run (?:-s )?([a-z]+(?::[a-z]+)?)/g),
+      ...found(text, /npm (start|test)\b/g),
+    ])
+      assert.ok(Object.hasOwn(scripts, script), `${document} names npm run ${script}`)
+    for (const layer of found(text, /npm test -- (\w+)/g))
+      assert.ok(layers.includes(layer), `${document} names the layer ${layer}; there are ${layers.join(', ')}`)
+  }
+})
+
+test('every manifest in a document is accepted without a warning', () => {
+  let manifests = 0
+  for (const document of documents) {
+    for (const block of found(read(document), /^```yaml\n([\s\S]*?)^```$/gm)) {
+      for (const parsed of parseAllDocuments(block)) {
+        assert.deepEqual(parsed.errors, [], document)
+        const result = parseManifest(parsed.toJS())
+        assert.deepEqual(result.ok ? result.warnings : result.problems, [], `${document}:\n${block}`)
+        manifests += 1
+      }
+    }
+  }
+  assert.ok(manifests >= 3)
+})
+
+test('the table of errors has every reason, with the status and code that it has on the wire', () => {
+  const reasons = found(read('protocol/fault.ts'), /^ {2}\| '(\w+)'$/gm) as Reason[]
+  const rows = [...read('docs/errors.md').matchAll(/^\| `(\w+)` +\| (\d+) +\| (-?\d+) +\|/gm)]
+  const documented = new Map(rows.map(([, reason = '', status, code]) => [reason, [Number(status), Number(code)]]))
+  assert.ok(reasons.length > 20)
+  assert.deepEqual([...documented.keys()].toSorted(), reasons.toSorted())
+  for (const reason of reasons) {
+    const { status, code } = wire(reason)
+    assert.deepEqual(documented.get(reason), [status, code], reason)
+  }
+})
+
+test('the reference has every setting, kind and annotation', () => {
+  const reference = read('docs/configuration.md')
+  const settings = found(read('edge/env.ts'), /^ {2}([A-Z_]+)\??: string$/gm)
+  const annotations = found(read('crds/annotation.ts'), /'(waggle\.dev\/[a-z-]+)'/g)
+  assert.ok(settings.length >= 10 && annotations.length >= 6)
+  for (const word of [...settings, ...annotations, ...Object.keys(kinds)])
+    assert.ok(reference.includes(word), `docs/configuration.md does not name ${word}`)
+})
