@@ -20,7 +20,7 @@ export function adminHost(edge: EdgeHost, defer: (work: Promise<unknown>) => voi
       await state.refresh(defer)
       return edge.adminGuard.enter(request.headers.get('authorization'), state.revoked)
     },
-    audit: (event) => edge.trail.write(toAuditEvent(event, Date.now())),
+    audit: (event) => edge.trail.write(toAuditEvent(event, Date.now()), defer),
     changed: async () => {
       await state.reload().catch(() => undefined)
       defer(poke(env).catch(() => undefined))

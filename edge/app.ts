@@ -85,7 +85,7 @@ function requestHost(edge: EdgeHost, defer: Defer): Host {
     levels: edge.levels,
     inFlight: edge.inFlight,
     revoked: edge.state.revoked,
-    audit: edge.trail.write,
+    audit: (event) => edge.trail.write(event, defer),
     changed: (server) => {
       if (edge.announced.offer(server, Date.now())) defer(poke(edge.env, server).catch(() => undefined))
     },

@@ -21,6 +21,8 @@ export interface Env {
   /** With both set the store is Upstash Redis, otherwise the embedded Durable Object. */
   UPSTASH_REDIS_REST_URL?: string
   UPSTASH_REDIS_REST_TOKEN?: string
+  /** How long audit lines of a busy isolate may wait for each other, in milliseconds; 0: every event is a line at once. */
+  AUDIT_BATCH_MS?: string
   STORE: DurableObjectNamespace
   /** Keeps catalogs fresh in the background. */
   REFRESH: DurableObjectNamespace

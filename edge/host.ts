@@ -86,7 +86,7 @@ function make(env: Env): EdgeHost {
     sessions: new ClientSessions(sealer, store, now),
     levels: new Levels(store, now),
     inFlight: new InFlight(),
-    trail: new AuditTrail(),
+    trail: new AuditTrail(Number(env.AUDIT_BATCH_MS ?? 0) || 0),
     announced: new Announced(),
     newState,
   }

@@ -16,6 +16,7 @@ const IDLE_MS = 60_000
 /** One call on its way into the object: plain data. */
 interface Errand {
   readonly upstream: {
+    readonly account: string
     readonly server: string
     readonly url: string
     readonly allowPrivate: boolean
@@ -37,9 +38,9 @@ export class SseBackend implements Backend {
   }
 
   async call(call: Call, owner: string): Promise<Reply> {
-    const { server, url, allowPrivate, allowLoopback } = this.#upstream
+    const { server, url, account, allowPrivate, allowLoopback } = this.#upstream
     const errand: Errand = {
-      upstream: { server, url, allowPrivate, allowLoopback },
+      upstream: { server, url, account, allowPrivate, allowLoopback },
       credentials: await this.#upstream.headers(),
       text: call.text,
       id: call.id,
@@ -65,7 +66,7 @@ export class SseBackend implements Backend {
   }
 
   #object(owner: string): DurableObjectStub {
-    return this.#objects.get(this.#objects.idFromName(`${this.#upstream.url} ${owner}`))
+    return this.#objects.get(this.#objects.idFromName(`${this.#upstream.url} ${this.#upstream.account} ${owner}`))
   }
 }
 

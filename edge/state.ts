@@ -243,6 +243,7 @@ export class State {
     const bodies = await this.#bodies.load(wanted)
     const plans = parts.flatMap((part) => this.#plan.endpoints.get(part) ?? [])
     const merged = plans.map((endpoint) => ({
+      key: endpoint.key,
       plan: endpoint,
       access: accessOf(endpoint),
       catalog: merge(
@@ -253,21 +254,28 @@ export class State {
     }))
     const [only] = merged
     const catalog: Catalog = key === EVERYTHING || only === undefined ? unite(merged) : only.catalog
-    const members = new Map<string, MemberPlan>()
-    for (const member of plans.flatMap((endpoint) => endpoint.members))
-      if (!members.has(member.server)) members.set(member.server, member)
+    const servers = new Set(plans.flatMap((endpoint) => endpoint.members.map((member) => member.server)))
     const targets = new Map<string, Target>()
+    const target = (server: string, via: string | undefined): Target => {
+      const id = `${via ?? key} ${server}`
+      const known = targets.get(id)
+      if (known !== undefined) return known
+      const member = this.#plan.endpoints.get(via ?? key)?.members.find((one) => one.server === server)
+      const made = this.#target(server, member, catalog)
+      targets.set(id, made)
+      return made
+    }
     return {
       key,
       guard: this.guard(key),
       catalog,
-      projection: new Projection(catalog, this.#host.sealer, catalog.servers.size === members.size),
-      sole: key !== EVERYTHING && only?.plan.members.length === 1 ? only.plan.members[0]?.server : undefined,
-      target: (server) => {
-        const target = targets.get(server) ?? this.#target(server, members.get(server), catalog)
-        targets.set(server, target)
-        return target
-      },
+      projection: new Projection(catalog, this.#host.sealer, catalog.servers.size === servers.size),
+      sole: key !== EVERYTHING && servers.size === 1 ? only?.plan.members[0]?.server : undefined,
+      target,
+      targets: (server) =>
+        plans
+          .filter((endpoint) => endpoint.members.some((member) => member.server === server))
+          .map((endpoint) => target(server, endpoint.key)),
     }
   }
 

@@ -2,6 +2,7 @@
 
 import type { Fetch, Upstream } from '../gateway/backend/upstream.ts'
 import type { KeyRing } from '../gateway/seal.ts'
+import { fingerprint } from '../gateway/catalog/hash.ts'
 import { Fault } from '../protocol/fault.ts'
 import { openSecret, type Secrets } from './documents/secrets.ts'
 import type { Env } from './env.ts'
@@ -25,6 +26,7 @@ export function upstream(server: ServerPlan, credential: Credential, vault: Vaul
   return {
     server: server.key,
     url: server.url,
+    account: fingerprint(JSON.stringify([credential, server.secretHeaders])),
     transport: server.transport,
     allowPrivate: server.allowPrivate,
     allowLoopback: env.ALLOW_LOOPBACK === 'true',

@@ -70,6 +70,7 @@ export async function forward(
     logLevel: toModern && session !== undefined ? ((await host.levels.get(session.id)) ?? 'info') : undefined,
     requestState: await openState(forwarding, route, host),
   }
+  const sent = outbound(passage, forwarding.headers)
   const wait = target.breaker.enter()
   if (wait !== undefined) {
     throw new Fault('backend_unavailable', `Server ${route.server} failed repeatedly and is not called for now.`, {
@@ -77,7 +78,6 @@ export async function forward(
       detail: 'circuit open',
     })
   }
-  const sent = outbound(passage, forwarding.headers)
   deadline.onAbort(() => {
     if (server.era === 'legacy' && sent.id !== undefined) host.defer(cancel(target.backend, owner, sent.id))
   })

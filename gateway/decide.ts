@@ -14,6 +14,8 @@ import type { Principal } from './principal.ts'
 export interface Route {
   readonly server: string
   readonly entry: CatalogEntry | undefined
+  /** The endpoint whose grant admitted the caller, where the catalog spans several. */
+  readonly via?: string | undefined
   readonly rename: { readonly path: readonly string[]; readonly value: string } | undefined
 }
 
@@ -88,8 +90,9 @@ function decideNotification(message: Message, { era, sole }: Situation): Decisio
   if (message.method === 'notifications/cancelled') {
     return era === 'modern' ? { kind: 'ignore' } : { kind: 'cancel', request: message.params['requestId'] ?? null }
   }
-  const ours = /^notifications\/(initialized|progress|roots\/list_changed)$/u.test(message.method)
-  if (ours || era === 'modern' || sole === undefined) return { kind: 'ignore' }
+  // Only what is a notification by name: a request without an id must not slip past the rules for requests.
+  const foreign = /^notifications\/(?!(?:initialized|progress|roots\/list_changed)$)/u.test(message.method)
+  if (!foreign || era === 'modern' || sole === undefined) return { kind: 'ignore' }
   return { kind: 'forward', route: { server: sole, entry: undefined, rename: undefined } }
 }
 
@@ -140,7 +143,10 @@ function admitted(entry: CatalogEntry, name: string, path: readonly string[], si
     case 'step_up':
       return verdict
     case 'allow':
-      return { kind: 'forward', route: { server: entry.server, entry, rename: renaming(entry, name, path) } }
+      return {
+        kind: 'forward',
+        route: { server: entry.server, entry, via: verdict.grant.via, rename: renaming(entry, name, path) },
+      }
   }
 }
 

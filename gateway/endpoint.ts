@@ -8,9 +8,11 @@ import type { Breaker } from './backend/breaker.ts'
 import type { Backend } from './backend/upstream.ts'
 import type { Catalog } from './catalog/catalog.ts'
 import type { Projection } from './catalog/project.ts'
+import type { ServerCatalog } from './catalog/server.ts'
 import type { InFlight } from './inflight.ts'
 import type { Levels } from './levels.ts'
 import type { Clock } from './ports.ts'
+import type { Principal } from './principal.ts'
 import type { Sealer } from './seal.ts'
 import type { ClientSessions } from './session.ts'
 
@@ -23,7 +25,9 @@ export interface Endpoint {
   /** The one server behind it, where there is just one: it gets what no catalog entry names. */
   readonly sole: string | undefined
   /** How to call a server of the catalog. */
-  readonly target: (server: string) => Target
+  readonly target: (server: string, via: string | undefined) => Target
+  /** Every way to call a server, where the catalog spans several endpoints. */
+  readonly targets: (server: string) => readonly Target[]
 }
 
 export interface Target {
@@ -49,10 +53,16 @@ export interface Host {
   defer(work: Promise<unknown>): void
 }
 
+/** The servers of which this caller sees anything, with the endpoint's only one in any case. */
+export function visibleServers(endpoint: Endpoint, principal: Principal): [string, ServerCatalog][] {
+  const seen = endpoint.projection.servers(principal)
+  return [...endpoint.catalog.servers].filter(([key]) => key === endpoint.sole || seen.has(key))
+}
+
 /** What the endpoint offers: the union of its servers' capabilities, less what cannot be delivered here. */
-export function capabilities(catalog: Catalog): JsonObject {
+export function capabilities(servers: readonly [string, ServerCatalog][]): JsonObject {
   const union: JsonObject = { tools: {} }
-  for (const server of catalog.servers.values()) {
+  for (const [, server] of servers) {
     for (const [key, value] of Object.entries(server.capabilities)) {
       const known = union[key]
       union[key] = isObject(known) && isObject(value) ? { ...known, ...value } : value
@@ -67,13 +77,13 @@ export function capabilities(catalog: Catalog): JsonObject {
 }
 
 /** The servers' own instructions, each under its name. */
-export function instructions(catalog: Catalog): string | undefined {
-  const texts = [...catalog.servers].flatMap(([key, server]) =>
+export function instructions(servers: readonly [string, ServerCatalog][]): string | undefined {
+  const texts = servers.flatMap(([key, server]) =>
     server.instructions === undefined ? [] : [{ key, text: server.instructions }],
   )
   const [only] = texts
   if (only === undefined) return undefined
-  if (catalog.servers.size === 1) return only.text
+  if (servers.length === 1) return only.text
   return texts
     .map(({ key, text }) => `# ${key}\n\n${text}`)
     .join('\n\n')

@@ -11,7 +11,7 @@ import { forward, type Forwarding } from './call.ts'
 import { modernMembers } from './catalog/project.ts'
 import { Deadline } from './deadline.ts'
 import { decide, type Decision, type Route } from './decide.ts'
-import { capabilities, instructions, type Endpoint, type Host } from './endpoint.ts'
+import { capabilities, instructions, visibleServers, type Endpoint, type Host } from './endpoint.ts'
 import { open, type Opened } from './open.ts'
 import type { Principal } from './principal.ts'
 import { RequestRecord } from './record.ts'
@@ -98,7 +98,7 @@ async function act(decision: Decision, forwarding: Forwarding, asker: Asker, hos
     case 'empty':
       return done(answer(asker.id, '{}'))
     case 'discover':
-      return done(answer(asker.id, discovery(endpoint)))
+      return done(answer(asker.id, discovery(endpoint, principal)))
     case 'initialize':
       return done(await initialize(message, opened, endpoint, principal, host))
     case 'list': {
@@ -122,7 +122,7 @@ async function act(decision: Decision, forwarding: Forwarding, asker: Asker, hos
 
 async function relayed(route: Route, forwarding: Forwarding, asker: Asker, host: Host): Promise<Response> {
   const { session, record, endpoint } = forwarding
-  const target = endpoint.target(route.server)
+  const target = endpoint.target(route.server, route.via)
   const deadline = new Deadline(route.server, target.timeoutMs, host.now())
   const cancelled = () => deadline.abort(new Fault('cancelled', 'The request was cancelled.'))
   const work = forward(forwarding, route, host, target, deadline)
@@ -133,12 +133,12 @@ async function relayed(route: Route, forwarding: Forwarding, asker: Asker, host:
   return relay(work, asker, record, deadline)
 }
 
-function initializeResult(opened: Opened, endpoint: Endpoint): string {
-  const text = instructions(endpoint.catalog)
-  const offered = { ...capabilities(endpoint.catalog) }
+function initializeResult(opened: Opened, endpoint: Endpoint, principal: Principal): string {
+  const servers = visibleServers(endpoint, principal)
+  const text = instructions(servers)
   return JSON.stringify({
     protocolVersion: opened.revision,
-    capabilities: offered,
+    capabilities: capabilities(servers),
     serverInfo: IMPLEMENTATION,
     ...(text !== undefined && { instructions: text }),
   })
@@ -154,15 +154,16 @@ async function initialize(
   const client = opened.client ?? { name: '', version: '' }
   const session = { id: crypto.randomUUID(), revision: opened.revision, client }
   const sealed = await host.sessions.create(session, principal, endpoint.key)
-  return answer(message.id, initializeResult(opened, endpoint), { 'mcp-session-id': sealed })
+  return answer(message.id, initializeResult(opened, endpoint, principal), { 'mcp-session-id': sealed })
 }
 
 /** `server/discover` (MCP 2026-07-28, server/discover). */
-function discovery(endpoint: Endpoint): string {
-  const text = instructions(endpoint.catalog)
+function discovery(endpoint: Endpoint, principal: Principal): string {
+  const servers = visibleServers(endpoint, principal)
+  const text = instructions(servers)
   const members = [
     `"supportedVersions":["${MODERN_REVISION}"]`,
-    `"capabilities":${JSON.stringify(capabilities(endpoint.catalog))}`,
+    `"capabilities":${JSON.stringify(capabilities(servers))}`,
     ...(text === undefined ? [] : [`"instructions":${JSON.stringify(text)}`]),
     modernMembers(endpoint.projection.ttlMs),
   ]
@@ -230,11 +231,14 @@ async function spreadLevel(message: Message, { session, principal, endpoint }: F
   const params: JsonObject = { level: message.params['level'] ?? 'info' }
   const text = JSON.stringify({ jsonrpc: '2.0', id: 'level', method: 'logging/setLevel', params })
   await Promise.allSettled(
-    loggers.slice(0, MAX_SPREAD).map(async ([key]) => {
-      const call = { text, id: '"level"', headers: {}, signal: AbortSignal.timeout(END_MS) }
-      const reply = await endpoint.target(key).backend.call(call, owner)
-      if (reply.kind === 'stream') await reply.messages.return()
-    }),
+    loggers
+      .flatMap(([key]) => endpoint.targets(key))
+      .slice(0, MAX_SPREAD)
+      .map(async ({ backend }) => {
+        const call = { text, id: '"level"', headers: {}, signal: AbortSignal.timeout(END_MS) }
+        const reply = await backend.call(call, owner)
+        if (reply.kind === 'stream') await reply.messages.return()
+      }),
   )
 }
 
@@ -254,7 +258,11 @@ async function endSession(
   const owner = `session ${session.id}`
   const legacy = [...endpoint.catalog.servers].filter(([, server]) => server.era === 'legacy')
   host.defer(
-    Promise.allSettled(legacy.map(([key]) => endpoint.target(key).backend.end(owner, AbortSignal.timeout(END_MS)))),
+    Promise.allSettled(
+      legacy
+        .flatMap(([key]) => endpoint.targets(key))
+        .map(({ backend }) => backend.end(owner, AbortSignal.timeout(END_MS))),
+    ),
   )
   record.finish('success', 0)
   return new Response(null, { status: 204 })

@@ -24,16 +24,17 @@ export interface Access {
 
 /** One way to a tool: through this endpoint, under these rules. */
 export interface Grant {
+  /** Key of the endpoint, where the catalog spans several: its credential and its limits are the ones to use. */
+  readonly via?: string
   readonly access: Access | undefined
   readonly rules: readonly Rule[]
 }
 
 export type Verdict =
-  | { readonly kind: 'allow' }
+  | { readonly kind: 'allow'; readonly grant: Grant }
   | { readonly kind: 'hidden' }
   | { readonly kind: 'step_up'; readonly scopes: readonly string[] }
 
-const ALLOW: Verdict = { kind: 'allow' }
 const HIDDEN: Verdict = { kind: 'hidden' }
 
 /** Decides for one item. Of several grants the first that allows wins; else the first that only lacks scopes. */
@@ -42,7 +43,7 @@ export function judge(principal: Principal, grants: readonly Grant[]): Verdict {
   for (const grant of grants) {
     if (!visible(principal, grant)) continue
     const missing = grant.rules.some((rule) => !(rule.scopes ?? []).every((scope) => principal.scopes.has(scope)))
-    if (!missing) return ALLOW
+    if (!missing) return { kind: 'allow', grant }
     stepUp ??= { kind: 'step_up', scopes: [...new Set(grant.rules.flatMap((rule) => rule.scopes ?? []))].sort() }
   }
   return stepUp ?? HIDDEN

@@ -5,9 +5,10 @@ import { auditType, type AuditEvent, type Outcome } from '../protocol/audit.ts'
 import { isObject, type Message } from '../protocol/envelope.ts'
 import { wire, type Fault } from '../protocol/fault.ts'
 import { nameMember } from '../protocol/revision.ts'
-import { continueTrace, type Trace } from '../protocol/trace.ts'
+import { continueTrace, uuid, type Trace } from '../protocol/trace.ts'
 import type { Clock } from './ports.ts'
 import type { Principal } from './principal.ts'
+import { randomBytes } from './random.ts'
 
 export interface RecordHost {
   readonly component: string
@@ -17,7 +18,7 @@ export interface RecordHost {
 
 export class RequestRecord {
   /** The id that later hops share. */
-  readonly id = crypto.randomUUID()
+  readonly id: string
   trace: Trace
   principal: Principal | undefined
   client: { readonly name: string; readonly version: string } | undefined
@@ -38,17 +39,19 @@ export class RequestRecord {
     this.#started = host.now()
     this.#source = headers.get('cf-connecting-ip') ?? ''
     this.#userAgent = (headers.get('user-agent') ?? '').slice(0, 128)
-    this.trace = continueTrace(headers.get('traceparent'), crypto.getRandomValues(new Uint8Array(24)))
+    const random = randomBytes(40)
+    this.id = uuid(random.subarray(24))
+    this.trace = continueTrace(headers.get('traceparent'), random)
   }
 
   describe(message: Message): void {
-    this.#method = message.method
+    this.#method = message.method.slice(0, 128)
     const member = nameMember(message.method)
     const name = member === undefined ? undefined : message.params[member]
     if (typeof name === 'string') this.#name = name.slice(0, 256)
     const meta = message.params['_meta']
     const parent = isObject(meta) ? meta['traceparent'] : undefined
-    if (typeof parent === 'string') this.trace = continueTrace(parent, crypto.getRandomValues(new Uint8Array(24)))
+    if (typeof parent === 'string') this.trace = continueTrace(parent, randomBytes(24))
   }
 
   /** Ends with a response; `error` is its JSON-RPC error code, `size` its length. */

@@ -19,6 +19,7 @@ export interface Asker {
   readonly acceptsStream: boolean
 }
 
+const encoder = new TextEncoder()
 const JSON_HEADERS = { 'content-type': 'application/json' }
 const STREAM_HEADERS = {
   'content-type': 'text/event-stream',
@@ -65,7 +66,7 @@ export function answer(
   const prefix = `{"jsonrpc":"2.0","id":${id ?? 'null'},"result":`
   if (typeof result === 'string')
     return new Response(`${prefix}${result}}`, { headers: { ...JSON_HEADERS, ...headers } })
-  const head = new TextEncoder().encode(prefix)
+  const head = encoder.encode(prefix)
   const body = new Uint8Array(head.length + result.length + 1)
   body.set(head)
   body.set(result, head.length)
@@ -157,7 +158,6 @@ async function orQuiet<T>(work: Promise<T>): Promise<T | undefined> {
 }
 
 function stream(texts: AsyncGenerator<string, void, void>, deadline: Deadline): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder()
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       const next = await texts.next()

@@ -11,7 +11,7 @@ export type Lists = Partial<Readonly<Record<Section, readonly string[]>>>
 /** A server with these items. What `readItems` drops is among its problems. */
 export function serverOf(lists: Lists, more: Partial<ServerCatalog> = {}): ServerCatalog {
   const read = SECTIONS.map((section) => {
-    const text = `[${(lists[section] ?? []).map((item) => (item.startsWith('{') ? item : itemOf(section, item))).join()}]`
+    const text = `[${(lists[section] ?? []).map((item) => (/^\{\s*"/u.test(item) ? item : itemOf(section, item))).join()}]`
     return [section, readItems(section, JSON.parse(text) as Json[], text, 0)] as const
   })
   const items = new Map(read.map(([section, found]) => [section, found.items]))

@@ -81,7 +81,11 @@ export function toMessage(value: Json, text: string): Message {
 /** Members of an object that we act on: a key that occurs twice is refused, since two readers could disagree. */
 export function distinctMembers(text: string, at: number): Map<string, Member> {
   try {
-    return members(text, at)
+    const found = members(text, at)
+    // Some readers match names without regard to case (Go's encoding/json): for them these are one.
+    const folded = new Set([...found.keys()].map((key) => key.toUpperCase().toLowerCase()))
+    if (folded.size !== found.size) throw invalid('Two members differ in case only.')
+    return found
   } catch (error) {
     if (error instanceof DuplicateKey) throw invalid(`The member "${error.key.slice(0, 64)}" occurs twice.`)
     throw error

@@ -106,7 +106,7 @@ export class IssuerKeys {
   /** From the store when another isolate was there lately, else from the issuer. Old keys serve on while neither answers. */
   async #refresh(now: number): Promise<void> {
     const { store } = this.#host
-    const key = `jwks/${encodeURIComponent(this.issuer.issuer)}`
+    const key = await this.#storeKey()
     const stored = await store.get(key).then(
       (entry) => (entry === null ? undefined : (JSON.parse(entry.value) as Cached)),
       () => undefined,
@@ -134,6 +134,14 @@ export class IssuerKeys {
         ? error
         : unreachable(this.issuer.issuer, error instanceof Error ? error.message : 'failed')
     }
+  }
+
+  /** Everything that decides where the keys come from, so that no configuration can supply another's. */
+  async #storeKey(): Promise<string> {
+    const { issuer, jwksUrl, allowHttp, allowPrivate } = this.issuer
+    const text = JSON.stringify([issuer, jwksUrl ?? null, allowHttp, allowPrivate])
+    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)))
+    return `jwks/${Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')}`
   }
 
   #use(cached: Cached): void {

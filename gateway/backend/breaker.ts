@@ -15,7 +15,8 @@ export class Breaker {
   readonly #now: Clock
   #failures = 0
   #openUntil = 0
-  #trying = false
+  /** Until when the one call that may try is waited for; it may be lost with the request that made it. */
+  #tryingUntil = 0
 
   constructor(settings: BreakerSettings, now: Clock) {
     this.#settings = settings
@@ -27,24 +28,25 @@ export class Breaker {
     if (this.#failures < this.#settings.threshold) return undefined
     const wait = this.#openUntil - this.#now()
     if (wait > 0) return wait
-    if (this.#trying) return this.#settings.openMs
-    this.#trying = true
+    const trying = this.#tryingUntil - this.#now()
+    if (trying > 0) return trying
+    this.#tryingUntil = this.#now() + this.#settings.openMs
     return undefined
   }
 
   success(): void {
     this.#failures = 0
-    this.#trying = false
+    this.#tryingUntil = 0
   }
 
   failure(): void {
     this.#failures += 1
-    this.#trying = false
+    this.#tryingUntil = 0
     if (this.#failures >= this.#settings.threshold) this.#openUntil = this.#now() + this.#settings.openMs
   }
 
   /** The call ended without telling anything about the server (the caller went away). */
   release(): void {
-    this.#trying = false
+    this.#tryingUntil = 0
   }
 }

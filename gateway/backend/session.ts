@@ -25,7 +25,7 @@ export class Sessions {
 
   /** The owner's session, opened when there is none. A store that is away costs sharing, not the call. */
   async open(upstream: Upstream, owner: string, signal: AbortSignal): Promise<Agreement> {
-    const id = `${upstream.url}\n${owner}`
+    const id = sessionId(upstream, owner)
     const known = this.#known.get(id)
     if (known !== undefined) return known
     const key = await storeKey(upstream, id)
@@ -36,14 +36,14 @@ export class Sessions {
   }
 
   async forget(upstream: Upstream, owner: string): Promise<void> {
-    const id = `${upstream.url}\n${owner}`
+    const id = sessionId(upstream, owner)
     this.#known.delete(id)
     await tolerate(this.#store.del(await storeKey(upstream, id)))
   }
 
   /** The session without opening one. */
   async find(upstream: Upstream, owner: string): Promise<Agreement | undefined> {
-    const id = `${upstream.url}\n${owner}`
+    const id = sessionId(upstream, owner)
     return this.#known.get(id) ?? this.#load(await storeKey(upstream, id))
   }
 
@@ -116,6 +116,8 @@ export async function terminate(upstream: Upstream, session: Agreement, signal: 
     // The server evicts what nobody uses.
   }
 }
+
+const sessionId = ({ url, account }: Upstream, owner: string): string => `${url}\n${account}\n${owner}`
 
 /** Owner and address in one key of fixed length: neither appears in the store. */
 async function storeKey(upstream: Upstream, id: string): Promise<string> {

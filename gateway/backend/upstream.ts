@@ -9,6 +9,8 @@ export interface Upstream {
   /** `<namespace>/<name>` */
   readonly server: string
   readonly url: string
+  /** Names the credential without being one: sessions of different accounts never mix. */
+  readonly account: string
   readonly transport: 'streamable-http' | 'sse'
   /** Credential and forwarded headers for one request. Throws `Fault` `backend_refused` when a secret is missing. */
   readonly headers: () => Promise<Readonly<Record<string, string>>>

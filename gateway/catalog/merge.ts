@@ -1,7 +1,7 @@
 // Members' catalogs → one catalog: overrides, filters, conflict strategies with ToolHive's keys, then names that fit.
 // Where two items want one name and no rule says whose it is, none keeps it: a name must never change hands silently.
 
-import { glob, type Rule } from '../policy.ts'
+import { glob, type Access, type Rule } from '../policy.ts'
 import { Catalog, type CatalogEntry, type MergeProblem, type Override } from './catalog.ts'
 import { exposed, fit, marked, original } from './names.ts'
 import { SECTIONS, type Item, type Section, type ServerCatalog } from './server.ts'
@@ -69,21 +69,21 @@ export function merge(members: readonly Member[], aggregation: Aggregation, rule
 }
 
 /**
- * Many endpoints → the catalog of everything: an item that several endpoints expose appears once, with one grant for each.
+ * Many endpoints → the catalog of everything: an item that several endpoints expose alike appears once, with one grant for each.
  * Names depend on the server and the name after overrides alone, so they are the same for every caller.
  */
 export function unite(
-  parts: readonly { readonly catalog: Catalog; readonly access: CatalogEntry['grants'][number]['access'] }[],
+  parts: readonly { readonly key: string; readonly catalog: Catalog; readonly access: Access }[],
 ): Catalog {
   const problems: MergeProblem[] = []
   const merged = new Map<string, CatalogEntry>()
   const servers = new Map<string, ServerCatalog>()
-  for (const { catalog, access } of parts) {
+  for (const { key: via, catalog, access } of parts) {
     for (const [key, server] of catalog.servers) servers.set(key, server)
     for (const section of SECTIONS) {
       for (const part of catalog.entries[section]) {
-        const key = `${section} ${part.server} ${part.original}`
-        const grants = part.grants.map((grant) => ({ access, rules: grant.rules }))
+        const key = `${section} ${identityOf(part)}`
+        const grants = part.grants.map(({ rules }) => ({ via, access, rules }))
         const known = merged.get(key)
         if (known === undefined) merged.set(key, { ...part, grants })
         else merged.set(key, { ...known, grants: [...known.grants, ...grants] })
@@ -103,7 +103,7 @@ export function unite(
           server: part.server,
           section,
           bare: part.item.id,
-          identity: `${part.server} ${part.original}`,
+          identity: identityOf(part),
           wanted: isUri ? part.item.id : `${workload}_${bare}`,
         }
       })
@@ -111,6 +111,11 @@ export function unite(
       entries.push({ ...candidate.part, exposed: exposed(name) })
   }
   return new Catalog(entries, servers, problems)
+}
+
+/** What one endpoint overrides is no business of another's callers. */
+function identityOf({ server, original: id, override }: CatalogEntry): string {
+  return `${server} ${id}${override === undefined ? '' : ` ${JSON.stringify(override)}`}`
 }
 
 function candidates(member: Member, section: Section, aggregation: Aggregation): Candidate[] {

@@ -39,6 +39,7 @@ export class Projection {
   readonly #index = new Map<Grant, number>()
   readonly #signatures = new WeakMap<Principal, string>()
   readonly #pages = new Lru<string, Page>(CACHED_PAGES)
+  readonly #servers = new Lru<string, ReadonlySet<string>>(CACHED_PAGES)
 
   /** `complete`: every member has been seen. Until then clients are asked to look again soon. */
   constructor(catalog: Catalog, sealer: Sealer, complete: boolean) {
@@ -72,6 +73,17 @@ export class Projection {
     const page = await this.#build(section, signature, era, at)
     this.#pages.set(key, page)
     return page
+  }
+
+  /** The servers of which this caller sees at least one item. */
+  servers(principal: Principal): ReadonlySet<string> {
+    const signature = this.#signature(principal)
+    const known = this.#servers.get(signature)
+    if (known !== undefined) return known
+    const entries = Object.values(this.#catalog.entries).flat()
+    const seen = new Set(entries.filter((entry) => this.#sees(entry, signature)).map((entry) => entry.server))
+    this.#servers.set(signature, seen)
+    return seen
   }
 
   /** For every distinct grant whether it holds for this caller: equal signatures see equal lists. */
