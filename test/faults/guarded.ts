@@ -34,7 +34,13 @@ const tool = (name: string): string => `{"name":"${name}","inputSchema":{"type":
 export async function startGuarded(): Promise<Guarded> {
   const backend = await startRecorder({ era: 'both', tools: ['echo', 'read', 'write', 'drop'].map(tool) })
   const other = await startIssuer()
-  const edge = await startEdge()
+  const release = async (): Promise<void> => {
+    await Promise.all([other.close(), backend.close()])
+  }
+  const edge = await startEdge().catch(async (cause: unknown) => {
+    await release()
+    throw cause
+  })
   const tokens: string[] = []
   const world: Guarded = {
     edge,
@@ -60,10 +66,13 @@ export async function startGuarded(): Promise<Guarded> {
     },
     close: async () => {
       await edge.close()
-      await Promise.all([other.close(), backend.close()])
+      await release()
     },
   }
-  await configure(world)
+  await configure(world).catch(async (cause: unknown) => {
+    await world.close()
+    throw cause
+  })
   return world
 }
 
