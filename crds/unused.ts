@@ -67,6 +67,7 @@ const unused: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
   MCPGroup: {},
   MCPOIDCConfig: {
     'inline.caBundleRef': later,
+    'inline.protectedResourceAllowPrivateIP': later,
     'inline.jwksAuthTokenPath': cluster,
   },
   MCPToolConfig: {},

@@ -1,5 +1,5 @@
-// VirtualMCPServer: one endpoint that aggregates servers, given as a group (`groupRef`), one by one (`backends`) or both; with
-// neither it is empty. Unlike in ToolHive, `groupRef` and `incomingAuth` are optional: without the latter the edge's default issuer guards it.
+// VirtualMCPServer: one endpoint that aggregates servers, given as a group (`groupRef`) or one by one (`backends`,
+// which wins); with neither it is empty. Unlike in ToolHive, `groupRef` and `incomingAuth` are optional: without the latter the edge's default issuer guards it.
 import * as z from 'zod'
 import { Aggregation } from './aggregation.ts'
 import { AuthzConfig, onePolicySource } from './authz.ts'

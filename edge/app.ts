@@ -30,16 +30,16 @@ app.get('/readyz', async (c) => {
 })
 app.get('/', (c) => c.text(welcome(c.env.PUBLIC_URL)))
 
+app.get(`${METADATA}/*`, (c) =>
+  metadata(c.req.path.slice(METADATA.length), c.env, (work) => c.executionCtx.waitUntil(work)),
+)
+app.all('/.well-known/*', (c) => c.json({ error: 'not_found' }, 404))
 app.all('/mcp', (c) => serve(c.req.raw, EVERYTHING, c.env, (work) => c.executionCtx.waitUntil(work)))
 app.all('/:namespace/:name/mcp', (c) => {
   const { namespace, name } = c.req.param()
   return serve(c.req.raw, `${namespace}/${name}`, c.env, (work) => c.executionCtx.waitUntil(work))
 })
 
-app.get(`${METADATA}/*`, (c) =>
-  metadata(c.req.path.slice(METADATA.length), c.env, (work) => c.executionCtx.waitUntil(work)),
-)
-app.all('/.well-known/*', (c) => c.json({ error: 'not_found' }, 404))
 app.all('/admin/*', async (c) => {
   const host = hostFor(c.env)
   const defer: Defer = (work) => c.executionCtx.waitUntil(work)

@@ -62,7 +62,8 @@ function make(env: Env): EdgeHost {
   const allowLoopback = env.ALLOW_LOOPBACK === 'true'
   const issuers = { store, fetch: network(env, allowLoopback), allowLoopback, now }
   const defaultIssuer = issuerPlan(env.OIDC_ISSUER, allowLoopback)
-  const newState = () => new State({ env, store, sealer, vaultKeys, issuers, defaultIssuer, now })
+  const levels = new Levels(store, now)
+  const newState = () => new State({ env, store, sealer, levels, vaultKeys, issuers, defaultIssuer, now })
   const state = newState()
   const adminIssuer = issuerPlan(env.ADMIN_ISSUER, allowLoopback) ?? defaultIssuer
   const resource = `${env.PUBLIC_URL}/admin`
@@ -84,7 +85,7 @@ function make(env: Env): EdgeHost {
     state,
     adminGuard,
     sessions: new ClientSessions(sealer, store, now),
-    levels: new Levels(store, now),
+    levels,
     inFlight: new InFlight(),
     trail: new AuditTrail(Number(env.AUDIT_BATCH_MS ?? 0) || 0),
     announced: new Announced(),

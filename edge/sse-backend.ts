@@ -59,6 +59,13 @@ export class SseBackend implements Backend {
     }
   }
 
+  async tell(call: Call, owner: string): Promise<void> {
+    await this.#object(owner)
+      .fetch('http://sse/tell', { method: 'POST', body: call.text })
+      .then((response) => response.body?.cancel())
+      .catch(() => undefined)
+  }
+
   async end(owner: string): Promise<void> {
     await this.#object(owner)
       .fetch('http://sse/end', { method: 'POST' })
@@ -109,6 +116,10 @@ export class SseSessionObject extends DurableObject<Env> {
       this.#connection?.close()
       return new Response(null, { status: 204 })
     }
+    if (new URL(request.url).pathname === '/tell') {
+      await this.#tell(await request.text()).catch(() => undefined)
+      return new Response(null, { status: 202 })
+    }
     const errand = await request.json<Errand>()
     const stop = new AbortController()
     clearTimeout(this.#idle)
@@ -129,6 +140,13 @@ export class SseSessionObject extends DurableObject<Env> {
       this.#rest()
       return new Response(faultEvent(error), { headers: { 'content-type': 'text/event-stream' } })
     }
+  }
+
+  /** A request whose answer nobody waits for, if there is a connection. */
+  async #tell(text: string): Promise<void> {
+    if (this.#connection?.alive !== true) return
+    const reply = await this.#connection.call({ text, id: '"level"', headers: {}, signal: AbortSignal.timeout(5_000) })
+    if (reply.kind === 'stream') await reply.messages.next()
   }
 
   /** The connection for this address and these credentials; one opening at a time. */

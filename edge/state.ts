@@ -11,6 +11,7 @@ import type { Catalog } from '../gateway/catalog/catalog.ts'
 import { merge, unite } from '../gateway/catalog/merge.ts'
 import { Projection } from '../gateway/catalog/project.ts'
 import type { Endpoint, Target } from '../gateway/endpoint.ts'
+import type { Levels } from '../gateway/levels.ts'
 import type { Access } from '../gateway/policy.ts'
 import type { Clock, Store } from '../gateway/ports.ts'
 import type { KeyRing, Sealer } from '../gateway/seal.ts'
@@ -45,6 +46,7 @@ export interface StateHost {
   readonly env: Env
   readonly store: Store
   readonly sealer: Sealer
+  readonly levels: Levels
   readonly vaultKeys: KeyRing
   readonly issuers: IssuerHost
   readonly defaultIssuer: IssuerPlan | undefined
@@ -72,7 +74,7 @@ export class State {
   constructor(host: StateHost) {
     this.#host = host
     this.#bodies = new Bodies(host.store)
-    this.#sessions = new Sessions(host.store, host.sealer)
+    this.#sessions = new Sessions(host.store, host.sealer, host.levels)
   }
 
   get plan(): Plan {
@@ -216,6 +218,11 @@ export class State {
   }
 
   #guardOfEverything(): GuardPlan {
+    return { issuers: [...this.#issuersOfEverything().values()], audience: undefined, resource: undefined, scopes: [] }
+  }
+
+  /** Every issuer that some endpoint trusts, once; of several descriptions of one the edge's own, else the first, is used. */
+  #issuersOfEverything(): ReadonlyMap<string, IssuerPlan> {
     const issuers = new Map<string, IssuerPlan>()
     const { defaultIssuer } = this.#host
     if (defaultIssuer !== undefined) issuers.set(defaultIssuer.issuer, defaultIssuer)
@@ -223,7 +230,7 @@ export class State {
       for (const issuer of endpoint.guard.issuers ?? [])
         if (!issuers.has(issuer.issuer)) issuers.set(issuer.issuer, issuer)
     }
-    return { issuers: [...issuers.values()], audience: undefined, resource: undefined, scopes: [] }
+    return issuers
   }
 
   /** Which catalogs the endpoints need, as far as they come from where their servers are now. */
@@ -242,10 +249,11 @@ export class State {
   async #build(key: string, parts: readonly string[], wanted: ReadonlyMap<string, Digest>): Promise<Endpoint> {
     const bodies = await this.#bodies.load(wanted)
     const plans = parts.flatMap((part) => this.#plan.endpoints.get(part) ?? [])
+    const everything = this.#issuersOfEverything()
     const merged = plans.map((endpoint) => ({
       key: endpoint.key,
       plan: endpoint,
-      access: accessOf(endpoint),
+      access: accessOf(endpoint, everything),
       catalog: merge(
         endpoint.members.map((member) => ({ ...member, catalog: bodies.get(member.server) })),
         endpoint.aggregation,
@@ -289,7 +297,11 @@ export class State {
     const breakerKey = `${server} ${planned.url} ${JSON.stringify(member.breaker)}`
     const breaker = this.#breakers.get(breakerKey) ?? new Breaker(member.breaker, now)
     this.#breakers.set(breakerKey, breaker)
-    const modern: Backend = { call: (call) => exchange(up, call), end: async () => undefined }
+    const modern: Backend = {
+      call: (call) => exchange(up, call),
+      tell: async () => undefined,
+      end: async () => undefined,
+    }
     const backend =
       planned.transport === 'sse'
         ? new SseBackend(up, env.SSE_SESSIONS)
@@ -300,7 +312,11 @@ export class State {
   }
 }
 
-/** Who may use an endpoint's entries where they appear beside those of others. */
-function accessOf({ guard }: EndpointPlan): Access {
-  return { issuers: guard.issuers?.map(({ issuer }) => issuer), scopes: guard.scopes }
+/**
+ * Who may use an endpoint's entries where they appear beside those of others: principals of its issuers, as far as they
+ * were verified there exactly as the endpoint itself would have.
+ */
+function accessOf({ guard }: EndpointPlan, everything: ReadonlyMap<string, IssuerPlan>): Access {
+  const alike = guard.issuers?.filter((one) => JSON.stringify(one) === JSON.stringify(everything.get(one.issuer)))
+  return { issuers: alike?.map(({ issuer }) => issuer), scopes: guard.scopes }
 }

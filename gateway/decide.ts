@@ -159,6 +159,8 @@ function renaming(entry: CatalogEntry, name: string, path: readonly string[]): R
 }
 
 function other(message: Message, { sole, task }: Situation): Decision {
+  // A server sees one caller in all of the edge's: its own list of tasks would show everybody's.
+  if (message.method === 'tasks/list' || isLookAlike(message.method)) return unknownMethod(message.method)
   if (message.method.startsWith('tasks/') && message.params['taskId'] !== undefined) {
     if (task === undefined) return invalid('"taskId" names no task of this caller.')
     const rename = { path: ['taskId'], value: task.id }
@@ -166,6 +168,19 @@ function other(message: Message, { sole, task }: Situation): Decision {
   }
   if (sole === undefined) return unknownMethod(message.method)
   return { kind: 'forward', route: { server: sole, entry: undefined, rename: undefined } }
+}
+
+/** Methods that a lenient server might take for one that is judged here. */
+function isLookAlike(method: string): boolean {
+  const plain = method
+    .toLowerCase()
+    .replaceAll(/[^a-z/]/gu, '')
+    .replaceAll(/\/+/gu, '/')
+    .replaceAll(/^\/|\/$/gu, '')
+  if (plain === method) return plain.startsWith('tools/')
+  return /^(tools|prompts|resources|completion|tasks|logging|subscriptions|notifications)(\/|$)|^(initialize|ping|server)(\/|$)/u.test(
+    plain,
+  )
 }
 
 function unknownMethod(method: string): Decision {

@@ -70,7 +70,7 @@ export function capabilities(servers: readonly [string, ServerCatalog][]): JsonO
   }
   for (const [key, value] of Object.entries(union)) {
     if (!isObject(value)) continue
-    const { listChanged: _listChanged, subscribe: _subscribe, ...rest } = value
+    const { listChanged: _listChanged, subscribe: _subscribe, list: _list, ...rest } = value
     union[key] = rest
   }
   return union

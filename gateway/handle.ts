@@ -7,6 +7,7 @@ import { decodeHeader, mirroredValue } from '../protocol/header.ts'
 import { IMPLEMENTATION, META, MODERN_REVISION } from '../protocol/revision.ts'
 import { sseMessage } from '../protocol/sse.ts'
 import { elements, slice } from '../protocol/text.ts'
+import { setLevelText } from './backend/handshake.ts'
 import { forward, type Forwarding } from './call.ts'
 import { modernMembers } from './catalog/project.ts'
 import { Deadline } from './deadline.ts'
@@ -225,21 +226,13 @@ const MAX_SPREAD = 32
 /** Tells the legacy servers that this client's session already uses about its new log level. */
 async function spreadLevel(message: Message, { session, principal, endpoint }: Forwarding): Promise<void> {
   const owner = session === undefined ? `principal ${principal.id}` : `session ${session.id}`
-  const loggers = [...endpoint.catalog.servers].filter(
+  const loggers = visibleServers(endpoint, principal).filter(
     ([, server]) => server.era === 'legacy' && server.capabilities['logging'] !== undefined,
   )
-  const params: JsonObject = { level: message.params['level'] ?? 'info' }
-  const text = JSON.stringify({ jsonrpc: '2.0', id: 'level', method: 'logging/setLevel', params })
-  await Promise.allSettled(
-    loggers
-      .flatMap(([key]) => endpoint.targets(key))
-      .slice(0, MAX_SPREAD)
-      .map(async ({ backend }) => {
-        const call = { text, id: '"level"', headers: {}, signal: AbortSignal.timeout(END_MS) }
-        const reply = await backend.call(call, owner)
-        if (reply.kind === 'stream') await reply.messages.return()
-      }),
-  )
+  const text = setLevelText(String(message.params['level']))
+  const call = { text, id: '"level"', headers: {}, signal: AbortSignal.timeout(END_MS) }
+  const targets = loggers.flatMap(([key]) => endpoint.targets(key)).slice(0, MAX_SPREAD)
+  await Promise.all(targets.map(({ backend }) => backend.tell(call, owner)))
 }
 
 /** DELETE: the client's session ends, and with it the sessions that servers hold for it. */

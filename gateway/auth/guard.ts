@@ -85,10 +85,11 @@ export class Guard {
 
   /** The protected resource metadata (RFC 9728 §2). */
   metadata(name: string, scopes: readonly string[]): Record<string, unknown> {
+    const supported = [...new Set([...this.settings.scopes, ...scopes])]
     return {
       resource: this.settings.resource,
       authorization_servers: (this.settings.issuers ?? []).map(({ issuer }) => issuer.issuer),
-      scopes_supported: [...new Set([...this.settings.scopes, ...scopes])],
+      ...(supported.length > 0 && { scopes_supported: supported }),
       bearer_methods_supported: ['header'],
       resource_name: name,
     }
@@ -134,32 +135,27 @@ export class Guard {
     return verdict(payload, issuer.issuer, issuer.groupsClaim, ((payload.exp ?? 0) + issuer.clockSkewSeconds) * 1000)
   }
 
-  /** RFC 7662. Only issuers that configure it are asked, each about every token that is not a JWT. */
+  /**
+   * RFC 7662. Whose an opaque token is cannot be seen, and showing it to one issuer after another would give it away: it is
+   * asked about only where a single issuer offers introspection.
+   */
   async #introspect(token: string, now: number): Promise<Verdict> {
-    for (const keys of this.settings.issuers ?? []) {
-      const { introspection, issuer, groupsClaim } = keys.issuer
-      if (introspection === undefined) continue
-      const credentials = `${encodeURIComponent(introspection.clientId)}:${encodeURIComponent(await introspection.secret())}`
-      const answer = await keys.fetchJson(introspection.url, {
-        method: 'POST',
-        headers: {
-          authorization: `Basic ${btoa(credentials)}`,
-          'content-type': 'application/x-www-form-urlencoded',
-          accept: 'application/json',
-        },
-        body: new URLSearchParams({ token, token_type_hint: 'access_token' }).toString(),
-      })
-      if (answer['active'] !== true) continue
-      const payload = answer as JWTPayload
-      const audiences = payload.aud === undefined ? [] : [payload.aud].flat()
-      if (typeof payload.sub !== 'string') throw this.refuse('The token names no subject.')
-      if (payload.iss !== undefined && payload.iss !== issuer) throw this.refuse('The token comes from another issuer.')
-      if (!audiences.includes(this.settings.audience)) throw this.refuse('The token is meant for another audience.')
-      const expires = typeof payload.exp === 'number' ? payload.exp * 1000 : Number.POSITIVE_INFINITY
-      if (expires <= now) throw this.refuse('The token has expired.')
-      return verdict(payload, issuer, groupsClaim, Math.min(expires, now + INTROSPECTION_MS))
-    }
-    throw this.refuse('The token is not valid here.')
+    const able = (this.settings.issuers ?? []).filter(({ issuer }) => issuer.introspection !== undefined)
+    const [keys] = able
+    if (keys === undefined || able.length > 1) throw this.refuse('Only JWT access tokens are accepted here.')
+    const answer = await keys.introspect(token)
+    if (answer['active'] !== true) throw this.refuse('The token is not valid here.')
+    const { issuer, groupsClaim } = keys.issuer
+    const payload = answer as JWTPayload
+    const type = String(payload['token_type'] ?? 'bearer').toLowerCase()
+    if (!['bearer', 'dpop', 'access_token'].includes(type)) throw this.refuse('This is not an access token.')
+    if (typeof payload.sub !== 'string') throw this.refuse('The token names no subject.')
+    if (payload.iss !== undefined && payload.iss !== issuer) throw this.refuse('The token comes from another issuer.')
+    const audiences = payload.aud === undefined ? [] : [payload.aud].flat()
+    if (!audiences.includes(this.settings.audience)) throw this.refuse('The token is meant for another audience.')
+    const expires = typeof payload.exp === 'number' ? payload.exp * 1000 : Number.POSITIVE_INFINITY
+    if (expires <= now) throw this.refuse('The token has expired.')
+    return verdict(payload, issuer, groupsClaim, Math.min(expires, now + INTROSPECTION_MS))
   }
 
   #scopeParameter(scopes: readonly string[]): string {

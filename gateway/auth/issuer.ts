@@ -37,6 +37,8 @@ const MAX_AGE_MS = 600_000
 const MAX_STALE_MS = 3_600_000
 const FETCH_MS = 5_000
 const MAX_BODY = 1024 * 1024
+/** Tokens that an issuer is asked about at once, by one isolate. */
+const MAX_ASKING = 16
 
 export interface IssuerHost {
   readonly store: Store
@@ -58,6 +60,7 @@ export class IssuerKeys {
   #cached: Cached | undefined
   #resolve: Resolver | undefined
   #triedAt = Number.NEGATIVE_INFINITY
+  #asking: number[] = []
 
   constructor(issuer: Issuer, host: IssuerHost) {
     this.issuer = issuer
@@ -79,23 +82,57 @@ export class IssuerKeys {
     }
   }
 
-  /** A JSON document of this issuer, within bounds. */
-  async fetchJson(url: string, init: RequestInit = {}): Promise<Record<string, unknown>> {
+  /** What the issuer says about a token (RFC 7662). Throws `Fault` `overloaded` when it cannot be asked now. */
+  async introspect(token: string): Promise<Record<string, unknown>> {
+    const { introspection, issuer } = this.issuer
+    if (introspection === undefined) throw unreachable(issuer, 'offers no introspection')
+    // Anybody can invent tokens: only so many of them may be at the issuer at once. Times, not a counter: a request that
+    // is cut off never gets to count down.
+    const now = this.#host.now()
+    this.#asking = this.#asking.filter((at) => now - at < FETCH_MS)
+    if (this.#asking.length >= MAX_ASKING) throw unreachable(issuer, 'too many tokens to ask about')
+    this.#asking.push(now)
+    const credentials = `${encodeURIComponent(introspection.clientId)}:${encodeURIComponent(await introspection.secret())}`
+    try {
+      return await this.#fetchJson(introspection.url, {
+        method: 'POST',
+        headers: {
+          authorization: `Basic ${btoa(credentials)}`,
+          'content-type': 'application/x-www-form-urlencoded',
+          accept: 'application/json',
+        },
+        body: new URLSearchParams({ token, token_type_hint: 'access_token' }).toString(),
+      })
+    } finally {
+      this.#asking.splice(this.#asking.indexOf(now), 1)
+    }
+  }
+
+  /** A JSON document of this issuer, within bounds. Throws `Fault` `overloaded` when it cannot be had. */
+  async #fetchJson(url: string, init: RequestInit = {}): Promise<Record<string, unknown>> {
     const { allowHttp, allowPrivate, issuer } = this.issuer
     const { allowLoopback } = this.#host
     const target = new URL(url)
     if (target.protocol !== 'https:' && !allowHttp) throw unreachable(issuer, 'https is required')
     guardEgress(target, `issuer ${issuer}`, { allowPrivate: allowPrivate || allowLoopback, allowLoopback })
-    const response = await this.#host.fetch(url, { ...init, redirect: 'manual', signal: AbortSignal.timeout(FETCH_MS) })
-    const length = Number(response.headers.get('content-length') ?? 0)
-    if (response.status !== 200 || length > MAX_BODY) {
-      await response.body?.cancel()
-      throw unreachable(issuer, `HTTP ${response.status}`)
+    try {
+      const response = await this.#host.fetch(url, {
+        ...init,
+        redirect: 'manual',
+        signal: AbortSignal.timeout(FETCH_MS),
+      })
+      const length = Number(response.headers.get('content-length') ?? 0)
+      if (response.status !== 200 || length > MAX_BODY) {
+        await response.body?.cancel()
+        throw unreachable(issuer, `HTTP ${response.status}`)
+      }
+      const text = await response.text()
+      const body: unknown = text.length > MAX_BODY ? undefined : JSON.parse(text)
+      if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>
+      throw unreachable(issuer, 'not a JSON object')
+    } catch (error) {
+      throw error instanceof Fault ? error : unreachable(issuer, error instanceof Error ? error.message : 'failed')
     }
-    const text = await response.text()
-    const body: unknown = text.length > MAX_BODY ? undefined : JSON.parse(text)
-    if (typeof body !== 'object' || body === null || Array.isArray(body)) throw unreachable(issuer, 'not a JSON object')
-    return body as Record<string, unknown>
   }
 
   #resolver(): Resolver {
@@ -119,7 +156,7 @@ export class IssuerKeys {
     if (now - this.#triedAt < COOLDOWN_MS && this.#cached !== undefined) return
     this.#triedAt = now
     try {
-      const jwks = await this.fetchJson(this.issuer.jwksUrl ?? (await this.#discover()))
+      const jwks = await this.#fetchJson(this.issuer.jwksUrl ?? (await this.#discover()))
       if (!Array.isArray(jwks['keys'])) throw unreachable(this.issuer.issuer, 'no "keys" in the JWKS')
       const fresh: Cached = { jwks: jwks as unknown as JSONWebKeySet, at: now }
       this.#use(fresh)
@@ -161,7 +198,7 @@ export class IssuerKeys {
     let failure: unknown
     for (const place of places) {
       try {
-        const document = await this.fetchJson(place)
+        const document = await this.#fetchJson(place)
         if (document['issuer'] !== issuer) throw unreachable(issuer, 'its discovery document names another issuer')
         const jwks = document['jwks_uri']
         if (typeof jwks === 'string' && URL.canParse(jwks)) return jwks

@@ -67,3 +67,8 @@ export function decline(message: Message): string {
   const id = message.id ?? 'null'
   return message.method === 'ping' ? resultText(id, '{}') : errorText(id, -32601, 'The client does not support this.')
 }
+
+/** `logging/setLevel` as we send it on a client's behalf. */
+export function setLevelText(level: string): string {
+  return JSON.stringify({ jsonrpc: '2.0', id: 'level', method: 'logging/setLevel', params: { level } })
+}

@@ -5,22 +5,27 @@ import { Fault } from '../../protocol/fault.ts'
 import { Lru } from '../lru.ts'
 import type { Store } from '../ports.ts'
 import type { Sealer } from '../seal.ts'
-import { handshake, sessionHeaders, type Agreement } from './handshake.ts'
+import type { Levels } from '../levels.ts'
+import { handshake, sessionHeaders, setLevelText, settle, type Agreement } from './handshake.ts'
 import { exchange, protocol, request } from './http.ts'
 import type { Backend, Call, Reply, Upstream } from './upstream.ts'
 
 const TTL_SECONDS = 6 * 3600
 const CACHED = 4096
+/** How owners that are sessions of clients are spelled; others are principals. */
+const CLIENT = 'session '
 
 /** Sessions of all legacy servers of one isolate. */
 export class Sessions {
   readonly #store: Store
   readonly #sealer: Sealer
+  readonly #levels: Levels
   readonly #known = new Lru<string, Agreement>(CACHED)
 
-  constructor(store: Store, sealer: Sealer) {
+  constructor(store: Store, sealer: Sealer, levels: Levels) {
     this.#store = store
     this.#sealer = sealer
+    this.#levels = levels
   }
 
   /** The owner's session, opened when there is none. A store that is away costs sharing, not the call. */
@@ -32,6 +37,7 @@ export class Sessions {
     const stored = await this.#load(key)
     const session = stored ?? (await this.#open(upstream, key, signal))
     this.#known.set(id, session)
+    if (stored === undefined) await this.#level(upstream, owner, session, signal)
     return session
   }
 
@@ -45,6 +51,15 @@ export class Sessions {
   async find(upstream: Upstream, owner: string): Promise<Agreement | undefined> {
     const id = sessionId(upstream, owner)
     return this.#known.get(id) ?? this.#load(await storeKey(upstream, id))
+  }
+
+  /** A session that opens late learns the log level that its client set before. */
+  async #level(upstream: Upstream, owner: string, session: Agreement, signal: AbortSignal): Promise<void> {
+    if (session.capabilities['logging'] === undefined || !owner.startsWith(CLIENT)) return
+    const level = await this.#levels.get(owner.slice(CLIENT.length))
+    if (level === undefined) return
+    const call = { text: setLevelText(level), id: '"level"', headers: sessionHeaders(session), signal }
+    await settle(await exchange(upstream, call), upstream).catch(() => undefined)
   }
 
   /** Shakes hands; when another isolate did so meanwhile, its session is the one, and ours ends. */
@@ -94,6 +109,20 @@ export class LegacyBackend implements Backend {
       if (!lost && reply.message !== undefined) return reply
       if (!lost || attempt > 0) throw protocol(this.#upstream, `answered HTTP ${reply.status}`)
       await this.#sessions.forget(this.#upstream, owner)
+    }
+  }
+
+  async tell(call: Call, owner: string): Promise<void> {
+    try {
+      const session = await this.#sessions.find(this.#upstream, owner)
+      if (session === undefined) return
+      const reply = await exchange(this.#upstream, {
+        ...call,
+        headers: { ...call.headers, ...sessionHeaders(session) },
+      })
+      if (reply.kind === 'stream') await reply.messages.return()
+    } catch {
+      // The next call of the owner meets the same trouble and says so.
     }
   }
 

@@ -50,6 +50,8 @@ export type Reply =
 /** A server as the pipeline calls it; `owner` says whose session to use where the server keeps any. */
 export interface Backend {
   call(call: Call, owner: string): Promise<Reply>
+  /** As `call`, but only if the owner has a session already; nobody waits for the answer. Never throws. */
+  tell(call: Call, owner: string): Promise<void>
   /** Ends the owner's session, if there is one. Never throws. */
   end(owner: string, signal: AbortSignal): Promise<void>
 }

@@ -220,7 +220,7 @@ function mapUri(uri: string, server: string): string {
 
 function entry(candidate: Candidate, name: string, endpointRules: readonly Rule[]): CatalogEntry {
   const { member, section, item, override } = candidate
-  const names = [item.id, candidate.bare, name]
+  const names = [item.id, candidate.bare, candidate.wanted, name]
   const applies = (rule: Rule) => rule.tools.some((pattern) => names.some(glob(pattern)))
   const rules = section === 'tools' ? [...endpointRules, ...member.rules].filter(applies) : []
   return {
