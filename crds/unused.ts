@@ -67,7 +67,6 @@ const unused: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
   MCPGroup: {},
   MCPOIDCConfig: {
     'inline.caBundleRef': later,
-    'inline.protectedResourceAllowPrivateIP': later,
     'inline.jwksAuthTokenPath': cluster,
   },
   MCPToolConfig: {},

@@ -3,6 +3,7 @@
 
 import { decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose'
 import { Fault } from '../../protocol/fault.ts'
+import { fingerprint } from '../catalog/hash.ts'
 import { Lru } from '../lru.ts'
 import type { Clock } from '../ports.ts'
 import { anonymous, type Principal } from '../principal.ts'
@@ -105,7 +106,8 @@ export class Guard {
   }
 
   async #verify(token: string, now: number): Promise<Verdict> {
-    const known = this.#refused.get(token)
+    const key = fingerprint(token)
+    const known = this.#refused.get(key)
     if (known !== undefined && known.until > now) throw known.fault
     try {
       return token.split('.').length === 3 ? await this.#verifyJwt(token, now) : await this.#introspect(token, now)
@@ -114,7 +116,7 @@ export class Guard {
       const fault = error instanceof Fault ? error : this.refuse(explain(error))
       // A token does not become valid by asking again, except one that names a key we may not have seen yet.
       const waits = error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWTClaimValidationFailed
-      if (!waits) this.#refused.set(token, { fault, until: now + INTROSPECTION_MS })
+      if (!waits) this.#refused.set(key, { fault, until: now + INTROSPECTION_MS })
       throw fault
     }
   }
@@ -137,12 +139,12 @@ export class Guard {
 
   /**
    * RFC 7662. Whose an opaque token is cannot be seen, and showing it to one issuer after another would give it away: it is
-   * asked about only where a single issuer offers introspection.
+   * asked about only where a single issuer is trusted.
    */
   async #introspect(token: string, now: number): Promise<Verdict> {
-    const able = (this.settings.issuers ?? []).filter(({ issuer }) => issuer.introspection !== undefined)
-    const [keys] = able
-    if (keys === undefined || able.length > 1) throw this.refuse('Only JWT access tokens are accepted here.')
+    const [keys, ...others] = this.settings.issuers ?? []
+    if (keys?.issuer.introspection === undefined || others.length > 0)
+      throw this.refuse('Only JWT access tokens are accepted here.')
     const answer = await keys.introspect(token)
     if (answer['active'] !== true) throw this.refuse('The token is not valid here.')
     const { issuer, groupsClaim } = keys.issuer

@@ -33,6 +33,9 @@ export interface Issuer {
 export const DEFAULT_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'] as const
 
 const COOLDOWN_MS = 10_000
+/** How soon an issuer that never answered is asked again. */
+const RETRY_MS = 2_000
+const POLL_MS = 25
 const MAX_AGE_MS = 600_000
 const MAX_STALE_MS = 3_600_000
 const FETCH_MS = 5_000
@@ -61,6 +64,7 @@ export class IssuerKeys {
   #resolve: Resolver | undefined
   #triedAt = Number.NEGATIVE_INFINITY
   #asking: number[] = []
+  #fetching = false
 
   constructor(issuer: Issuer, host: IssuerHost) {
     this.issuer = issuer
@@ -140,8 +144,27 @@ export class IssuerKeys {
     return this.#resolve
   }
 
-  /** From the store when another isolate was there lately, else from the issuer. Old keys serve on while neither answers. */
+  /**
+   * New keys, at most once per cooldown. Requests that come meanwhile wait for the one that asks; they look for its result
+   * instead of sharing its promise, which would never settle if that request were cut off.
+   */
   async #refresh(now: number): Promise<void> {
+    if (now - this.#triedAt < (this.#cached === undefined ? RETRY_MS : COOLDOWN_MS)) {
+      for (let waited = 0; this.#fetching && waited < FETCH_MS; waited += POLL_MS) await pause(POLL_MS)
+      if (this.#resolve === undefined) throw unreachable(this.issuer.issuer, 'no keys yet')
+      return
+    }
+    this.#triedAt = now
+    this.#fetching = true
+    try {
+      await this.#load(now)
+    } finally {
+      this.#fetching = false
+    }
+  }
+
+  /** From the store when another isolate was there lately, else from the issuer. Old keys serve on while neither answers. */
+  async #load(now: number): Promise<void> {
     const { store } = this.#host
     const key = await this.#storeKey()
     const stored = await store.get(key).then(
@@ -153,8 +176,6 @@ export class IssuerKeys {
       this.#use(stored)
       return
     }
-    if (now - this.#triedAt < COOLDOWN_MS && this.#cached !== undefined) return
-    this.#triedAt = now
     try {
       const jwks = await this.#fetchJson(this.issuer.jwksUrl ?? (await this.#discover()))
       if (!Array.isArray(jwks['keys'])) throw unreachable(this.issuer.issuer, 'no "keys" in the JWKS')
@@ -163,13 +184,8 @@ export class IssuerKeys {
       await store.set(key, JSON.stringify(fresh), { ttlSeconds: MAX_STALE_MS / 1000 }).catch(() => undefined)
     } catch (error) {
       const last = isNews ? stored : this.#cached
-      if (last !== undefined && now - last.at < MAX_STALE_MS) {
-        this.#use(last)
-        return
-      }
-      throw error instanceof Fault
-        ? error
-        : unreachable(this.issuer.issuer, error instanceof Error ? error.message : 'failed')
+      if (last === undefined || now - last.at >= MAX_STALE_MS) throw error
+      this.#use(last)
     }
   }
 
@@ -209,6 +225,12 @@ export class IssuerKeys {
     }
     throw failure
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms)
+  })
 }
 
 function unreachable(issuer: string, detail: string): Fault {
