@@ -1,9 +1,11 @@
 // Servers, members and callers made from a few words, for tests only: items go through the reader that real ones go through.
 
-import { parseMessage, type Json, type Message } from '../protocol/envelope.ts'
+import { isObject, parseMessage, type Json, type Message } from '../protocol/envelope.ts'
+import type { Era } from '../protocol/revision.ts'
 import type { Member } from './catalog/merge.ts'
 import { LISTS, SECTIONS, readItems, type Section, type ServerCatalog } from './catalog/server.ts'
 import { anonymous, type Principal } from './principal.ts'
+import type { Passage } from './translate.ts'
 
 /** Items by section: a bare name or URI, or an item's whole JSON text. */
 export type Lists = Partial<Readonly<Record<Section, readonly string[]>>>
@@ -45,6 +47,24 @@ export function caller(scopes: readonly string[] = [], more: Partial<Principal> 
 /** A request with id 1. */
 export function request(method: string, params: unknown = {}): Message {
   return parseMessage(JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }))
+}
+
+/** A passage of `text` from a client of one era to server `ns/s` of another; the server's session is shared. */
+export function passageOf(text: string, client: Era, server: Era, more: Partial<Passage> = {}): Passage {
+  const message = parseMessage(text)
+  const meta = message.params['_meta']
+  return {
+    message,
+    opened: { era: client, revision: 'any', meta: isObject(meta) ? meta : {}, client: undefined },
+    route: { server: 'ns/s', entry: undefined, rename: undefined },
+    server: serverOf({}, { era: server }),
+    owned: false,
+    requestId: 'our-id',
+    traceparent: 'our-trace',
+    logLevel: undefined,
+    requestState: undefined,
+    ...more,
+  }
 }
 
 function itemOf(section: Section, id: string): string {
