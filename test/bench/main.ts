@@ -36,7 +36,7 @@ interface Parts {
 }
 
 const FULL: Plan = {
-  pace: { rounds: 12, warmMs: 150, measureMs: 550 },
+  pace: { rounds: 18, warmMs: 100, measureMs: 350 },
   users: [1, 16, 64],
   listUsers: [1, 16],
   sizes: [10, 100, 500, 2000],

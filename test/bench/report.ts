@@ -134,7 +134,7 @@ function listRow(lists: Lists, row: Row): string[] {
   ]
 }
 
-/** Median of the rounds, with the least and the most. */
+/** The ratio, with the least and the most of the thirds of the run. */
 function spread(value: Ratio): string {
   return `**${fixed(value.median)}** (${fixed(value.least)}–${fixed(value.most)})`
 }

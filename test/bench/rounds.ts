@@ -1,5 +1,5 @@
 // Runs the sides of one comparison in turn, round after round in changing order, so that a drift of the machine and what a side
-// leaves behind in its caches meet all sides alike. What is compared later are ratios within a round.
+// leaves behind in its caches meet all sides alike. What is compared later are medians of rounds.
 import type { Child } from './child.ts'
 import type { Order, Slice } from './load.ts'
 import { percentile } from './stats.ts'

@@ -1,4 +1,4 @@
-// The few statistics of the report. Rounds of the two sides are compared pairwise, because the machine drifts between rounds.
+// The few statistics of the report. Sides are compared by the medians of their rounds, which were taken in turn.
 
 /** The value below which the share `p` (0 to 1) of the sorted samples lies; NaN without samples. */
 export function percentile(sorted: ArrayLike<number>, p: number): number {
@@ -12,17 +12,21 @@ export function median(values: readonly number[]): number {
 }
 
 export interface Ratio {
-  /** Median of the ratios of the rounds. */
+  /** Median of the side's rounds by the median of the baseline's. */
   readonly median: number
+  /** The same for each third of the run: the least and the most of the three. */
   readonly least: number
   readonly most: number
 }
 
-/** How many times the baseline a side needs: one ratio per round, both sides of a round taken next to each other. */
+const PARTS = 3
+
+/** How many times the baseline a side needs. Medians, because a disturbed round may cost a multiple of all others. */
 export function ratio(side: readonly number[], baseline: readonly number[]): Ratio {
-  const ratios = side.flatMap((value, round) => {
-    const base = baseline[round]
-    return base === undefined ? [] : [value / base]
-  })
-  return { median: median(ratios), least: Math.min(...ratios), most: Math.max(...ratios) }
+  const length = Math.ceil(Math.min(side.length, baseline.length) / PARTS)
+  const parts = Array.from({ length: PARTS }, (_, part) => {
+    const cut = (rounds: readonly number[]): number => median(rounds.slice(part * length, (part + 1) * length))
+    return cut(side) / cut(baseline)
+  }).filter((value) => !Number.isNaN(value))
+  return { median: median(side) / median(baseline), least: Math.min(...parts), most: Math.max(...parts) }
 }
