@@ -21,8 +21,10 @@ const DEADLINE_MS = 20_000
 const FIRST_RETRY_MS = 5_000
 const LAST_RETRY_MS = 300_000
 const MAX_WATCHED = 64
-/** A watched server that keeps saying that it changed is believed this often. */
-const MIN_GAP_MS = 1_000
+/** A server that keeps saying that it changed is believed after this, then after twice that, and so on. */
+const MIN_GAP_MS = 500
+const MAX_GAP_MS = 60_000
+const MIN_WAIT_MS = 250
 /** Fetched catalogs become visible together, at most this late. */
 const ANNOUNCE_MS = 300
 
@@ -43,8 +45,14 @@ const shardOf = (server: string): number => Number.parseInt(fingerprint(server).
 
 interface Schedule {
   readonly source: string
+  /** When it is asked next, milliseconds since the epoch. */
   next: number
+  askedAt: number
   failures: number
+  /** How soon after being asked it may be asked again because it says so: doubles while it keeps saying so. */
+  gapMs: number
+  /** It said so since it was asked. */
+  changed: boolean
 }
 
 export class RefreshObject extends DurableObject<Env> {
@@ -74,9 +82,8 @@ export class RefreshObject extends DurableObject<Env> {
     const { searchParams } = new URL(request.url)
     await this.#storage.put('shard', Number(searchParams.get('shard')))
     const server = searchParams.get('server')
-    const known = server === null ? undefined : this.#schedule.get(server)
-    if (known !== undefined) known.next = Math.min(known.next, Date.now())
-    this.ctx.waitUntil(this.#run())
+    if (server === null) this.ctx.waitUntil(this.#run())
+    else await this.#hint(server)
     return new Response(null, { status: 202 })
   }
 
@@ -98,9 +105,25 @@ export class RefreshObject extends DurableObject<Env> {
       } while (this.#again)
     } finally {
       this.#running = false
-      const next = Math.min(...[...this.#schedule.values()].map((one) => one.next))
-      if (Number.isFinite(next)) await this.#storage.setAlarm(Math.max(next, Date.now() + 250))
+      await this.#arm()
     }
+  }
+
+  /** The alarm rings when the next server is due, never later than it would have. */
+  async #arm(): Promise<void> {
+    const next = Math.max(Math.min(...[...this.#schedule.values()].map((one) => one.next)), Date.now() + MIN_WAIT_MS)
+    if (!Number.isFinite(next)) return
+    const current = await this.#storage.getAlarm()
+    if (current === null || next < current || current < Date.now()) await this.#storage.setAlarm(next)
+  }
+
+  /** Somebody says that the server's catalog changed: it is asked soon, but not for ever sooner than others. */
+  async #hint(server: string): Promise<void> {
+    const schedule = this.#schedule.get(server)
+    if (schedule === undefined) return
+    schedule.changed = true
+    schedule.next = Math.min(schedule.next, Math.max(Date.now(), schedule.askedAt + schedule.gapMs))
+    await this.#arm()
   }
 
   async #round(): Promise<void> {
@@ -153,7 +176,14 @@ export class RefreshObject extends DurableObject<Env> {
       this.#release(server.key)
       const asked = this.#state.catalogs.get(server.key)?.source === server.source
       const next = asked ? (health?.get(server.key)?.next ?? 0) : 0
-      this.#schedule.set(server.key, { source: server.source, next, failures: 0 })
+      this.#schedule.set(server.key, {
+        source: server.source,
+        next,
+        askedAt: 0,
+        failures: 0,
+        gapMs: MIN_GAP_MS,
+        changed: false,
+      })
     }
   }
 
@@ -166,6 +196,9 @@ export class RefreshObject extends DurableObject<Env> {
   async #refresh(server: ServerPlan): Promise<void> {
     const schedule = this.#schedule.get(server.key)
     if (schedule === undefined) return
+    schedule.askedAt = Date.now()
+    schedule.gapMs = schedule.changed ? Math.min(MAX_GAP_MS, schedule.gapMs * 2) : MIN_GAP_MS
+    schedule.changed = false
     const up = upstream(server, server.credential, { secrets: this.#state.secrets, keys: this.#vaultKeys }, this.#env)
     const stop = new AbortController()
     const timer = setTimeout(() => stop.abort(tooSlow(server.key)), DEADLINE_MS)
@@ -217,9 +250,7 @@ export class RefreshObject extends DurableObject<Env> {
       try {
         for await (const message of (await peer.listen(stop.signal)) ?? []) {
           if (!message.method.endsWith('/list_changed')) continue
-          const schedule = this.#schedule.get(key)
-          if (schedule !== undefined) schedule.next = Math.min(schedule.next, Date.now() + MIN_GAP_MS)
-          await this.#storage.setAlarm(Date.now() + MIN_GAP_MS)
+          await this.#hint(key)
         }
       } catch {
         // The next refresh opens a new stream.

@@ -1,13 +1,13 @@
 // The life of a request: authenticate → open → decide → call → reply → record. One function per step, called in order.
 // Every way out leaves exactly one audit event per message.
 
-import { isObject, paramSpan, parseJson, toMessage, type JsonObject, type Message } from '../protocol/envelope.ts'
+import { paramSpan, parseJson, toMessage, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { decodeHeader, mirroredValue } from '../protocol/header.ts'
 import { IMPLEMENTATION, META, MODERN_REVISION } from '../protocol/revision.ts'
 import { sseMessage } from '../protocol/sse.ts'
-import { elements, slice } from '../protocol/text.ts'
 import { setLevelText } from './backend/handshake.ts'
+import { batchMessage, readBody, splitBatch, type BatchPart } from './body.ts'
 import { forward, type Forwarding } from './call.ts'
 import { modernMembers } from './catalog/project.ts'
 import { Deadline } from './deadline.ts'
@@ -19,8 +19,6 @@ import { RequestRecord } from './record.ts'
 import { answer, refusal, relay, type Asker } from './reply.ts'
 import type { ClientSession } from './session.ts'
 
-const MAX_BODY = 8 * 1024 * 1024
-const MAX_BATCH = 50
 const END_MS = 5_000
 
 /** Answers one HTTP request at an endpoint. Never throws. `refused` is the host's own objection (Origin, Host). */
@@ -31,6 +29,8 @@ export async function handle(
   refused: Fault | undefined,
 ): Promise<Response> {
   const record = new RequestRecord(request.headers, endpoint.key, host)
+  // A client that leaves early must not take the audit event with it.
+  host.defer(record.settled)
   try {
     if (refused !== undefined) throw refused
     const principal = await endpoint.guard.enter(request.headers.get('authorization'), host.revoked)
@@ -38,11 +38,42 @@ export async function handle(
     if (request.method === 'DELETE') return await endSession(request, endpoint, principal, host, record)
     const text = await readBody(request)
     const value = parseJson(text)
-    if (Array.isArray(value)) return await batch(request, text, value, endpoint, principal, host)
+    if (Array.isArray(value)) {
+      const parts = splitBatch(value, text, request.headers)
+      record.release()
+      return await batch(parts, request.headers, endpoint, principal, host)
+    }
     return await serve(toMessage(value, text), request.headers, endpoint, principal, host, record)
   } catch (error) {
     return fail(error, { era: 'legacy', id: undefined, acceptsStream: false }, record)
   }
+}
+
+/** Every message of a batch with a record of its own; answers are collected, never streamed. */
+async function batch(
+  parts: readonly BatchPart[],
+  original: Headers,
+  endpoint: Endpoint,
+  principal: Principal,
+  host: Host,
+): Promise<Response> {
+  const headers = new Headers(original)
+  headers.set('accept', 'application/json')
+  const replies = await Promise.all(
+    parts.map(async ({ value, text }) => {
+      const record = new RequestRecord(headers, endpoint.key, host)
+      record.principal = principal
+      try {
+        const response = await serve(batchMessage(value, text), headers, endpoint, principal, host, record)
+        return response.status === 202 ? '' : await response.text()
+      } catch (error) {
+        return await fail(error, { era: 'legacy', id: undefined, acceptsStream: false }, record).text()
+      }
+    }),
+  )
+  const answers = replies.filter((reply) => reply !== '')
+  if (answers.length === 0) return new Response(null, { status: 202 })
+  return new Response(`[${answers.join(',')}]`, { headers: { 'content-type': 'application/json' } })
 }
 
 /** One message. Never throws. */
@@ -125,6 +156,8 @@ async function relayed(route: Route, forwarding: Forwarding, asker: Asker, host:
   const { session, record, endpoint } = forwarding
   const target = endpoint.target(route.server, route.via)
   const deadline = new Deadline(route.server, target.timeoutMs, host.now())
+  // Also when the client neither reads nor leaves, so that nothing else would come to record the end.
+  deadline.signal.addEventListener('abort', () => record.fail(asFault(deadline.signal.reason)), { once: true })
   const cancelled = () => deadline.abort(new Fault('cancelled', 'The request was cancelled.'))
   const work = forward(forwarding, route, host, target, deadline)
   work.catch(() => deadline.end())
@@ -261,81 +294,14 @@ async function endSession(
   return new Response(null, { status: 204 })
 }
 
-/** JSON-RPC batches exist in 2024-11-05 and 2025-03-26 only. */
-async function batch(
-  request: Request,
-  text: string,
-  values: readonly unknown[],
-  endpoint: Endpoint,
-  principal: Principal,
-  host: Host,
-): Promise<Response> {
-  const version = request.headers.get('mcp-protocol-version')
-  const allowed = version === null || version === '2025-03-26' || version === '2024-11-05'
-  if (!allowed || values.length === 0 || values.length > MAX_BATCH) {
-    throw new Fault(
-      'invalid_request',
-      allowed ? `A batch must have 1 to ${MAX_BATCH} messages.` : 'Batches are not part of this protocol version.',
-    )
-  }
-  const headers = new Headers(request.headers)
-  headers.set('accept', 'application/json')
-  const spans = elements(text)
-  const replies = await Promise.all(
-    values.map(async (value, index) => {
-      const record = new RequestRecord(request.headers, endpoint.key, host)
-      record.principal = principal
-      const span = spans[index]
-      const part = span === undefined ? '' : slice(text, span)
-      try {
-        if (isObject(value as JsonObject) && (value as JsonObject)['method'] === 'initialize') {
-          throw new Fault('invalid_request', '"initialize" must not be part of a batch.')
-        }
-        const response = await serve(toMessage(value as JsonObject, part), headers, endpoint, principal, host, record)
-        return response.status === 202 ? '' : await response.text()
-      } catch (error) {
-        return await fail(error, { era: 'legacy', id: undefined, acceptsStream: false }, record).text()
-      }
-    }),
-  )
-  const answers = replies.filter((reply) => reply !== '')
-  if (answers.length === 0) return new Response(null, { status: 202 })
-  return new Response(`[${answers.join(',')}]`, { headers: { 'content-type': 'application/json' } })
-}
-
-async function readBody(request: Request): Promise<string> {
-  if (request.method !== 'POST')
-    throw new Fault('method_not_allowed', 'Use POST.', { headers: { allow: 'POST, DELETE' } })
-  const type = (request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase()
-  if (type !== 'application/json')
-    throw new Fault('unsupported_media_type', 'The Content-Type must be application/json.')
-  const accept = request.headers.get('accept')
-  if (accept !== null && !/application\/(json|\*)|text\/(event-stream|\*)|\*\/\*/u.test(accept)) {
-    throw new Fault('not_acceptable', 'Accept must allow application/json or text/event-stream.')
-  }
-  const length = Number(request.headers.get('content-length') ?? Number.NaN)
-  if (length <= MAX_BODY) return request.text()
-  if (length > MAX_BODY || request.body === null) throw tooLarge()
-  const decoder = new TextDecoder()
-  let text = ''
-  let size = 0
-  for await (const chunk of request.body as ReadableStream<Uint8Array> & AsyncIterable<Uint8Array>) {
-    size += chunk.length
-    if (size > MAX_BODY) throw tooLarge()
-    text += decoder.decode(chunk, { stream: true })
-  }
-  return text + decoder.decode()
-}
-
-const tooLarge = (): Fault => new Fault('too_large', `The body must not exceed ${MAX_BODY} bytes.`)
-
 function fail(error: unknown, asker: Asker, record: RequestRecord): Response {
-  const fault =
-    error instanceof Fault
-      ? error
-      : new Fault('internal', 'Internal error.', {
-          detail: error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 300) : 'unknown',
-        })
+  const fault = asFault(error)
   record.fail(fault)
   return refusal(fault, asker)
+}
+
+function asFault(error: unknown): Fault {
+  if (error instanceof Fault) return error
+  const detail = error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 300) : 'unknown'
+  return new Fault('internal', 'Internal error.', { detail, cause: error })
 }

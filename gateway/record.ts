@@ -24,6 +24,9 @@ export class RequestRecord {
   client: { readonly name: string; readonly version: string } | undefined
   server: string | undefined
   era: string | undefined
+  /** Resolves when the event is out. */
+  readonly settled: Promise<void>
+  readonly #settle: () => void
   readonly #host: RecordHost
   readonly #started: number
   readonly #endpoint: string
@@ -34,6 +37,9 @@ export class RequestRecord {
   #finished = false
 
   constructor(headers: Headers, endpoint: string, host: RecordHost) {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.settled = promise
+    this.#settle = resolve
     this.#host = host
     this.#endpoint = endpoint
     this.#started = host.now()
@@ -57,6 +63,12 @@ export class RequestRecord {
   /** Ends with a response; `error` is its JSON-RPC error code, `size` its length. */
   finish(outcome: Outcome, size: number, error?: number): void {
     this.#emit(outcome, { response_size_bytes: size, ...(error !== undefined && { jsonrpc_error_code: error }) })
+  }
+
+  /** Says nothing: the messages of a batch have records of their own. */
+  release(): void {
+    this.#finished = true
+    this.#settle()
   }
 
   fail(fault: Fault, denied = false): void {
@@ -103,6 +115,7 @@ export class RequestRecord {
         },
       },
     })
+    this.#settle()
   }
 }
 

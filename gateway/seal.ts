@@ -28,9 +28,10 @@ function bytes(encoded: string): Uint8Array | undefined {
   }
 }
 
-/** Longest sealed text that is looked at. Request state holds what a server put into it; all else is ours and short. */
+/** Longest sealed text that is looked at: what servers put into it may be long, all else is ours and short. */
 const LIMIT = 16_384
-const STATE_LIMIT = 4 * 1024 * 1024
+const LONG_LIMIT = 4 * 1024 * 1024
+const LONG: ReadonlySet<Purpose> = new Set<Purpose>(['state', 'backend-session'])
 
 export class Sealer {
   readonly #ring: KeyRing
@@ -49,7 +50,7 @@ export class Sealer {
 
   /** The payload, or undefined for anything that we did not seal for this purpose. */
   async open(purpose: Purpose, sealed: string): Promise<unknown> {
-    if (sealed.length > (purpose === 'state' ? STATE_LIMIT : LIMIT)) return undefined
+    if (sealed.length > (LONG.has(purpose) ? LONG_LIMIT : LIMIT)) return undefined
     try {
       const { plaintext, protectedHeader } = await compactDecrypt(
         sealed,

@@ -126,7 +126,7 @@ export class Guard {
     const keys = this.settings.issuers?.find(({ issuer }) => issuer.issuer === claimed)
     if (keys === undefined) throw this.refuse('The token comes from an issuer that is not trusted here.')
     const { issuer } = keys
-    const { payload } = await jwtVerify(token, (header, jws) => keys.key(header, jws), {
+    const { payload, protectedHeader } = await jwtVerify(token, (header, jws) => keys.key(header, jws), {
       issuer: issuer.issuer,
       audience: this.settings.audience,
       algorithms: [...issuer.algorithms],
@@ -134,6 +134,9 @@ export class Guard {
       requiredClaims: ['sub', 'exp'],
       currentDate: new Date(now),
     })
+    // RFC 9068 §4 and RFC 8725 §3.11: tokens of other uses carry a type of their own.
+    const type = (protectedHeader.typ ?? 'jwt').toLowerCase().replace(/^application\//u, '')
+    if (type !== 'jwt' && type !== 'at+jwt') throw this.refuse('This is not an access token.')
     return verdict(payload, issuer.issuer, issuer.groupsClaim, ((payload.exp ?? 0) + issuer.clockSkewSeconds) * 1000)
   }
 

@@ -1,0 +1,63 @@
+// The body of a request: read within bounds, and taken apart when it is a JSON-RPC batch.
+
+import { isObject, toMessage, type Json, type Message } from '../protocol/envelope.ts'
+import { Fault } from '../protocol/fault.ts'
+import { elements, slice } from '../protocol/text.ts'
+
+const MAX_BODY = 8 * 1024 * 1024
+const MAX_BATCH = 50
+
+/** The body's text. Throws the `Fault` that HTTP has for what is wrong with method, media types or size. */
+export async function readBody(request: Request): Promise<string> {
+  if (request.method !== 'POST')
+    throw new Fault('method_not_allowed', 'Use POST.', { headers: { allow: 'POST, DELETE' } })
+  const type = (request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase()
+  if (type !== 'application/json')
+    throw new Fault('unsupported_media_type', 'The Content-Type must be application/json.')
+  const accept = request.headers.get('accept')
+  if (accept !== null && !/application\/(json|\*)|text\/(event-stream|\*)|\*\/\*/u.test(accept)) {
+    throw new Fault('not_acceptable', 'Accept must allow application/json or text/event-stream.')
+  }
+  const length = Number(request.headers.get('content-length') ?? Number.NaN)
+  if (length <= MAX_BODY) return request.text()
+  if (length > MAX_BODY || request.body === null) throw tooLarge()
+  const decoder = new TextDecoder()
+  let text = ''
+  let size = 0
+  for await (const chunk of request.body as ReadableStream<Uint8Array> & AsyncIterable<Uint8Array>) {
+    size += chunk.length
+    if (size > MAX_BODY) throw tooLarge()
+    text += decoder.decode(chunk, { stream: true })
+  }
+  return text + decoder.decode()
+}
+
+const tooLarge = (): Fault => new Fault('too_large', `The body must not exceed ${MAX_BODY} bytes.`)
+
+export interface BatchPart {
+  readonly value: Json
+  readonly text: string
+}
+
+/** The messages of a batch, which exists in 2024-11-05 and 2025-03-26 only. Throws `Fault` `invalid_request`. */
+export function splitBatch(values: readonly Json[], text: string, headers: Headers): BatchPart[] {
+  const version = headers.get('mcp-protocol-version')
+  const allowed = version === null || version === '2025-03-26' || version === '2024-11-05'
+  if (!allowed) throw new Fault('invalid_request', 'Batches are not part of this protocol version.')
+  if (values.length === 0 || values.length > MAX_BATCH) {
+    throw new Fault('invalid_request', `A batch must have 1 to ${MAX_BATCH} messages.`)
+  }
+  const spans = elements(text)
+  return values.map((value, index) => {
+    const span = spans[index]
+    return { value, text: span === undefined ? '' : slice(text, span) }
+  })
+}
+
+/** One message of a batch. Throws `Fault` `invalid_request`. */
+export function batchMessage(value: Json, text: string): Message {
+  if (isObject(value) && value['method'] === 'initialize') {
+    throw new Fault('invalid_request', '"initialize" must not be part of a batch.')
+  }
+  return toMessage(value, text)
+}
