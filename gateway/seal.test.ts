@@ -36,7 +36,7 @@ test('whatever is changed, it does not open', async () => {
   const sealed = await sealer.seal('cursor', { at: 1 })
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
   await fc.assert(
-    fc.asyncProperty(fc.nat(sealed.length - 1), fc.constantFrom(...alphabet), async (at, char) => {
+    fc.asyncProperty(fc.nat(sealed.length - 1), fc.constantFrom(...alphabet.split('')), async (at, char) => {
       const changed = sealed.slice(0, at) + char + sealed.slice(at + 1)
       const bytes = (text: string) => text.split('.').map((part) => Buffer.from(part, 'base64url').toString('hex'))
       if (String(bytes(changed)) === String(bytes(sealed))) return
