@@ -92,8 +92,19 @@ test('any chunking of any events gives the same events', async () => {
         assert.deepEqual(await outcome(cut(t, cuts), n), await outcome(cut(t, []), n))
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 30 },
   )
+})
+
+test('it does not matter where a stream is cut, not even inside a line end or a character', async () => {
+  for (const end of ['\n', '\r', '\r\n']) {
+    const text = ['\ufeffdata: ä', 'data: b', '', 'event: e', ': c', 'data: d', '', ''].join(end)
+    const whole = [message('ä\nb'), message('d', 'e')]
+    const size = new TextEncoder().encode(text).length
+    for (let at = 0; at <= size; at += 1) assert.deepEqual(await read(cut(text, [at])), whole, `${end} ${at}`)
+    const bytes = Array.from({ length: size }, (_, at) => at)
+    assert.deepEqual(await read(cut(text, bytes)), whole)
+  }
 })
 
 test('what we write, we read', async () => {

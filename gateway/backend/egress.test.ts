@@ -87,6 +87,7 @@ const hosts: Readonly<Record<Zone, readonly string[]>> = {
     '[::a9fe:a9fe]',
     '[64:ff9b::a9fe:a9fe]',
     '[64:ff9b:1::a9fe:a9fe]',
+    '[64:ff9b:1::808:808]',
     '[2002:a9fe:a9fe::]',
     '[::ffff:0:169.254.169.254]',
     '[2001:0:a9fe:a9fe::1]',
