@@ -1,18 +1,13 @@
-// The edge's URLs. Routing only: endpoints go to the gateway's pipeline, /admin to the admin API.
+// The edge's URLs besides its endpoints: health, the welcome page, metadata, the admin API.
 
 import { Hono } from 'hono'
-import { handle } from '../gateway/handle.ts'
-import type { Host } from '../gateway/endpoint.ts'
 import type { Guard } from '../gateway/auth/guard.ts'
-import { RequestRecord } from '../gateway/record.ts'
 import { refusal } from '../gateway/reply.ts'
 import { Fault } from '../protocol/fault.ts'
 import { adminApi } from './admin/api.ts'
 import { adminHost } from './admin-host.ts'
 import type { Env } from './env.ts'
-import { hostFor, type EdgeHost } from './host.ts'
-import { foreign, corsHeaders } from './origin.ts'
-import { poke } from './refresh.ts'
+import { hostFor } from './host.ts'
 import { EVERYTHING } from './state.ts'
 import { welcome } from './welcome.ts'
 
@@ -34,11 +29,6 @@ app.get(`${METADATA}/*`, (c) =>
   metadata(c.req.path.slice(METADATA.length), c.env, (work) => c.executionCtx.waitUntil(work)),
 )
 app.all('/.well-known/*', (c) => c.json({ error: 'not_found' }, 404))
-app.all('/mcp', (c) => serve(c.req.raw, EVERYTHING, c.env, (work) => c.executionCtx.waitUntil(work)))
-app.all('/:namespace/:name/mcp', (c) => {
-  const { namespace, name } = c.req.param()
-  return serve(c.req.raw, `${namespace}/${name}`, c.env, (work) => c.executionCtx.waitUntil(work))
-})
 
 app.all('/admin/*', async (c) => {
   const host = hostFor(c.env)
@@ -53,45 +43,6 @@ app.onError((error) => {
     console.error(JSON.stringify({ msg: 'internal_error', error: `${error.name}: ${error.message}` }))
   return refusal(fault, NOT_JSON_RPC)
 })
-
-/** One request at an endpoint. */
-async function serve(request: Request, key: string, env: Env, defer: Defer): Promise<Response> {
-  const edge = hostFor(env)
-  const host = requestHost(edge, defer)
-  const cors = corsHeaders(request.headers, env)
-  if (request.method === 'OPTIONS' && cors !== undefined) return new Response(null, { status: 204, headers: cors })
-  const refused = foreign(request.headers, env)
-  try {
-    await edge.state.refresh(defer)
-    const endpoint = await edge.state.endpoint(key)
-    if (endpoint === undefined) throw new Fault('not_found', `There is no endpoint ${key}.`)
-    const response = await handle(request, endpoint, host, refused)
-    if (cors !== undefined) for (const [name, value] of Object.entries(cors)) response.headers.set(name, value)
-    return response
-  } catch (error) {
-    const fault =
-      error instanceof Fault ? error : new Fault('internal', 'Internal error.', { detail: String(error).slice(0, 200) })
-    new RequestRecord(request.headers, key, host).fail(fault)
-    return refusal(fault, NOT_JSON_RPC)
-  }
-}
-
-function requestHost(edge: EdgeHost, defer: Defer): Host {
-  return {
-    component: 'edge',
-    now: Date.now,
-    sealer: edge.sealer,
-    sessions: edge.sessions,
-    levels: edge.levels,
-    inFlight: edge.inFlight,
-    revoked: edge.state.revoked,
-    audit: (event) => edge.trail.write(event, defer),
-    changed: (server) => {
-      if (edge.announced.offer(server, Date.now())) defer(poke(edge.env, server).catch(() => undefined))
-    },
-    defer,
-  }
-}
 
 /** Protected resource metadata (RFC 9728 §3): one document per endpoint, none for endpoints that ask for no token. */
 async function metadata(path: string, env: Env, defer: Defer): Promise<Response> {

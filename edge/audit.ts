@@ -9,7 +9,8 @@ const MAX_WAITING = 256
 
 export class AuditTrail {
   readonly #batchMs: number
-  readonly #events: AuditEvent[] = []
+  /** Lines, not events: text is cheap to keep. */
+  readonly #kept: string[] = []
   #at = 0
   #waiting: string[] = []
   #writtenAt = 0
@@ -19,9 +20,9 @@ export class AuditTrail {
   }
 
   write(event: AuditEvent, defer: (work: Promise<unknown>) => void): void {
-    this.#events[this.#at % KEPT] = event
-    this.#at += 1
     const line = JSON.stringify(event)
+    this.#kept[this.#at % KEPT] = line
+    this.#at += 1
     const now = Date.now()
     if (this.#waiting.length === 0 && now - this.#writtenAt >= this.#batchMs) {
       this.#writtenAt = now
@@ -36,8 +37,9 @@ export class AuditTrail {
   /** The newest events, newest last. */
   newest(limit: number): AuditEvent[] {
     const start = this.#at % KEPT
-    const ordered = this.#at < KEPT ? this.#events : [...this.#events.slice(start), ...this.#events.slice(0, start)]
-    return limit <= 0 ? [] : ordered.slice(-limit)
+    const ordered = this.#at < KEPT ? this.#kept : [...this.#kept.slice(start), ...this.#kept.slice(0, start)]
+    const lines = limit <= 0 ? [] : ordered.slice(-limit)
+    return lines.map((line) => JSON.parse(line) as AuditEvent)
   }
 
   async #later(): Promise<void> {

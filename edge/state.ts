@@ -119,7 +119,6 @@ export class State {
     const versions = await store.peek(DOCUMENTS)
     const stale = DOCUMENTS.filter((_, at) => this.#versions === undefined || versions[at] !== this.#versions[at])
     if (stale.length > 0) {
-      this.#generation += 1
       const entries = await store.mget(stale)
       const entry = (key: (typeof DOCUMENTS)[number]) => {
         const at = stale.indexOf(key)
@@ -139,6 +138,7 @@ export class State {
         this.#built = new Map()
       }
     }
+    if (stale.length > 0) this.#generation += 1
     this.#versions = versions
     this.#checkedAt = started
   }

@@ -6,6 +6,7 @@ import { elements, slice } from '../protocol/text.ts'
 
 const MAX_BODY = 8 * 1024 * 1024
 const MAX_BATCH = 50
+const BODY_MS = 30_000
 
 /** The body's text. Throws the `Fault` that HTTP has for what is wrong with method, media types or size. */
 export async function readBody(request: Request): Promise<string> {
@@ -19,17 +20,31 @@ export async function readBody(request: Request): Promise<string> {
     throw new Fault('not_acceptable', 'Accept must allow application/json or text/event-stream.')
   }
   const length = Number(request.headers.get('content-length') ?? Number.NaN)
-  if (length <= MAX_BODY) return request.text()
+  if (length <= MAX_BODY) return patiently(request.text())
   if (length > MAX_BODY || request.body === null) throw tooLarge()
+  return patiently(readChunks(request.body))
+}
+
+async function readChunks(body: ReadableStream<Uint8Array>): Promise<string> {
+  const reader = body.getReader()
   const decoder = new TextDecoder()
-  let text = ''
+  const parts: string[] = []
   let size = 0
-  for await (const chunk of request.body as ReadableStream<Uint8Array> & AsyncIterable<Uint8Array>) {
-    size += chunk.length
+  for (;;) {
+    const chunk = await reader.read()
+    if (chunk.done) return parts.join('') + decoder.decode()
+    size += chunk.value.length
     if (size > MAX_BODY) throw tooLarge()
-    text += decoder.decode(chunk, { stream: true })
+    parts.push(decoder.decode(chunk.value, { stream: true }))
   }
-  return text + decoder.decode()
+}
+
+/** A body that does not come is given up. */
+async function patiently(body: Promise<string>): Promise<string> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const late = () => reject(new Fault('invalid_request', `The body did not arrive within ${BODY_MS / 1000} s.`))
+  AbortSignal.timeout(BODY_MS).addEventListener('abort', late, { once: true })
+  return Promise.race([body, promise])
 }
 
 const tooLarge = (): Fault => new Fault('too_large', `The body must not exceed ${MAX_BODY} bytes.`)

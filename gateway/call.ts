@@ -17,6 +17,7 @@ import type { ClientSession } from './session.ts'
 import { inbound, outbound, taskOf, type Passage, type Sealed } from './translate.ts'
 
 const STATE_TTL_MS = 3_600_000
+const TASK_TTL_MS = 24 * 3_600_000
 const CANCEL_MS = 5_000
 
 export interface Forwarding {
@@ -186,7 +187,20 @@ async function deliver(message: Message, passage: Passage, forwarding: Forwardin
   }
 }
 
+/** A server's task id as it travels: it opens at the endpoint and for the caller it was made for. */
+export interface SealedTask {
+  readonly endpoint: string
+  readonly via: string | undefined
+  readonly principal: string
+  readonly server: string
+  readonly expires: number
+  readonly id: string
+}
+
+const endpointOf = ({ endpoint }: Forwarding, { via }: Route): string => via ?? endpoint.key
+
 interface State {
+  readonly endpoint: string
   readonly principal: string
   readonly server: string
   readonly method: string
@@ -208,6 +222,7 @@ async function seal(message: Message, { route }: Passage, forwarding: Forwarding
   const task = isTask ? taskOf(result) : undefined
   if (typeof requestState !== 'string' && task === undefined) return NOTHING
   const state: State = {
+    endpoint: endpointOf(forwarding, route),
     principal: principal.id,
     server: route.server,
     method,
@@ -222,10 +237,19 @@ async function seal(message: Message, { route }: Passage, forwarding: Forwarding
 }
 
 /** A task has one id for its caller: the one it was asked for with, else a new one. */
-async function sealTask(task: string, route: Route, { principal, message }: Forwarding, host: Host): Promise<string> {
+async function sealTask(task: string, route: Route, forwarding: Forwarding, host: Host): Promise<string> {
+  const { principal, message } = forwarding
   const asked = message.params['taskId']
   if (typeof asked === 'string' && route.rename?.value === task) return asked
-  return host.sealer.seal('task', { principal: principal.id, server: route.server, id: task })
+  const sealed: SealedTask = {
+    endpoint: forwarding.endpoint.key,
+    via: route.via,
+    principal: principal.id,
+    server: route.server,
+    expires: host.now() + TASK_TTL_MS,
+    id: task,
+  }
+  return host.sealer.seal('task', sealed)
 }
 
 /** The server's request state behind the sealed one, which must belong to this caller, server and operation. */
@@ -236,7 +260,8 @@ async function openState(forwarding: Forwarding, route: Route, host: Host): Prom
   const state =
     typeof sealed === 'string' ? ((await host.sealer.open('state', sealed)) as State | undefined) : undefined
   const valid =
-    state?.principal === principal.id &&
+    state?.endpoint === endpointOf(forwarding, route) &&
+    state.principal === principal.id &&
     state.server === route.server &&
     state.method === message.method &&
     state.name === stateName(message) &&

@@ -36,8 +36,11 @@ export interface Situation {
   /** The one server of the endpoint, where there is just one: it gets what nobody else could. */
   readonly sole: string | undefined
   /** The task that `params.taskId` names, once its seal is open. */
-  readonly task: { readonly server: string; readonly id: string } | undefined
+  readonly task: { readonly server: string; readonly via?: string | undefined; readonly id: string } | undefined
 }
+
+/** Every template may have to be tried on a URI. */
+const MAX_URI = 8192
 
 /** Methods that 2026-07-28 removed: they must not reach a server that still knows them. */
 const REMOVED = new Set(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe'])
@@ -116,6 +119,7 @@ function named(section: Section, name: Json | undefined, path: readonly string[]
 
 function resource(uri: Json | undefined, path: readonly string[], situation: Situation): Decision {
   if (typeof uri !== 'string') return invalid(`"${path.join('.')}" must be a string.`)
+  if (uri.length > MAX_URI) return invalid(`"${path.join('.')}" must not exceed ${MAX_URI} characters.`)
   const { catalog, principal, sole } = situation
   const exact = [catalog.find('resources', uri), catalog.find('templates', uri)].filter((one) => one !== undefined)
   const ways = [...exact, ...catalog.templates(uri)]
@@ -164,7 +168,7 @@ function other(message: Message, { sole, task }: Situation): Decision {
   if (message.method.startsWith('tasks/') && message.params['taskId'] !== undefined) {
     if (task === undefined) return invalid('"taskId" names no task of this caller.')
     const rename = { path: ['taskId'], value: task.id }
-    return { kind: 'forward', route: { server: task.server, entry: undefined, rename } }
+    return { kind: 'forward', route: { server: task.server, entry: undefined, via: task.via, rename } }
   }
   if (sole === undefined) return unknownMethod(message.method)
   return { kind: 'forward', route: { server: sole, entry: undefined, rename: undefined } }

@@ -40,6 +40,8 @@ export interface Target {
 /** What the pipeline needs from the program that runs it. */
 export interface Host {
   readonly component: string
+  /** Address of the caller, where the host can vouch for it; else empty. */
+  readonly source: string
   readonly now: Clock
   readonly sealer: Sealer
   readonly sessions: ClientSessions

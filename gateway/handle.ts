@@ -3,12 +3,12 @@
 
 import { paramSpan, parseJson, toMessage, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
-import { decodeHeader, mirroredValue } from '../protocol/header.ts'
+import { decodeHeader, mirroredValues } from '../protocol/header.ts'
 import { IMPLEMENTATION, META, MODERN_REVISION } from '../protocol/revision.ts'
 import { sseMessage } from '../protocol/sse.ts'
 import { setLevelText } from './backend/handshake.ts'
 import { batchMessage, readBody, splitBatch, type BatchPart } from './body.ts'
-import { forward, type Forwarding } from './call.ts'
+import { forward, type Forwarding, type SealedTask } from './call.ts'
 import { modernMembers } from './catalog/project.ts'
 import { Deadline } from './deadline.ts'
 import { decide, type Decision, type Route } from './decide.ts'
@@ -103,7 +103,7 @@ async function serve(
       principal,
       era: opened.era,
       sole: endpoint.sole,
-      task: await openTask(message, principal, host),
+      task: await openTask(message, principal, endpoint, host),
     }
     const decision = decide(message, situation)
     const forwarding = { message, opened, session, principal, endpoint, headers, record }
@@ -220,8 +220,9 @@ function checkMirrored(route: Route, message: Message, opened: Opened, headers: 
   const declared = route.entry?.item.params ?? []
   if (opened.era !== 'modern' || declared.length === 0) return
   const args = paramSpan(message, 'arguments')
-  for (const { header, path } of declared) {
-    const expected = args === undefined ? undefined : mirroredValue(message.text, args.start, path)
+  const values = args === undefined ? [] : mirroredValues(message.text, args.start, declared)
+  for (const [index, { header, path }] of declared.entries()) {
+    const expected = values[index]
     const sent = headers.get(`mcp-param-${header}`)
     const decoded = sent === null ? undefined : decodeHeader(sent)
     if (decoded !== expected || (sent !== null && decoded === undefined)) {
@@ -246,12 +247,14 @@ async function openSession(
 async function openTask(
   message: Message,
   principal: Principal,
+  endpoint: Endpoint,
   host: Host,
-): Promise<{ server: string; id: string } | undefined> {
+): Promise<SealedTask | undefined> {
   const sealed = message.params['taskId']
   if (!message.method.startsWith('tasks/') || typeof sealed !== 'string') return undefined
-  const task = (await host.sealer.open('task', sealed)) as { principal: string; server: string; id: string } | undefined
-  return task?.principal === principal.id ? task : undefined
+  const task = (await host.sealer.open('task', sealed)) as SealedTask | undefined
+  const valid = task?.principal === principal.id && task.endpoint === endpoint.key && task.expires > host.now()
+  return valid ? task : undefined
 }
 
 const MAX_SPREAD = 32

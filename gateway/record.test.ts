@@ -11,7 +11,12 @@ const START = Date.UTC(2026, 10, 1)
 function recording(headers: Record<string, string> = {}) {
   const events: AuditEvent[] = []
   let time = START
-  const host = { component: 'edge', now: () => time, audit: (event: AuditEvent) => void events.push(event) }
+  const host = {
+    component: 'edge',
+    source: '192.0.2.1',
+    now: () => time,
+    audit: (event: AuditEvent) => void events.push(event),
+  }
   const pass = (ms: number) => {
     time += ms
   }

@@ -12,6 +12,8 @@ import { randomBytes } from './random.ts'
 
 export interface RecordHost {
   readonly component: string
+  /** Address of the caller, where the host can vouch for it. */
+  readonly source: string
   readonly now: Clock
   audit(event: AuditEvent): void
 }
@@ -43,7 +45,7 @@ export class RequestRecord {
     this.#host = host
     this.#endpoint = endpoint
     this.#started = host.now()
-    this.#source = headers.get('cf-connecting-ip') ?? ''
+    this.#source = host.source
     this.#userAgent = (headers.get('user-agent') ?? '').slice(0, 128)
     const random = randomBytes(40)
     this.id = uuid(random.subarray(24))

@@ -3,7 +3,7 @@
 
 import { distinctMembers, errorText, isObject, paramSpan, type JsonObject, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
-import { encodeHeader, mirroredValue } from '../protocol/header.ts'
+import { encodeHeader, mirroredValues } from '../protocol/header.ts'
 import { IMPLEMENTATION, META, MODERN_REVISION, nameMember } from '../protocol/revision.ts'
 import { edit, elements, members, rewrite, slice, type Edit, type Member, type Span } from '../protocol/text.ts'
 import type { ServerCatalog } from './catalog/server.ts'
@@ -127,8 +127,9 @@ function mirror({ message, route, opened }: Passage, client: Headers, headers: R
   }
   const declared = route.entry?.item.params ?? []
   const args = declared.length === 0 ? undefined : paramSpan(message, 'arguments')
-  for (const { header, path } of declared) {
-    const value = args === undefined ? undefined : mirroredValue(message.text, args.start, path)
+  const values = args === undefined ? [] : mirroredValues(message.text, args.start, declared)
+  for (const [index, { header }] of declared.entries()) {
+    const value = values[index]
     const name = `mcp-param-${header.toLowerCase()}`
     if (value === undefined) delete headers[name]
     else headers[name] = encodeHeader(value)

@@ -1,7 +1,7 @@
 // The JSON-RPC 2.0 envelope as MCP uses it: requests have string or number ids, notifications none, no positional params.
 
 import { Fault, wire, type FaultData } from './fault.ts'
-import { DuplicateKey, members, type Member } from './text.ts'
+import { DuplicateKey, exceeds, members, type Member } from './text.ts'
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 export type JsonObject = { [key: string]: Json }
@@ -20,6 +20,8 @@ export interface Message {
 }
 
 const none: JsonObject = {}
+/** Values in one message: parsed, they must fit into an isolate many times. */
+const MAX_VALUES = 250_000
 
 /** Reads one message. Throws `Fault` with reason `invalid_json` or `invalid_request` that says what is wrong. */
 export function parseMessage(text: string): Message {
@@ -27,6 +29,9 @@ export function parseMessage(text: string): Message {
 }
 
 export function parseJson(text: string): Json {
+  if (text.length > MAX_VALUES && exceeds(text, MAX_VALUES)) {
+    throw new Fault('too_large', `A message must not have more than ${MAX_VALUES} values.`)
+  }
   try {
     return JSON.parse(text) as Json
   } catch {

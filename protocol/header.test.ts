@@ -4,7 +4,10 @@ import { describe, test } from 'node:test'
 import { anyObject, anyValue } from '../test/lossless/json.ts'
 import type { JsonObject } from './envelope.ts'
 import { Fault } from './fault.ts'
-import { decodeHeader, encodeHeader, mirroredParams, mirroredValue } from './header.ts'
+import { decodeHeader, encodeHeader, mirroredParams, mirroredValues } from './header.ts'
+
+const mirroredValue = (text: string, at: number, path: readonly string[]) =>
+  mirroredValues(text, at, [{ header: 'X', path }])[0]
 
 describe('field values', () => {
   test('every text comes back, and a Headers object carries it unharmed', () => {

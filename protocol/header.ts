@@ -10,6 +10,8 @@ export interface MirroredParam {
   readonly path: readonly string[]
 }
 
+/** Headers that one call may be made to carry. */
+const MAX_MIRRORED = 32
 const SENTINEL = /^=\?base64\?(.*)\?=$/su
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/u
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/u
@@ -74,23 +76,30 @@ export function mirroredParams(schema: JsonObject): MirroredParam[] | string {
     }
   }
   visit(schema, [], true, 0)
+  if (found.length > MAX_MIRRORED) return `declares more than ${MAX_MIRRORED} x-mcp-header parameters`
   return problem ?? found
 }
 
 /**
- * The value that `Mcp-Param-*` must carry, from the JSON text of `arguments` (which starts at `at`): strings decoded, numbers
- * and booleans as they are spelled, since a parsed number may have lost digits. Undefined where the argument is absent,
- * null or neither. Throws `Fault` `invalid_request` when a member on the way occurs twice.
+ * The values that `Mcp-Param-*` must carry, from the JSON text of `arguments` (which starts at `at`): strings decoded, numbers
+ * and booleans as they are spelled, since a parsed number may have lost digits. Undefined where an argument is absent,
+ * null or neither. Every object on the way is read once, however many paths lead through it.
  */
-export function mirroredValue(text: string, at: number, path: readonly string[]): string | undefined {
-  let span: Span = { start: at, end: text.length }
-  for (const key of path) {
-    if (text.charAt(span.start) !== '{') return undefined
-    const member = distinctMembers(text, span.start).get(key)
-    if (member === undefined) return undefined
-    span = member
+export function mirroredValues(text: string, at: number, params: readonly MirroredParam[]): (string | undefined)[] {
+  const read = new Map<number, ReadonlyMap<string, Span>>()
+  const membersAt = (start: number) => {
+    const known = read.get(start) ?? distinctMembers(text, start)
+    read.set(start, known)
+    return known
   }
-  const value = slice(text, span)
-  if (value.startsWith('"')) return JSON.parse(value) as string
-  return /^[-0-9tf]/u.test(value) ? value : undefined
+  return params.map(({ path }) => {
+    let span: Span | undefined = { start: at, end: text.length }
+    for (const key of path) {
+      if (span === undefined || text.charAt(span.start) !== '{') return undefined
+      span = membersAt(span.start).get(key)
+    }
+    const value = span === undefined ? '' : slice(text, span)
+    if (value.startsWith('"')) return JSON.parse(value) as string
+    return /^[-0-9tf]/u.test(value) ? value : undefined
+  })
 }

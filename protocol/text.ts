@@ -77,6 +77,27 @@ export function elements(text: string, at = 0): Span[] {
   }
 }
 
+/**
+ * Whether a text has more than `limit` values, counted by the commas and brackets outside strings. A parsed value costs
+ * many times its characters: this is asked before parsing what a stranger sent.
+ */
+export function exceeds(text: string, limit: number): boolean {
+  let count = 0
+  for (let index = 0; index < text.length;) {
+    const code = text.charCodeAt(index)
+    if (code === QUOTE) {
+      index = stringEnd(text, index)
+      continue
+    }
+    if (code === COMMA || code === OPEN_BRACE || code === OPEN_BRACKET) {
+      count += 1
+      if (count > limit) return true
+    }
+    index += 1
+  }
+  return false
+}
+
 export interface Edit extends Span {
   readonly text: string
 }

@@ -17,7 +17,9 @@ import type { Peer } from './connect.ts'
 
 const MAX_PAGES = 200
 const MAX_ITEMS = 10_000
-const MAX_CHARACTERS = 16 * 1024 * 1024
+/** Of all items of a server: its catalog is held by every isolate that serves it. */
+const MAX_CHARACTERS = 8 * 1024 * 1024
+const MAX_PROBLEMS = 100
 const MIN_TTL = 5_000
 const MAX_TTL = 600_000
 const DEFAULT_TTL = 60_000
@@ -35,12 +37,14 @@ export async function drain(peer: Peer, signal: AbortSignal): Promise<ServerCata
   let ttlMs = DEFAULT_TTL
   let failure: unknown
   let answered = 0
+  let budget = MAX_CHARACTERS
   const declared = SECTIONS.filter(
     (section) => peer.capabilities[section === 'templates' ? 'resources' : section] !== undefined,
   )
   for (const section of declared) {
     try {
-      const drained = await drainSection(peer, section, signal)
+      const drained = await drainSection(peer, section, budget, signal)
+      for (const item of drained.items) budget -= item.text.length
       sections[section] = drained.items
       problems.push(...drained.problems)
       ttlMs = Math.min(ttlMs, drained.ttlMs)
@@ -59,11 +63,11 @@ export async function drain(peer: Peer, signal: AbortSignal): Promise<ServerCata
     ...(peer.instructions !== undefined && { instructions: peer.instructions }),
     ttlMs,
     sections,
-    problems: problems.slice(0, 100),
+    problems: problems.slice(0, MAX_PROBLEMS),
   }
 }
 
-async function drainSection(peer: Peer, section: Section, signal: AbortSignal): Promise<Drained> {
+async function drainSection(peer: Peer, section: Section, budget: number, signal: AbortSignal): Promise<Drained> {
   const { method, member } = LISTS[section]
   const found = new Map<string, Item>()
   const problems: Problem[] = []
@@ -84,13 +88,15 @@ async function drainSection(peer: Peer, section: Section, signal: AbortSignal): 
     }
     const at = members(message.text, resultSpan.start).get(member)?.start ?? 0
     const { items, problems: bad } = readItems(section, list.slice(0, MAX_ITEMS + 1), message.text, at)
-    problems.push(...bad)
+    problems.push(...bad.slice(0, MAX_PROBLEMS - problems.length))
     for (const item of items) {
       characters += item.text.length
-      if (found.has(item.id)) problems.push({ section, item: item.id.slice(0, 128), message: 'is listed twice' })
-      else if (found.size < MAX_ITEMS && characters < MAX_CHARACTERS) found.set(item.id, item)
+      if (found.has(item.id)) {
+        if (problems.length < MAX_PROBLEMS)
+          problems.push({ section, item: item.id.slice(0, 128), message: 'is listed twice' })
+      } else if (found.size < MAX_ITEMS && characters < budget) found.set(item.id, item)
     }
-    if (found.size >= MAX_ITEMS || characters >= MAX_CHARACTERS) {
+    if (found.size >= MAX_ITEMS || characters >= budget) {
       problems.unshift({ section, item: '*', message: `lists more than is kept: ${found.size} items are used` })
       break
     }

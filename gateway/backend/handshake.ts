@@ -42,7 +42,7 @@ export async function handshake(send: Send, upstream: Upstream, signal: AbortSig
 }
 
 /** The headers of every later message of the session. */
-export function sessionHeaders(agreement: Agreement): Record<string, string> {
+export function sessionHeaders(agreement: Pick<Agreement, 'session' | 'revision'>): Record<string, string> {
   return {
     ...(agreement.session !== undefined && { 'mcp-session-id': agreement.session }),
     ...(agreement.revision >= '2025-06-18' && { 'mcp-protocol-version': agreement.revision }),

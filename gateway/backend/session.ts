@@ -15,12 +15,19 @@ const CACHED = 4096
 /** How owners that are sessions of clients are spelled; others are principals. */
 const CLIENT = 'session '
 
+/** What a session needs to go on: kept small, since there are many. */
+interface Held {
+  readonly revision: string
+  readonly session: string | undefined
+  readonly logs: boolean
+}
+
 /** Sessions of all legacy servers of one isolate. */
 export class Sessions {
   readonly #store: Store
   readonly #sealer: Sealer
   readonly #levels: Levels
-  readonly #known = new Lru<string, Agreement>(CACHED)
+  readonly #known = new Lru<string, Held>(CACHED)
 
   constructor(store: Store, sealer: Sealer, levels: Levels) {
     this.#store = store
@@ -29,7 +36,7 @@ export class Sessions {
   }
 
   /** The owner's session, opened when there is none. A store that is away costs sharing, not the call. */
-  async open(upstream: Upstream, owner: string, signal: AbortSignal): Promise<Agreement> {
+  async open(upstream: Upstream, owner: string, signal: AbortSignal): Promise<Held> {
     const id = sessionId(upstream, owner)
     const known = this.#known.get(id)
     if (known !== undefined) return known
@@ -48,14 +55,14 @@ export class Sessions {
   }
 
   /** The session without opening one. */
-  async find(upstream: Upstream, owner: string): Promise<Agreement | undefined> {
+  async find(upstream: Upstream, owner: string): Promise<Held | undefined> {
     const id = sessionId(upstream, owner)
     return this.#known.get(id) ?? this.#load(await storeKey(upstream, id))
   }
 
   /** A session that opens late learns the log level that its client set before. */
-  async #level(upstream: Upstream, owner: string, session: Agreement, signal: AbortSignal): Promise<void> {
-    if (session.capabilities['logging'] === undefined || !owner.startsWith(CLIENT)) return
+  async #level(upstream: Upstream, owner: string, session: Held, signal: AbortSignal): Promise<void> {
+    if (!session.logs || !owner.startsWith(CLIENT)) return
     const level = await this.#levels.get(owner.slice(CLIENT.length))
     if (level === undefined) return
     const call = { text: setLevelText(level), id: '"level"', headers: sessionHeaders(session), signal }
@@ -63,22 +70,23 @@ export class Sessions {
   }
 
   /** Shakes hands; when another isolate did so meanwhile, its session is the one, and ours ends. */
-  async #open(upstream: Upstream, key: string, signal: AbortSignal): Promise<Agreement> {
-    const fresh = await handshake((call) => exchange(upstream, call), upstream, signal)
+  async #open(upstream: Upstream, key: string, signal: AbortSignal): Promise<Held> {
+    const { revision, session, capabilities } = await handshake((call) => exchange(upstream, call), upstream, signal)
+    const fresh: Held = { revision, session, logs: capabilities['logging'] !== undefined }
     const first = await this.#save(key, fresh)
     if (first === undefined) return fresh
     await terminate(upstream, fresh, signal)
     return first
   }
 
-  async #load(key: string): Promise<Agreement | undefined> {
+  async #load(key: string): Promise<Held | undefined> {
     const entry = await tolerate(this.#store.get(key))
     if (entry === undefined || entry === null) return undefined
-    return (await this.#sealer.open('backend-session', entry.value)) as Agreement | undefined
+    return (await this.#sealer.open('backend-session', entry.value)) as Held | undefined
   }
 
   /** Stores the session unless another isolate was first; then its session is returned. */
-  async #save(key: string, session: Agreement): Promise<Agreement | undefined> {
+  async #save(key: string, session: Held): Promise<Held | undefined> {
     const value = await this.#sealer.seal('backend-session', session)
     const stored = await tolerate(this.#store.set(key, value, { ttlSeconds: TTL_SECONDS, absent: true }))
     return stored === null ? this.#load(key) : undefined
@@ -135,7 +143,11 @@ export class LegacyBackend implements Backend {
 }
 
 /** DELETE, so that the server can let go; its answer does not matter. */
-export async function terminate(upstream: Upstream, session: Agreement, signal: AbortSignal): Promise<void> {
+export async function terminate(
+  upstream: Upstream,
+  session: Pick<Agreement, 'session' | 'revision'>,
+  signal: AbortSignal,
+): Promise<void> {
   if (session.session === undefined) return
   try {
     const headers = { ...(await upstream.headers()), ...sessionHeaders(session) }

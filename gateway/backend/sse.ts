@@ -143,6 +143,7 @@ export class SseConnection {
   /** Messages for one call: its response, its progress, and what is addressed to nobody in particular. */
   #subscribe(id: string, call: Call): AsyncGenerator<Message, void, void> {
     const queue: Message[] = []
+    let size = 0
     let failure: unknown
     let wake: (() => void) | undefined
     const key = JSON.stringify(JSON.parse(id))
@@ -150,6 +151,11 @@ export class SseConnection {
       id: key,
       token: progressToken(call.text),
       push: (message) => {
+        size += message.text.length
+        if (size > MAX_REPLY) {
+          this.#end(protocol(this.#upstream, 'sends faster than its messages are taken'))
+          return
+        }
         if (queue.length < MAX_QUEUED || message.kind === 'response') queue.push(message)
         wake?.()
       },
@@ -170,6 +176,7 @@ export class SseConnection {
         for (;;) {
           const next = queue.shift()
           if (next !== undefined) {
+            size -= next.text.length
             yield next
             if (next.kind === 'response') return
           } else if (failure !== undefined) throw failure

@@ -14,7 +14,7 @@ import { LISTS, type Section } from './server.ts'
 
 const PAGE_ITEMS = 1000
 const PAGE_CHARACTERS = 1_000_000
-const CACHED_PAGES = 64
+const CACHED_PAGES = 24
 const LONGEST_TTL_MS = 60_000
 const INCOMPLETE_TTL_MS = 1_000
 
