@@ -78,6 +78,7 @@ describe('methods', () => {
     ['resources/read', { uri: 'urn:x' }, 'ns/a', 'ns/a'],
     ['resources/read', { uri: 'file:///y' }, 'invalid_params', 'invalid_params'],
     ['resources/read', {}, 'invalid_params', 'invalid_params'],
+    ['tasks/list', {}, unknown, unknown],
     ['completion/complete', { ref: { type: 'ref/prompt', name: 'a_ask' } }, 'ns/a ref.name=ask', 'ns/a ref.name=ask'],
     ['completion/complete', { ref: { type: 'ref/resource', uri: 'urn:{n}' } }, 'ns/a', 'ns/a'],
     [
@@ -90,7 +91,6 @@ describe('methods', () => {
     ['completion/complete', { ref: 'a_ask' }, 'invalid_params', 'invalid_params'],
     ['tasks/get', { taskId: 'sealed' }, 'invalid_params', 'invalid_params'],
     ['vendor/method', {}, unknown, unknown],
-    ['', {}, unknown, unknown],
   ]
   for (const [method, params, legacy, modern] of cases) {
     test(`${method} ${JSON.stringify(params)}: ${legacy}, ${modern}`, () => {
@@ -111,7 +111,7 @@ describe('methods', () => {
   })
 
   test('a task goes to its server under the server’s own id', () => {
-    const task = { server: 'ns/b', id: 't-1' }
+    const task = { server: 'ns/b', via: 'ns/one', id: 't-1' }
     for (const method of ['tasks/get', 'tasks/update', 'tasks/cancel'])
       assert.equal(brief(decided(method, { taskId: 'sealed' }, { task })), 'ns/b taskId=t-1')
   })
@@ -122,9 +122,12 @@ describe('the one server of an endpoint', () => {
   test('gets what nobody else could', () => {
     assert.equal(brief(decided('vendor/method', {}, sole)), 'ns/a')
     assert.equal(brief(decided('resources/read', { uri: 'unlisted:x' }, sole)), 'ns/a')
+    assert.equal(brief(decided('resources/read', { uri: `x:${'x'.repeat(8192)}` }, sole)), 'invalid_params')
     assert.equal(brief(decided('completion/complete', { ref: { type: 'ref/resource', uri: 'u:{x}' } }, sole)), 'ns/a')
   })
   test('never gets what is answered here, or what is hidden or unknown by name', () => {
+    for (const method of ['tools/call/', 'TOOLS/CALL', 'tools//call', 'prompts/Get', 'tasks/list', ' tools/call'])
+      assert.equal(brief(decided(method, { name: 'a_secret' }, sole)), 'method_not_found', method)
     for (const era of ['legacy', 'modern'] as const) {
       for (const method of ['initialize', 'server/discover', 'ping', 'subscriptions/listen', 'resources/subscribe'])
         assert.notEqual(decided(method, {}, { ...sole, era }).kind, 'forward', `${era} ${method}`)

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { anyArray, anyObject, anyValue, exact, type Exact } from '../test/lossless/json.ts'
-import { DuplicateKey, edit, elements, members, rewrite, slice } from './text.ts'
+import { DuplicateKey, edit, elements, exceeds, members, rewrite, slice } from './text.ts'
 
 /** The value as our spans see it, down to the last scalar. */
 function read(text: string): Exact {
@@ -114,6 +114,22 @@ test('keys that mean something to JavaScript are keys like others', () => {
     rewrite(text, 0, (key) => key === '__proto__', { hasOwnProperty: '4' }),
     '{"constructor":2,"toString":3,"hasOwnProperty":4}',
   )
+})
+
+test('values are counted without parsing them, and what strings hold does not count', () => {
+  const count = (value: Exact): number =>
+    typeof value === 'object' && value !== null ? 1 + Object.values(value).reduce((sum, one) => sum + count(one), 0) : 1
+  fc.assert(
+    fc.property(fc.json({ stringUnit: 'binary' }), (text) => {
+      const values = count(JSON.parse(text) as Exact)
+      // A container counts beside its values: the estimate lies between one below and twice their number.
+      assert.equal(exceeds(text, 2 * values), false)
+      if (values > 1) assert.equal(exceeds(text, values - 2), true)
+    }),
+  )
+  assert.equal(exceeds('"[[[[,,,,{{{{\\""', 0), false)
+  assert.equal(exceeds('[1,2,3]', 3), false)
+  assert.equal(exceeds('[1,2,3]', 2), true)
 })
 
 test('reading takes linear time on strings of escapes and on deep nesting', () => {
