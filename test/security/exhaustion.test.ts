@@ -10,7 +10,7 @@ import type { TestEdge } from '../edge.ts'
 import { entry, virtual } from '../peers/manifests.ts'
 import { startRecorder } from '../peers/recorder.ts'
 import type { Recorder } from '../peers/recorder.ts'
-import { exchange } from '../peers/wire.ts'
+import { exchange, openSession } from '../peers/wire.ts'
 
 const tool = (name: string): string => `{"name":${JSON.stringify(name)},"inputSchema":{"type":"object"}}`
 const nested = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels)
@@ -48,10 +48,14 @@ describe('one caller', () => {
     for (const peer of [backend, other]) await peer?.close()
   })
 
-  async function post(body: string): Promise<{ status: number; text: string }> {
+  async function post(body: string, session?: string): Promise<{ status: number; text: string }> {
     const response = await fetch(url, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${token}`,
+        ...(session !== undefined && { 'mcp-session-id': session }),
+      },
       body,
       signal: AbortSignal.timeout(60_000),
     })
@@ -91,10 +95,12 @@ describe('one caller', () => {
       `{"jsonrpc":"2.0","id":1,"method":${value}}`,
       `{"jsonrpc":${value},"id":1,"method":"ping"}`,
     ])
-    for (const body of bodies) {
-      const { status, text } = await post(body)
-      assert.ok(status < 500, `${status} ${text} for ${body.slice(0, 200)}`)
-      assert.doesNotMatch(text, /-32603/, body.slice(0, 200))
+    for (const session of [undefined, await openSession(url, token)]) {
+      for (const body of bodies) {
+        const { status, text } = await post(body, session)
+        assert.ok(status < 500, `${status} ${text} for ${body.slice(0, 200)}`)
+        assert.doesNotMatch(text, /-32603/, body.slice(0, 200))
+      }
     }
   })
 

@@ -4,6 +4,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { DEFAULT_AGGREGATION, merge } from '../../gateway/catalog/merge.ts'
+import type { Member } from '../../gateway/catalog/merge.ts'
+import { judge } from '../../gateway/policy.ts'
+import { anonymous } from '../../gateway/principal.ts'
 import { startEdge } from '../edge.ts'
 import type { TestEdge } from '../edge.ts'
 import { entry, policy, virtual } from '../peers/manifests.ts'
@@ -123,4 +127,32 @@ describe('around a policy', () => {
       'the guarded tool lost its rule together with its name',
     )
   })
+})
+
+describe('a rule by its exposed name', () => {
+  const item = (id: string) => ({ id, text: tool(id) })
+  const member = (name: string, tools: readonly string[]): Member => ({
+    server: `test/${name}`,
+    workload: name,
+    rules: [],
+    catalog: {
+      era: 'modern',
+      revision: '2026-07-28',
+      capabilities: {},
+      ttlMs: 1,
+      sections: { tools: tools.map(item), prompts: [], resources: [], templates: [] },
+      problems: [],
+    },
+  })
+  const rules = [{ tools: ['a_drop'], groups: ['admins'] }]
+
+  for (const rival of [['drop'], []]) {
+    test(`holds whether or not another server offers the same: ${rival.length} rivals`, () => {
+      const aggregation = { ...DEFAULT_AGGREGATION, strategy: 'priority', priorityOrder: ['c'] } as const
+      const catalog = merge([member('a', ['drop']), member('b', rival)], aggregation, rules)
+      const found = catalog.entries.tools.find((entry) => entry.server === 'test/a')
+      assert.ok(found)
+      assert.equal(judge(anonymous, found.grants).kind, 'hidden', found.exposed)
+    })
+  }
 })

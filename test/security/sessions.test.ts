@@ -40,12 +40,16 @@ describe('sessions towards servers', () => {
       entry('shared', backend.url),
       entry('one', backend.url, { externalAuthConfigRef: { name: 'strong' } }),
       entry('two', backend.url, { externalAuthConfigRef: { name: 'weak' } }),
+      entry('red', backend.url, { headerForward: { addPlaintextHeaders: { 'X-Tenant': 'red' } } }),
+      entry('blue', backend.url, { headerForward: { addPlaintextHeaders: { 'X-Tenant': 'blue' } } }),
       virtual('a', ['shared'], outgoing('shared', 'strong')),
       virtual('b', ['shared'], outgoing('shared', 'weak')),
+      virtual('e', ['red']),
+      virtual('f', ['blue']),
       virtual('c', ['one']),
       virtual('d', ['two']),
     ])
-    for (const name of ['a', 'b', 'c', 'd']) await edge.lists(edge.endpoint(name), ['echo'])
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) await edge.lists(edge.endpoint(name), ['echo'])
   })
 
   after(async () => {
@@ -66,6 +70,7 @@ describe('sessions towards servers', () => {
   test('a session that one credential opened is never used with another', async () => {
     assert.notEqual(await sessionOf('a'), await sessionOf('b'))
     assert.notEqual(await sessionOf('c'), await sessionOf('d'))
+    assert.notEqual(await sessionOf('e'), await sessionOf('f'))
   })
 
   test('a session of one endpoint and caller is nothing at another, and not for another caller', async () => {
