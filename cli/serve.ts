@@ -58,7 +58,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     for (let attempt = 0; ; attempt++) {
       const port = options.port || (await freePort(host))
       url = `http://${address(reachable(host), port)}`
-      const vars = { PUBLIC_URL: url, ...options.vars, ...secrets }
+      // Lines on stdout belong to no request here, so those of a busy moment may share a write.
+      const vars = { PUBLIC_URL: url, AUDIT_BATCH_MS: '20', ...options.vars, ...secrets }
       const { onLine = () => {}, onErrorLine = (line: string) => process.stderr.write(`${line}\n`) } = options
       try {
         running = await start({ worker, stateDir, host, port, url, vars, onLine, onErrorLine })

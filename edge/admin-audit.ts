@@ -15,7 +15,7 @@ export function toAuditEvent(event: AdminEvent, now: number): AuditEvent {
     component: 'edge',
     source: {
       type: 'network',
-      value: request.cf === undefined ? '' : (request.headers.get('cf-connecting-ip') ?? ''),
+      value: request.cf?.colo === undefined ? '' : (request.headers.get('cf-connecting-ip') ?? ''),
       extra: { user_agent: (request.headers.get('user-agent') ?? '').slice(0, 128) },
     },
     subjects: principal === undefined ? {} : { user: principal.subject, user_id: principal.id },

@@ -48,7 +48,7 @@ function requestHost(request: Request, edge: EdgeHost, defer: Defer): Host {
   return {
     component: 'edge',
     // Only Cloudflare sets `cf`; elsewhere the header is whatever the caller says.
-    source: request.cf === undefined ? '' : (request.headers.get('cf-connecting-ip') ?? ''),
+    source: request.cf?.colo === undefined ? '' : (request.headers.get('cf-connecting-ip') ?? ''),
     now: Date.now,
     sealer: edge.sealer,
     sessions: edge.sessions,

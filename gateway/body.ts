@@ -3,13 +3,13 @@
 import { isObject, toMessage, type Json, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { elements, slice } from '../protocol/text.ts'
+import type { Deadline } from './deadline.ts'
 
 const MAX_BODY = 8 * 1024 * 1024
 const MAX_BATCH = 50
-const BODY_MS = 30_000
 
 /** The body's text. Throws the `Fault` that HTTP has for what is wrong with method, media types or size. */
-export async function readBody(request: Request): Promise<string> {
+export async function readBody(request: Request, deadline: Deadline): Promise<string> {
   if (request.method !== 'POST')
     throw new Fault('method_not_allowed', 'Use POST.', { headers: { allow: 'POST, DELETE' } })
   const type = (request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase()
@@ -20,9 +20,9 @@ export async function readBody(request: Request): Promise<string> {
     throw new Fault('not_acceptable', 'Accept must allow application/json or text/event-stream.')
   }
   const length = Number(request.headers.get('content-length') ?? Number.NaN)
-  if (length <= MAX_BODY) return patiently(request.text())
+  if (length <= MAX_BODY) return deadline.within(request.text())
   if (length > MAX_BODY || request.body === null) throw tooLarge()
-  return patiently(readChunks(request.body))
+  return deadline.within(readChunks(request.body))
 }
 
 async function readChunks(body: ReadableStream<Uint8Array>): Promise<string> {
@@ -37,14 +37,6 @@ async function readChunks(body: ReadableStream<Uint8Array>): Promise<string> {
     if (size > MAX_BODY) throw tooLarge()
     parts.push(decoder.decode(chunk.value, { stream: true }))
   }
-}
-
-/** A body that does not come is given up. */
-async function patiently(body: Promise<string>): Promise<string> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const late = () => reject(new Fault('invalid_request', `The body did not arrive within ${BODY_MS / 1000} s.`))
-  AbortSignal.timeout(BODY_MS).addEventListener('abort', late, { once: true })
-  return Promise.race([body, promise])
 }
 
 const tooLarge = (): Fault => new Fault('too_large', `The body must not exceed ${MAX_BODY} bytes.`)

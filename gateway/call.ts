@@ -28,6 +28,7 @@ export interface Forwarding {
   readonly endpoint: Endpoint
   readonly headers: Headers
   readonly record: RequestRecord
+  readonly deadline: Deadline
 }
 
 /** What goes back to the client: texts of messages, the last one being the response. */
@@ -43,15 +44,9 @@ export interface Delivered {
   readonly response: Message | undefined
 }
 
-/** Throws the `Fault` that ends the call, whose clock is `deadline`. */
-export async function forward(
-  forwarding: Forwarding,
-  route: Route,
-  host: Host,
-  target: Target,
-  deadline: Deadline,
-): Promise<Delivery> {
-  const { message, endpoint, session, principal, record } = forwarding
+/** Throws the `Fault` that ends the call. */
+export async function forward(forwarding: Forwarding, route: Route, host: Host, target: Target): Promise<Delivery> {
+  const { message, endpoint, session, principal, record, deadline } = forwarding
   const server = endpoint.catalog.servers.get(route.server)
   if (server === undefined)
     throw new Fault('backend_unavailable', `Server ${route.server} is not available.`, {

@@ -18,7 +18,19 @@ async function state(promise: Promise<unknown>): Promise<unknown> {
 describe('a deadline', () => {
   beforeEach(() => mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_800_000_000_000 }))
   afterEach(() => mock.timers.reset())
-  const start = (idleMs: number) => new Deadline('ns/a', idleMs, Date.now())
+  const start = (idleMs: number) => {
+    const deadline = new Deadline(Date.now())
+    deadline.begin('ns/a', idleMs, Date.now())
+    return deadline
+  }
+
+  test('ends a request whose body does not come', () => {
+    const deadline = new Deadline(Date.now())
+    mock.timers.tick(30 * SECOND - 1)
+    assert.equal(deadline.signal.aborted, false)
+    mock.timers.tick(1)
+    assert.match(String(deadline.signal.reason), /The body did not arrive within 30 s/)
+  })
 
   test('ends a call whose server is silent, though what is awaited ignores the signal', async () => {
     const deadline = start(30 * SECOND)
@@ -57,7 +69,7 @@ describe('a deadline', () => {
     assert.equal(patient.signal.aborted, true)
   })
 
-  test('tells when the call is slow, and that it is slow before it ends', async () => {
+  test('tells when the call is slow, unless it ends before', async () => {
     const deadline = start(30 * SECOND)
     mock.timers.tick(5 * SECOND - 1)
     assert.equal(await state(deadline.slow), 'pending')
@@ -65,7 +77,7 @@ describe('a deadline', () => {
     assert.equal(await state(deadline.slow), undefined)
     const short = start(2 * SECOND)
     mock.timers.tick(2 * SECOND)
-    assert.equal(await state(short.slow), undefined)
+    assert.equal(await state(short.slow), 'pending')
     assert.equal(short.signal.aborted, true)
   })
 

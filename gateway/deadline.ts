@@ -1,8 +1,9 @@
-// How long one call may take: the server's silence is bounded, and so is the whole. One timer serves both, and the mark
-// after which a response stream opens without its response.
+// How long one request may take: its body must arrive, then the server's silence is bounded, and so is the whole. One timer
+// serves all of it, and the mark after which a response stream opens without its response.
 
 import { Fault } from '../protocol/fault.ts'
 
+const BODY_MS = 30_000
 /** Longest life of one call, however talkative its server is. */
 const MAX_CALL_MS = 15 * 60_000
 /** How long a response may take before its stream opens. */
@@ -10,24 +11,35 @@ const SLOW_MS = 5_000
 
 export class Deadline {
   readonly #controller = new AbortController()
-  readonly #server: string
-  readonly #idleMs: number
-  readonly #until: number
   readonly #expired = Promise.withResolvers<never>()
   readonly #slow = Promise.withResolvers<undefined>()
+  #server: string | undefined
+  #idleMs = BODY_MS
+  #slowAt = Number.POSITIVE_INFINITY
   #silentUntil: number
+  #until: number
   #timer: ReturnType<typeof setTimeout>
-  #aborted: (() => void) | undefined
-  #ended: (() => void) | undefined
+  readonly #onAbort: ((reason: unknown) => void)[] = []
+  #onEnd: (() => void) | undefined
 
-  /** Starts at once. `now` is in milliseconds since the epoch. */
-  constructor(server: string, idleMs: number, now: number) {
+  /** Starts at once, with the time that the body has. `now` is in milliseconds since the epoch. */
+  constructor(now: number) {
+    this.#silentUntil = now + BODY_MS
+    this.#until = this.#silentUntil
+    this.#expired.promise.catch(() => undefined)
+    this.#timer = setTimeout(() => this.#ring(), SLOW_MS)
+  }
+
+  /** The body is there and the call to the server begins, which may be silent for `idleMs`. */
+  begin(server: string, idleMs: number, now: number): void {
     this.#server = server
     this.#idleMs = idleMs
-    this.#until = now + Math.max(MAX_CALL_MS, idleMs)
+    this.#slowAt = now + SLOW_MS
     this.#silentUntil = now + idleMs
-    this.#expired.promise.catch(() => undefined)
-    this.#timer = setTimeout(() => this.#ring(), Math.min(SLOW_MS, idleMs))
+    this.#until = now + Math.max(MAX_CALL_MS, idleMs)
+    if (idleMs >= SLOW_MS) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#ring(), idleMs)
   }
 
   /** Aborts with the fault that ended the call. */
@@ -40,12 +52,12 @@ export class Deadline {
     return this.#slow.promise
   }
 
-  onAbort(aborted: () => void): void {
-    this.#aborted = aborted
+  onAbort(aborted: (reason: unknown) => void): void {
+    this.#onAbort.push(aborted)
   }
 
   onEnd(ended: () => void): void {
-    this.#ended = ended
+    this.#onEnd = ended
   }
 
   /** The promise, or the deadline's fault if that comes first: also when what is awaited ignores the signal. */
@@ -61,28 +73,32 @@ export class Deadline {
   /** The call is over; nothing will ring. */
   end(): void {
     clearTimeout(this.#timer)
-    this.#aborted = undefined
-    this.#ended?.()
-    this.#ended = undefined
+    this.#onAbort.length = 0
+    this.#onEnd?.()
+    this.#onEnd = undefined
   }
 
   abort(reason: unknown): void {
-    const aborted = this.#aborted
+    const aborted = [...this.#onAbort]
     this.end()
     this.#controller.abort(reason)
     this.#expired.reject(reason)
-    aborted?.()
+    for (const one of aborted) one(reason)
   }
 
   #ring(): void {
-    this.#slow.resolve(undefined)
-    const wait = Math.min(this.#silentUntil, this.#until) - Date.now()
-    if (wait > 0) {
-      this.#timer = setTimeout(() => this.#ring(), wait)
-      return
-    }
+    const now = Date.now()
+    if (now >= this.#slowAt) this.#slow.resolve(undefined)
+    const end = Math.min(this.#silentUntil, this.#until)
+    if (now >= end) this.abort(this.#fault())
+    else this.#timer = setTimeout(() => this.#ring(), (now < this.#slowAt ? Math.min(end, this.#slowAt) : end) - now)
+  }
+
+  #fault(): Fault {
     const seconds = Math.round(this.#idleMs / 1000)
-    const text = `Server ${this.#server} did not answer within ${seconds} s.`
-    this.abort(new Fault('backend_timeout', text, { data: { server: this.#server, retryAfterSeconds: 5 } }))
+    const server = this.#server
+    if (server === undefined) return new Fault('invalid_request', `The body did not arrive within ${seconds} s.`)
+    const data = { server, retryAfterSeconds: 5 }
+    return new Fault('backend_timeout', `Server ${server} did not answer within ${seconds} s.`, { data })
   }
 }

@@ -29,6 +29,7 @@ export async function handle(
   refused: Fault | undefined,
 ): Promise<Response> {
   const record = new RequestRecord(request.headers, endpoint.key, host)
+  const deadline = new Deadline(host.now())
   // A client that leaves early must not take the audit event with it.
   host.defer(record.settled)
   try {
@@ -36,15 +37,17 @@ export async function handle(
     const principal = await endpoint.guard.enter(request.headers.get('authorization'), host.revoked)
     record.principal = principal
     if (request.method === 'DELETE') return await endSession(request, endpoint, principal, host, record)
-    const text = await readBody(request)
+    const text = await readBody(request, deadline)
     const value = parseJson(text)
     if (Array.isArray(value)) {
       const parts = splitBatch(value, text, request.headers)
       record.release()
+      deadline.end()
       return await batch(parts, request.headers, endpoint, principal, host)
     }
-    return await serve(toMessage(value, text), request.headers, endpoint, principal, host, record)
+    return await serve(toMessage(value, text), request.headers, endpoint, principal, host, record, deadline)
   } catch (error) {
+    deadline.end()
     return fail(error, { era: 'legacy', id: undefined, acceptsStream: false }, record)
   }
 }
@@ -64,7 +67,8 @@ async function batch(
       const record = new RequestRecord(headers, endpoint.key, host)
       record.principal = principal
       try {
-        const response = await serve(batchMessage(value, text), headers, endpoint, principal, host, record)
+        const deadline = new Deadline(host.now())
+        const response = await serve(batchMessage(value, text), headers, endpoint, principal, host, record, deadline)
         return response.status === 202 ? '' : await response.text()
       } catch (error) {
         return await fail(error, { era: 'legacy', id: undefined, acceptsStream: false }, record).text()
@@ -84,6 +88,7 @@ async function serve(
   principal: Principal,
   host: Host,
   record: RequestRecord,
+  deadline: Deadline,
 ): Promise<Response> {
   let asker: Asker = {
     era: 'legacy',
@@ -106,9 +111,11 @@ async function serve(
       task: await openTask(message, principal, endpoint, host),
     }
     const decision = decide(message, situation)
-    const forwarding = { message, opened, session, principal, endpoint, headers, record }
+    const forwarding = { message, opened, session, principal, endpoint, headers, record, deadline }
+    if (decision.kind !== 'forward') deadline.end()
     return await act(decision, forwarding, asker, host)
   } catch (error) {
+    deadline.end()
     return fail(error, asker, record)
   }
 }
@@ -153,18 +160,16 @@ async function act(decision: Decision, forwarding: Forwarding, asker: Asker, hos
 }
 
 async function relayed(route: Route, forwarding: Forwarding, asker: Asker, host: Host): Promise<Response> {
-  const { session, record, endpoint } = forwarding
+  const { session, record, endpoint, deadline } = forwarding
   const target = endpoint.target(route.server, route.via)
-  const deadline = new Deadline(route.server, target.timeoutMs, host.now())
+  deadline.begin(route.server, target.timeoutMs, host.now())
   // Also when the client neither reads nor leaves, so that nothing else would come to record the end.
-  deadline.signal.addEventListener('abort', () => record.fail(asFault(deadline.signal.reason)), { once: true })
-  const cancelled = () => deadline.abort(new Fault('cancelled', 'The request was cancelled.'))
-  const work = forward(forwarding, route, host, target, deadline)
-  work.catch(() => deadline.end())
+  deadline.onAbort((reason) => record.fail(asFault(reason)))
   if (session !== undefined && asker.id !== undefined) {
-    deadline.onEnd(host.inFlight.add(session.id, asker.id, cancelled))
+    const cancel = () => deadline.abort(new Fault('cancelled', 'The request was cancelled.'))
+    deadline.onEnd(host.inFlight.add(session.id, asker.id, cancel))
   }
-  return relay(work, asker, record, deadline)
+  return relay(forward(forwarding, route, host, target), asker, record, deadline)
 }
 
 function initializeResult(opened: Opened, endpoint: Endpoint, principal: Principal): string {

@@ -5,10 +5,9 @@ import { auditType, type AuditEvent, type Outcome } from '../protocol/audit.ts'
 import { isObject, type Message } from '../protocol/envelope.ts'
 import { wire, type Fault } from '../protocol/fault.ts'
 import { nameMember } from '../protocol/revision.ts'
-import { continueTrace, uuid, type Trace } from '../protocol/trace.ts'
+import { continueTrace, type Trace } from '../protocol/trace.ts'
 import type { Clock } from './ports.ts'
 import type { Principal } from './principal.ts'
-import { randomBytes } from './random.ts'
 
 export interface RecordHost {
   readonly component: string
@@ -20,7 +19,7 @@ export interface RecordHost {
 
 export class RequestRecord {
   /** The id that later hops share. */
-  readonly id: string
+  readonly id = crypto.randomUUID()
   trace: Trace
   principal: Principal | undefined
   client: { readonly name: string; readonly version: string } | undefined
@@ -47,9 +46,7 @@ export class RequestRecord {
     this.#started = host.now()
     this.#source = host.source
     this.#userAgent = (headers.get('user-agent') ?? '').slice(0, 128)
-    const random = randomBytes(40)
-    this.id = uuid(random.subarray(24))
-    this.trace = continueTrace(headers.get('traceparent'), random)
+    this.trace = continueTrace(headers.get('traceparent'), hexDigits(this.id))
   }
 
   describe(message: Message): void {
@@ -59,7 +56,7 @@ export class RequestRecord {
     if (typeof name === 'string') this.#name = name.slice(0, 256)
     const meta = message.params['_meta']
     const parent = isObject(meta) ? meta['traceparent'] : undefined
-    if (typeof parent === 'string') this.trace = continueTrace(parent, randomBytes(24))
+    if (typeof parent === 'string') this.trace = continueTrace(parent, hexDigits(this.id))
   }
 
   /** Ends with a response; `error` is its JSON-RPC error code, `size` its length. */
@@ -120,6 +117,8 @@ export class RequestRecord {
     this.#settle()
   }
 }
+
+const hexDigits = (uuid: string): string => uuid.replaceAll('-', '')
 
 function outcomeOf(fault: Fault): Outcome {
   const { status } = wire(fault.reason)

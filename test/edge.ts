@@ -65,6 +65,8 @@ export async function startEdge(options: EdgeOptions = {}): Promise<TestEdge> {
   const vars = {
     OIDC_ISSUER: issuer.url,
     ALLOW_LOOPBACK: 'true',
+    // Every event is a line at once, so that tests can count them.
+    AUDIT_BATCH_MS: '0',
     ...(upstash && { UPSTASH_REDIS_REST_URL: upstash.url, UPSTASH_REDIS_REST_TOKEN: upstash.token }),
     ...options.vars,
   }
