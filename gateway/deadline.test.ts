@@ -81,6 +81,23 @@ describe('a deadline', () => {
     assert.equal(short.signal.aborted, true)
   })
 
+  test('counts from the call on, however long its body took', async () => {
+    for (const [idle, took] of [
+      [10, 6],
+      [10, 29],
+      [2, 6],
+      [6, 4],
+    ] as const) {
+      const deadline = new Deadline(Date.now())
+      mock.timers.tick(took * SECOND)
+      deadline.begin('ns/a', idle * SECOND, Date.now())
+      mock.timers.tick(Math.min(idle, 5) * SECOND)
+      assert.equal(await state(deadline.slow), idle < 5 ? 'pending' : undefined)
+      if (idle > 5) mock.timers.tick((idle - 5) * SECOND)
+      assert.equal(deadline.signal.aborted, true, `${idle} s after a body of ${took} s`)
+    }
+  })
+
   test('lets results and failures of the work through', async () => {
     const deadline = start(SECOND)
     assert.equal(await deadline.within(Promise.resolve(7)), 7)

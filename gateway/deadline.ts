@@ -19,6 +19,7 @@ export class Deadline {
   #silentUntil: number
   #until: number
   #timer: ReturnType<typeof setTimeout>
+  #ringsAt: number
   readonly #onAbort: ((reason: unknown) => void)[] = []
   #onEnd: (() => void) | undefined
 
@@ -27,6 +28,7 @@ export class Deadline {
     this.#silentUntil = now + BODY_MS
     this.#until = this.#silentUntil
     this.#expired.promise.catch(() => undefined)
+    this.#ringsAt = now + SLOW_MS
     this.#timer = setTimeout(() => this.#ring(), SLOW_MS)
   }
 
@@ -37,9 +39,11 @@ export class Deadline {
     this.#slowAt = now + SLOW_MS
     this.#silentUntil = now + idleMs
     this.#until = now + Math.max(MAX_CALL_MS, idleMs)
-    if (idleMs >= SLOW_MS) return
+    // Mostly the timer that runs already rings early enough; not where the silence is short or the body took long.
+    const due = Math.min(this.#slowAt, this.#silentUntil)
+    if (this.#ringsAt <= due) return
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#ring(), idleMs)
+    this.#wait(due, now)
   }
 
   /** Aborts with the fault that ended the call. */
@@ -91,7 +95,12 @@ export class Deadline {
     if (now >= this.#slowAt) this.#slow.resolve(undefined)
     const end = Math.min(this.#silentUntil, this.#until)
     if (now >= end) this.abort(this.#fault())
-    else this.#timer = setTimeout(() => this.#ring(), (now < this.#slowAt ? Math.min(end, this.#slowAt) : end) - now)
+    else this.#wait(now < this.#slowAt ? Math.min(end, this.#slowAt) : end, now)
+  }
+
+  #wait(until: number, now: number): void {
+    this.#ringsAt = until
+    this.#timer = setTimeout(() => this.#ring(), until - now)
   }
 
   #fault(): Fault {
