@@ -5,7 +5,7 @@
 import type { AuditEvent } from '../protocol/audit.ts'
 
 const KEPT = 1000
-const MAX_WAITING = 256
+const MAX_WAITING = 64
 
 export class AuditTrail {
   readonly #batchMs: number

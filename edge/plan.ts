@@ -114,18 +114,27 @@ function sourceOf({ url, transport, credential, headers, secretHeaders }: Omit<S
   return fingerprint(JSON.stringify([url, transport, credential, headers, secretHeaders]))
 }
 
-/** A server without a credential of its own is asked for its catalog with one that a virtual server uses for it. */
+/**
+ * A server without a credential of its own is asked for its catalog with the one that all its virtual servers use for it.
+ * Where they differ it is asked without: what one credential shows is not for the callers of another.
+ */
 function lendCredentials(
   endpoints: ReadonlyMap<string, EndpointPlan>,
   servers: Map<string, Omit<ServerPlan, 'source'>>,
 ): void {
-  for (const [, endpoint] of [...endpoints].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    for (const member of endpoint.members) {
-      const server = servers.get(member.server)
-      if (server?.credential.kind === 'none' && member.credential.kind !== 'none') {
-        servers.set(member.server, { ...server, credential: member.credential })
-      }
+  const used = new Map<string, Map<string, Credential>>()
+  for (const endpoint of endpoints.values()) {
+    // A server's own endpoint has no say: nobody can call through it without a credential of its own.
+    if (servers.has(endpoint.key)) continue
+    for (const { server, credential } of endpoint.members) {
+      used.set(server, (used.get(server) ?? new Map<string, Credential>()).set(JSON.stringify(credential), credential))
     }
+  }
+  for (const [key, credentials] of used) {
+    const server = servers.get(key)
+    const [only, ...others] = credentials.values()
+    if (server?.credential.kind !== 'none' || only === undefined || others.length > 0) continue
+    servers.set(key, { ...server, credential: only })
   }
 }
 
@@ -262,10 +271,14 @@ function memberCredential(
   const outgoing = virtual?.spec.outgoingAuth
   if (virtual === undefined || outgoing === undefined) return own
   const { namespace } = virtual.metadata
-  const special = outgoing.backends?.[server.metadata.name]?.externalAuthConfigRef
+  // A bare name means a server of the virtual server's own namespace: another's must not get its credential.
+  const isOwn = server.metadata.namespace === namespace
+  const named =
+    outgoing.backends?.[serverKey(server)] ?? (isOwn ? outgoing.backends?.[server.metadata.name] : undefined)
+  const special = named?.externalAuthConfigRef
   if (special !== undefined) return credential(namespace, special.name, resources)
   const fallback = outgoing.default?.externalAuthConfigRef
-  return own.kind === 'none' && fallback !== undefined ? credential(namespace, fallback.name, resources) : own
+  return own.kind === 'none' && fallback !== undefined && isOwn ? credential(namespace, fallback.name, resources) : own
 }
 
 function timeout(workload: string, virtual: VirtualResource | undefined): number {

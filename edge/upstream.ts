@@ -2,6 +2,7 @@
 
 import type { Fetch, Upstream } from '../gateway/backend/upstream.ts'
 import type { KeyRing } from '../gateway/seal.ts'
+import { zone } from '../gateway/backend/egress.ts'
 import { fingerprint } from '../gateway/catalog/hash.ts'
 import { Fault } from '../protocol/fault.ts'
 import { openSecret, type Secrets } from './documents/secrets.ts'
@@ -26,7 +27,7 @@ export function upstream(server: ServerPlan, credential: Credential, vault: Vaul
   return {
     server: server.key,
     url: server.url,
-    account: fingerprint(JSON.stringify([credential, server.secretHeaders])),
+    account: fingerprint(JSON.stringify([server.key, server.headers, credential, server.secretHeaders])),
     transport: server.transport,
     allowPrivate: server.allowPrivate,
     allowLoopback: env.ALLOW_LOOPBACK === 'true',
@@ -46,6 +47,11 @@ async function openHeaders(
   const headers: Record<string, string> = { ...server.headers }
   for (const { header, secret } of server.secretHeaders) headers[header] = await reveal(server, secret, vault)
   if (credential.kind === 'refused') throw unavailable(server, credential.message)
+  const secret = credential.kind === 'header' || server.secretHeaders.length > 0
+  const url = new URL(server.url)
+  if (secret && url.protocol === 'http:' && zone(url) === 'public') {
+    throw unavailable(server, 'a credential goes to a public address by https only')
+  }
   if (credential.kind === 'header') {
     headers[credential.header] = credential.prefix + (await reveal(server, credential.secret, vault))
   }

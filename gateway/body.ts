@@ -3,10 +3,12 @@
 import { isObject, toMessage, type Json, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { elements, slice } from '../protocol/text.ts'
+import { readBounded } from './bounded.ts'
 import type { Deadline } from './deadline.ts'
 
 const MAX_BODY = 8 * 1024 * 1024
-const MAX_BATCH = 50
+/** Ten audit lines fit into what Cloudflare keeps of one invocation's logs. */
+const MAX_BATCH = 10
 
 /** The body's text. Throws the `Fault` that HTTP has for what is wrong with method, media types or size. */
 export async function readBody(request: Request, deadline: Deadline): Promise<string> {
@@ -22,21 +24,9 @@ export async function readBody(request: Request, deadline: Deadline): Promise<st
   const length = Number(request.headers.get('content-length') ?? Number.NaN)
   if (length <= MAX_BODY) return deadline.within(request.text())
   if (length > MAX_BODY || request.body === null) throw tooLarge()
-  return deadline.within(readChunks(request.body))
-}
-
-async function readChunks(body: ReadableStream<Uint8Array>): Promise<string> {
-  const reader = body.getReader()
-  const decoder = new TextDecoder()
-  const parts: string[] = []
-  let size = 0
-  for (;;) {
-    const chunk = await reader.read()
-    if (chunk.done) return parts.join('') + decoder.decode()
-    size += chunk.value.length
-    if (size > MAX_BODY) throw tooLarge()
-    parts.push(decoder.decode(chunk.value, { stream: true }))
-  }
+  const text = await deadline.within(readBounded(request.body, MAX_BODY))
+  if (text === undefined) throw tooLarge()
+  return text
 }
 
 const tooLarge = (): Fault => new Fault('too_large', `The body must not exceed ${MAX_BODY} bytes.`)

@@ -186,6 +186,8 @@ async function deliver(message: Message, passage: Passage, forwarding: Forwardin
 export interface SealedTask {
   readonly endpoint: string
   readonly via: string | undefined
+  /** Exposed name of the tool that began it. */
+  readonly tool: string | undefined
   readonly principal: string
   readonly server: string
   readonly expires: number
@@ -239,6 +241,7 @@ async function sealTask(task: string, route: Route, forwarding: Forwarding, host
   const sealed: SealedTask = {
     endpoint: forwarding.endpoint.key,
     via: route.via,
+    tool: route.entry?.exposed,
     principal: principal.id,
     server: route.server,
     expires: host.now() + TASK_TTL_MS,

@@ -14,12 +14,14 @@ import { Deadline } from './deadline.ts'
 import { decide, type Decision, type Route } from './decide.ts'
 import { capabilities, instructions, visibleServers, type Endpoint, type Host } from './endpoint.ts'
 import { open, type Opened } from './open.ts'
+import { judge } from './policy.ts'
 import type { Principal } from './principal.ts'
 import { RequestRecord } from './record.ts'
 import { answer, refusal, relay, type Asker } from './reply.ts'
 import type { ClientSession } from './session.ts'
 
 const END_MS = 5_000
+const MAX_BATCH_REPLY = 8 * 1024 * 1024
 
 /** Answers one HTTP request at an endpoint. Never throws. `refused` is the host's own objection (Origin, Host). */
 export async function handle(
@@ -62,22 +64,26 @@ async function batch(
 ): Promise<Response> {
   const headers = new Headers(original)
   headers.set('accept', 'application/json')
-  const replies = await Promise.all(
-    parts.map(async ({ value, text }) => {
-      const record = new RequestRecord(headers, endpoint.key, host)
-      record.principal = principal
-      try {
-        const deadline = new Deadline(host.now())
-        const response = await serve(batchMessage(value, text), headers, endpoint, principal, host, record, deadline)
-        return response.status === 202 ? '' : await response.text()
-      } catch (error) {
-        return await fail(error, { era: 'legacy', id: undefined, acceptsStream: false }, record).text()
-      }
-    }),
-  )
-  const answers = replies.filter((reply) => reply !== '')
-  if (answers.length === 0) return new Response(null, { status: 202 })
-  return new Response(`[${answers.join(',')}]`, { headers: { 'content-type': 'application/json' } })
+  const replies: string[] = []
+  let characters = 0
+  // One after the other: ten large answers at once would not fit into an isolate.
+  for (const { value, text } of parts) {
+    const record = new RequestRecord(headers, endpoint.key, host)
+    record.principal = principal
+    const deadline = new Deadline(host.now())
+    try {
+      if (characters > MAX_BATCH_REPLY)
+        throw new Fault('too_large', 'The answers of this batch are too large together.')
+      const response = await serve(batchMessage(value, text), headers, endpoint, principal, host, record, deadline)
+      if (response.status !== 202) replies.push(await response.text())
+    } catch (error) {
+      deadline.end()
+      replies.push(await fail(error, { era: 'legacy', id: undefined, acceptsStream: false }, record).text())
+    }
+    characters += replies.at(-1)?.length ?? 0
+  }
+  if (replies.length === 0) return new Response(null, { status: 202 })
+  return new Response(`[${replies.join(',')}]`, { headers: { 'content-type': 'application/json' } })
 }
 
 /** One message. Never throws. */
@@ -259,9 +265,14 @@ async function openTask(
   if (!message.method.startsWith('tasks/') || typeof sealed !== 'string') return undefined
   const task = (await host.sealer.open('task', sealed)) as SealedTask | undefined
   const valid = task?.principal === principal.id && task.endpoint === endpoint.key && task.expires > host.now()
-  return valid ? task : undefined
+  if (!valid) return undefined
+  // Whoever may not call the tool any more may not follow what it does either.
+  const entry = task.tool === undefined ? undefined : endpoint.catalog.find('tools', task.tool)
+  const allowed = task.tool === undefined || (entry !== undefined && judge(principal, entry.grants).kind === 'allow')
+  return allowed ? task : undefined
 }
 
+/** Servers that one message of a client may reach besides those it calls. */
 const MAX_SPREAD = 32
 
 /** Tells the legacy servers that this client's session already uses about its new log level. */
@@ -290,11 +301,12 @@ async function endSession(
   const session = await host.sessions.open(text, principal, endpoint.key)
   await host.sessions.end(session)
   const owner = `session ${session.id}`
-  const legacy = [...endpoint.catalog.servers].filter(([, server]) => server.era === 'legacy')
+  const legacy = visibleServers(endpoint, principal).filter(([, server]) => server.era === 'legacy')
   host.defer(
     Promise.allSettled(
       legacy
         .flatMap(([key]) => endpoint.targets(key))
+        .slice(0, MAX_SPREAD)
         .map(({ backend }) => backend.end(owner, AbortSignal.timeout(END_MS))),
     ),
   )

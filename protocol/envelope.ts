@@ -24,13 +24,13 @@ const none: JsonObject = {}
 const MAX_VALUES = 250_000
 
 /** Reads one message. Throws `Fault` with reason `invalid_json` or `invalid_request` that says what is wrong. */
-export function parseMessage(text: string): Message {
-  return toMessage(parseJson(text), text)
+export function parseMessage(text: string, values = MAX_VALUES): Message {
+  return toMessage(parseJson(text, values), text)
 }
 
-export function parseJson(text: string): Json {
-  if (text.length > MAX_VALUES && exceeds(text, MAX_VALUES)) {
-    throw new Fault('too_large', `A message must not have more than ${MAX_VALUES} values.`)
+export function parseJson(text: string, values = MAX_VALUES): Json {
+  if (text.length > values && exceeds(text, values)) {
+    throw new Fault('too_large', `A message must not have more than ${values} values.`)
   }
   try {
     return JSON.parse(text) as Json

@@ -12,6 +12,7 @@ import {
 import { Fault } from '../../protocol/fault.ts'
 import { guardEgress } from '../backend/egress.ts'
 import type { Fetch } from '../backend/upstream.ts'
+import { readBounded } from '../bounded.ts'
 import type { Clock, Store } from '../ports.ts'
 
 export interface Issuer {
@@ -71,7 +72,7 @@ export class IssuerKeys {
     this.#host = host
   }
 
-  /** The key for a token. Throws jose's errors for keys that do not exist, `Fault` `store_unavailable`-like `overloaded` when no keys can be had. */
+  /** The key for a token. Throws jose's error for a key that does not exist, `Fault` `overloaded` when none can be had. */
   async key(header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
     const now = this.#host.now()
     if (this.#resolve === undefined || this.#cached === undefined || now - this.#cached.at > MAX_AGE_MS)
@@ -108,7 +109,8 @@ export class IssuerKeys {
         body: new URLSearchParams({ token, token_type_hint: 'access_token' }).toString(),
       })
     } finally {
-      this.#asking.splice(this.#asking.indexOf(now), 1)
+      const at = this.#asking.indexOf(now)
+      if (at >= 0) this.#asking.splice(at, 1)
     }
   }
 
@@ -125,13 +127,12 @@ export class IssuerKeys {
         redirect: 'manual',
         signal: AbortSignal.timeout(FETCH_MS),
       })
-      const length = Number(response.headers.get('content-length') ?? 0)
-      if (response.status !== 200 || length > MAX_BODY) {
+      if (response.status !== 200 || response.body === null) {
         await response.body?.cancel()
         throw unreachable(issuer, `HTTP ${response.status}`)
       }
-      const text = await response.text()
-      const body: unknown = text.length > MAX_BODY ? undefined : JSON.parse(text)
+      const text = await readBounded(response.body, MAX_BODY)
+      const body: unknown = text === undefined ? undefined : JSON.parse(text)
       if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>
       throw unreachable(issuer, 'not a JSON object')
     } catch (error) {

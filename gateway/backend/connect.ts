@@ -5,7 +5,7 @@ import { isObject, parseMessage, type JsonObject, type Message } from '../../pro
 import { IMPLEMENTATION, META, MODERN_REVISION, nameMember, type Era } from '../../protocol/revision.ts'
 import { encodeHeader } from '../../protocol/header.ts'
 import { readSse, type SseEvent } from '../../protocol/sse.ts'
-import { handshake, sessionHeaders, settle, type Agreement } from './handshake.ts'
+import { boundedCapabilities, handshake, sessionHeaders, settle, type Agreement } from './handshake.ts'
 import { abortable, exchange, protocol, request } from './http.ts'
 import { terminate } from './session.ts'
 import { SseConnection } from './sse.ts'
@@ -41,7 +41,7 @@ async function modern(upstream: Upstream, signal: AbortSignal): Promise<Peer | u
   return {
     era: 'modern',
     revision: MODERN_REVISION,
-    capabilities: isObject(capabilities) ? capabilities : {},
+    capabilities: boundedCapabilities(capabilities),
     instructions: typeof instructions === 'string' ? instructions.slice(0, 16_384) : undefined,
     request: async (method, params, until) => settle(await send(method, params, until), upstream),
     listen: async (until) => {
@@ -105,6 +105,7 @@ async function* parsed(events: AsyncGenerator<SseEvent, void, void>): AsyncGener
 const MAX_EVENT = 1024 * 1024
 /** Largest page of a list, in bytes. */
 const MAX_LIST = 4 * 1024 * 1024
+const MAX_LIST_VALUES = 1_000_000
 let counter = 0
 
 async function ask(
@@ -117,7 +118,10 @@ async function ask(
   counter += 1
   const id = `catalog-${counter}`
   const text = JSON.stringify({ jsonrpc: '2.0', id, method, params })
-  return settle(await send({ text, id: JSON.stringify(id), headers: {}, signal, limit: MAX_LIST }), upstream)
+  return settle(
+    await send({ text, id: JSON.stringify(id), headers: {}, signal, limit: MAX_LIST, values: MAX_LIST_VALUES }),
+    upstream,
+  )
 }
 
 /** A request of our own in the modern envelope. */
@@ -137,5 +141,6 @@ function modernCall(method: string, params: JsonObject, signal: AbortSignal): Ca
     },
     signal,
     limit: MAX_LIST,
+    values: MAX_LIST_VALUES,
   }
 }

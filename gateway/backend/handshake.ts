@@ -1,6 +1,6 @@
 // The legacy handshake (MCP 2025-11-25, basic/lifecycle) and the answer that ends an exchange, whatever carries them.
 
-import { errorText, isObject, resultText, type JsonObject, type Message } from '../../protocol/envelope.ts'
+import { errorText, isObject, resultText, type Json, type JsonObject, type Message } from '../../protocol/envelope.ts'
 import { IMPLEMENTATION, LATEST_LEGACY, isLegacyRevision } from '../../protocol/revision.ts'
 import { protocol } from './http.ts'
 import type { Call, Reply, Upstream } from './upstream.ts'
@@ -32,7 +32,7 @@ export async function handshake(send: Send, upstream: Upstream, signal: AbortSig
   const { capabilities, instructions } = result
   const agreement: Agreement = {
     revision,
-    capabilities: isObject(capabilities) ? capabilities : {},
+    capabilities: boundedCapabilities(capabilities),
     instructions: typeof instructions === 'string' ? instructions.slice(0, 16_384) : undefined,
     session: reply.kind === 'message' || reply.kind === 'stream' ? reply.session : undefined,
   }
@@ -71,4 +71,14 @@ export function decline(message: Message): string {
 /** `logging/setLevel` as we send it on a client's behalf. */
 export function setLevelText(level: string): string {
   return JSON.stringify({ jsonrpc: '2.0', id: 'level', method: 'logging/setLevel', params: { level } })
+}
+
+const MAX_CAPABILITIES = 32_768
+
+/** What a server says it can do. Every client is told, so what is longer than any honest list keeps its outline only. */
+export function boundedCapabilities(value: Json | undefined): JsonObject {
+  if (!isObject(value)) return {}
+  if (JSON.stringify(value).length <= MAX_CAPABILITIES) return value
+  const known = ['tools', 'prompts', 'resources', 'completions', 'logging'].filter((key) => isObject(value[key]))
+  return Object.fromEntries(known.map((key) => [key, {}]))
 }

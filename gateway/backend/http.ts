@@ -4,6 +4,7 @@
 import { parseMessage, type Message } from '../../protocol/envelope.ts'
 import { Fault } from '../../protocol/fault.ts'
 import { readSse } from '../../protocol/sse.ts'
+import { readBounded } from '../bounded.ts'
 import { guardEgress } from './egress.ts'
 import { MAX_REPLY, type Call, type Reply, type Upstream } from './upstream.ts'
 
@@ -44,7 +45,7 @@ export async function exchange(upstream: Upstream, call: Call): Promise<Reply> {
     return { kind: 'accepted' }
   }
   if (response.status === 200 && type === 'application/json') {
-    const message = reply(upstream, await read(upstream, response, call))
+    const message = reply(upstream, await read(upstream, response, call), call)
     if (!answers(message, call.id)) throw protocol(upstream, 'answered another request than the one it got')
     return { kind: 'message', message, session }
   }
@@ -132,12 +133,12 @@ async function* messages(
   upstream: Upstream,
   body: ReadableStream<Uint8Array>,
   id: string,
-  { signal, limit = MAX_REPLY }: Call,
+  { signal, limit = MAX_REPLY, values }: Call,
 ): AsyncGenerator<Message, void, void> {
   try {
     for await (const event of readSse(abortable(body, signal), limit)) {
       if (event.data === '') continue
-      const message = reply(upstream, event.data)
+      const message = reply(upstream, event.data, { values })
       if (message.kind === 'response' && !answers(message, id)) continue
       yield message
       if (message.kind === 'response') return
@@ -189,32 +190,17 @@ async function read(upstream: Upstream, response: Response, { signal, limit = MA
       await response.body?.cancel()
       throw protocol(upstream, 'sent a message that is too large')
     }
-    return await readChunks(upstream, response.body, limit)
+    const text = await readBounded(response.body, limit)
+    if (text === undefined) throw protocol(upstream, 'sent a message that is too large')
+    return text
   } catch (error) {
     throw error instanceof Fault ? error : lost(upstream, error, signal)
   }
 }
 
-async function readChunks(upstream: Upstream, body: ReadableStream<Uint8Array>, limit: number): Promise<string> {
-  const reader = body.getReader()
-  const decoder = new TextDecoder()
-  const parts: string[] = []
-  let size = 0
-  for (;;) {
-    const chunk = await reader.read()
-    if (chunk.done) return parts.join('') + decoder.decode()
-    size += chunk.value.length
-    if (size > limit) {
-      await reader.cancel()
-      throw protocol(upstream, 'sent a message that is too large')
-    }
-    parts.push(decoder.decode(chunk.value, { stream: true }))
-  }
-}
-
-function reply(upstream: Upstream, text: string): Message {
+function reply(upstream: Upstream, text: string, { values }: Pick<Call, 'values'>): Message {
   try {
-    return parseMessage(text)
+    return parseMessage(text, values)
   } catch {
     throw protocol(upstream, 'sent something that is not JSON-RPC')
   }

@@ -31,6 +31,8 @@ export interface Call {
   readonly signal: AbortSignal
   /** Largest message to accept in bytes; MAX_REPLY when absent. */
   readonly limit?: number
+  /** Most values that it may have once parsed; what `parseMessage` allows when absent. */
+  readonly values?: number | undefined
 }
 
 /** What came back; `session` is the id that the server assigned with it. A stream yields notifications and requests of the server and ends with the response. */

@@ -60,7 +60,7 @@ export function merge(members: readonly Member[], aggregation: Aggregation, rule
     const isUri = section === 'resources' || section === 'templates'
     const resolved = isUri ? found : resolve(found, aggregation, problems)
     for (const { candidate, name } of unique(resolved, isUri, problems)) {
-      entries.push(entry(candidate, name, rules))
+      entries.push(entry(candidate, name, rules, aggregation))
     }
   }
   const servers = new Map(sorted.flatMap((m) => (m.catalog === undefined ? [] : [[m.server, m.catalog] as const])))
@@ -134,14 +134,16 @@ function candidates(member: Member, section: Section, aggregation: Aggregation):
     .filter(({ bare }) => member.filter?.includes(bare) ?? true)
 }
 
+function prefixed({ member, bare }: Candidate, { prefixFormat }: Aggregation): string {
+  return prefixFormat.replaceAll('{workload}', member.workload) + bare
+}
+
 /** Applies the conflict strategy: sets the wanted names and leaves out those that lose. */
 function resolve(found: Candidate[], aggregation: Aggregation, problems: MergeProblem[]): Candidate[] {
-  const prefixed = (candidate: Candidate) =>
-    aggregation.prefixFormat.replaceAll('{workload}', candidate.member.workload) + candidate.bare
   const prompts = found[0]?.section === 'prompts'
   // The strategy chooses for tools; a prompt keeps its bare name only where `priorityOrder` lists its server.
   if (aggregation.strategy === 'prefix' || (aggregation.strategy === 'manual' && prompts)) {
-    for (const candidate of found) candidate.wanted = prefixed(candidate)
+    for (const candidate of found) candidate.wanted = prefixed(candidate, aggregation)
     return found
   }
   const rank = (candidate: Candidate) => aggregation.priorityOrder.indexOf(candidate.member.workload)
@@ -150,12 +152,12 @@ function resolve(found: Candidate[], aggregation: Aggregation, problems: MergePr
     const listed = rivals.filter((one) => rank(one) >= 0).sort((a, b) => rank(a) - rank(b))
     const [first] = listed
     if (aggregation.strategy === 'priority' && prompts) {
-      for (const one of rivals) if (rank(one) < 0) one.wanted = prefixed(one)
+      for (const one of rivals) if (rank(one) < 0) one.wanted = prefixed(one, aggregation)
       kept.push(...rivals.filter((one) => one === first || rank(one) < 0))
     } else if (rivals.length === 1) kept.push(...rivals)
     else if (aggregation.strategy === 'priority' && first !== undefined) kept.push(first)
     else if (aggregation.strategy === 'priority') {
-      for (const one of rivals) one.wanted = prefixed(one)
+      for (const one of rivals) one.wanted = prefixed(one, aggregation)
       kept.push(...rivals)
     } else {
       for (const one of rivals) {
@@ -218,9 +220,15 @@ function mapUri(uri: string, server: string): string {
   return match === null ? `${owner}!${uri}` : `${match[1] ?? ''}${owner}!${match[2] ?? ''}`
 }
 
-function entry(candidate: Candidate, name: string, endpointRules: readonly Rule[]): CatalogEntry {
+function entry(
+  candidate: Candidate,
+  name: string,
+  endpointRules: readonly Rule[],
+  aggregation: Aggregation,
+): CatalogEntry {
   const { member, section, item, override } = candidate
-  const names = [item.id, candidate.bare, candidate.wanted, name]
+  // A rule holds for every name that the item has or would have, so that no other server can move it out of reach.
+  const names = [item.id, candidate.bare, prefixed(candidate, aggregation), candidate.wanted, name]
   const applies = (rule: Rule) => rule.tools.some((pattern) => names.some(glob(pattern)))
   const rules = section === 'tools' ? [...endpointRules, ...member.rules].filter(applies) : []
   return {
