@@ -103,12 +103,13 @@ async function serve(
   }
   record.describe(message)
   try {
-    const opened = open(message, headers)
-    asker = { ...asker, era: opened.era }
-    record.era = opened.era
+    const stated = open(message, headers)
+    asker = { ...asker, era: stated.era }
+    record.era = stated.era
+    record.client = stated.client
+    const session = await openSession(headers, stated, message, endpoint, principal, host)
+    const opened = session === undefined ? stated : { ...stated, client: session.client }
     record.client = opened.client
-    const session = await openSession(headers, opened, message, endpoint, principal, host)
-    if (session !== undefined) record.client = session.client
     const situation = {
       catalog: endpoint.catalog,
       principal,

@@ -227,6 +227,12 @@ function inboundNotification(message: Message, { opened, owned, server, requestI
     : edit(message.text, [{ ...span, text: JSON.stringify(own) }])
 }
 
+/** Codes that 2026-07-28 does not have: resource not found, URL elicitation required. */
+const LEGACY_ONLY: ReadonlyMap<unknown, string> = new Map([
+  [-32002, '-32602'],
+  [-32042, '-32603'],
+])
+
 /** Errors pass as they are, except those that speak of our hop or that the client's revision does not have. */
 function inboundError(message: Message, error: JsonObject, passage: Passage, edits: Edit[]): string {
   const code = error['code']
@@ -238,8 +244,8 @@ function inboundError(message: Message, error: JsonObject, passage: Passage, edi
   }
   const span = message.spans.get('error')
   const codeSpan = span === undefined ? undefined : members(message.text, span.start).get('code')
-  if (passage.opened.era === 'modern' && code === -32002 && codeSpan !== undefined)
-    edits.push({ ...codeSpan, text: '-32602' })
+  const replaced = passage.opened.era === 'modern' ? LEGACY_ONLY.get(code) : undefined
+  if (replaced !== undefined && codeSpan !== undefined) edits.push({ ...codeSpan, text: replaced })
   if (passage.opened.era === 'legacy' && code === -32021) return unanswerable(passage)
   return edit(message.text, edits)
 }
