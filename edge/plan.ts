@@ -4,21 +4,22 @@
 import { algorithms, commaList } from '../crds/annotation.ts'
 import { milliseconds } from '../crds/duration.ts'
 import type { MCPOIDCConfig } from '../crds/mcp-oidc-config.ts'
-import type { MCPExternalAuthConfig } from '../crds/mcp-external-auth-config.ts'
 import { DEFAULT_ALGORITHMS } from '../gateway/auth/issuer.ts'
 import type { BreakerSettings } from '../gateway/backend/breaker.ts'
 import type { Override } from '../gateway/catalog/catalog.ts'
-import { fingerprint } from '../gateway/catalog/hash.ts'
 import { DEFAULT_AGGREGATION, type Aggregation } from '../gateway/catalog/merge.ts'
 import type { Rule } from '../gateway/policy.ts'
 import { members, serverKey, type ServerResource, type VirtualResource } from './documents/members.ts'
 import { resourceKey, type Resources, type StoredResource } from './documents/resources.ts'
-
-export interface SecretRef {
-  readonly namespace: string
-  readonly name: string
-  readonly key: string
-}
+import {
+  lendCredentials,
+  memberCredential,
+  planServer,
+  type Credential,
+  type SecretRef,
+  type ServerDraft,
+  type ServerPlan,
+} from './server-plan.ts'
 
 export interface IssuerPlan {
   readonly issuer: string
@@ -40,24 +41,6 @@ export interface GuardPlan {
   readonly audience: string | undefined
   readonly resource: string | undefined
   readonly scopes: readonly string[]
-}
-
-/** How a server is authenticated to; `refused` says why it cannot be. */
-export type Credential =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'header'; readonly header: string; readonly prefix: string; readonly secret: SecretRef }
-  | { readonly kind: 'refused'; readonly message: string }
-
-export interface ServerPlan {
-  readonly key: string
-  /** Tells whether a stored catalog was fetched from where the server is now, as whom it is asked now. */
-  readonly source: string
-  readonly url: string
-  readonly transport: 'streamable-http' | 'sse'
-  readonly allowPrivate: boolean
-  readonly credential: Credential
-  readonly headers: Readonly<Record<string, string>>
-  readonly secretHeaders: readonly { readonly header: string; readonly secret: SecretRef }[]
 }
 
 export interface MemberPlan {
@@ -92,7 +75,7 @@ const NOBODY: GuardPlan = { issuers: [], audience: undefined, resource: undefine
 
 export function plan(resources: Resources, defaultIssuer: IssuerPlan | undefined): Plan {
   const endpoints = new Map<string, EndpointPlan>()
-  const servers = new Map<string, Omit<ServerPlan, 'source'>>()
+  const servers = new Map<string, ServerDraft>()
   for (const resource of resources.values()) {
     if (resource.kind !== 'MCPRemoteProxy' && resource.kind !== 'MCPServerEntry') continue
     servers.set(serverKey(resource), planServer(resource, resources))
@@ -103,82 +86,7 @@ export function plan(resources: Resources, defaultIssuer: IssuerPlan | undefined
     if (resource.kind === 'VirtualMCPServer')
       endpoints.set(serverKey(resource), planVirtual(resource, resources, defaultIssuer))
   }
-  lendCredentials(endpoints, servers)
-  return {
-    endpoints,
-    servers: new Map([...servers].map(([key, server]) => [key, { ...server, source: sourceOf(server) }])),
-  }
-}
-
-function sourceOf({ url, transport, credential, headers, secretHeaders }: Omit<ServerPlan, 'source'>): string {
-  return fingerprint(JSON.stringify([url, transport, credential, headers, secretHeaders]))
-}
-
-/**
- * A server without a credential of its own is asked for its catalog with the one that all its virtual servers use for it.
- * Where they differ it is asked without: what one credential shows is not for the callers of another.
- */
-function lendCredentials(
-  endpoints: ReadonlyMap<string, EndpointPlan>,
-  servers: Map<string, Omit<ServerPlan, 'source'>>,
-): void {
-  const used = new Map<string, Map<string, Credential>>()
-  for (const endpoint of endpoints.values()) {
-    // A server's own endpoint has no say: nobody can call through it without a credential of its own.
-    if (servers.has(endpoint.key)) continue
-    for (const { server, credential } of endpoint.members) {
-      used.set(server, (used.get(server) ?? new Map<string, Credential>()).set(JSON.stringify(credential), credential))
-    }
-  }
-  for (const [key, credentials] of used) {
-    const server = servers.get(key)
-    const [only, ...others] = credentials.values()
-    if (server?.credential.kind !== 'none' || only === undefined || others.length > 0) continue
-    servers.set(key, { ...server, credential: only })
-  }
-}
-
-function planServer(server: ServerResource, resources: Resources): Omit<ServerPlan, 'source'> {
-  const { spec } = server
-  const { namespace } = server.metadata
-  const { addPlaintextHeaders = {}, addHeadersFromSecret = [] } = spec.headerForward ?? {}
-  return {
-    key: serverKey(server),
-    url: spec.remoteUrl,
-    transport: spec.transport,
-    allowPrivate: spec.allowPrivateEndpoint,
-    credential: ownCredential(server, resources),
-    headers: Object.fromEntries(
-      Object.entries(addPlaintextHeaders).map(([name, value]) => [name.toLowerCase(), value]),
-    ),
-    secretHeaders: addHeadersFromSecret.map(({ headerName, valueSecretRef }) => ({
-      header: headerName.toLowerCase(),
-      secret: { namespace, ...valueSecretRef },
-    })),
-  }
-}
-
-function ownCredential(server: ServerResource, resources: Resources): Credential {
-  const ref = server.spec.externalAuthConfigRef
-  return ref === undefined ? { kind: 'none' } : credential(server.metadata.namespace, ref.name, resources)
-}
-
-function credential(namespace: string, name: string, resources: Resources): Credential {
-  const config = resources.get(resourceKey('MCPExternalAuthConfig', namespace, name))
-  if (config?.kind !== 'MCPExternalAuthConfig') {
-    return { kind: 'refused', message: `the MCPExternalAuthConfig ${namespace}/${name} does not exist` }
-  }
-  const { spec }: MCPExternalAuthConfig = config
-  if (spec.type === 'unauthenticated') return { kind: 'none' }
-  if (spec.type === 'bearerToken' && spec.bearerToken !== undefined) {
-    const secret = { namespace, ...spec.bearerToken.tokenSecretRef }
-    return { kind: 'header', header: 'authorization', prefix: 'Bearer ', secret }
-  }
-  if (spec.type === 'headerInjection' && spec.headerInjection !== undefined) {
-    const { headerName, valueSecretRef } = spec.headerInjection
-    return { kind: 'header', header: headerName.toLowerCase(), prefix: '', secret: { namespace, ...valueSecretRef } }
-  }
-  return { kind: 'refused', message: `authentication of type ${spec.type} is not available at the edge yet` }
+  return { endpoints, servers: lendCredentials(endpoints.values(), servers) }
 }
 
 function planProxy(
@@ -260,25 +168,6 @@ function planMember(server: ServerResource, resources: Resources, virtual?: Virt
         ? BREAKER
         : { threshold: breaker.failureThreshold, openMs: milliseconds(breaker.timeout) ?? BREAKER.openMs },
   }
-}
-
-function memberCredential(
-  server: ServerResource,
-  resources: Resources,
-  virtual: VirtualResource | undefined,
-): Credential {
-  const own = ownCredential(server, resources)
-  const outgoing = virtual?.spec.outgoingAuth
-  if (virtual === undefined || outgoing === undefined) return own
-  const { namespace } = virtual.metadata
-  // A bare name means a server of the virtual server's own namespace: another's must not get its credential.
-  const isOwn = server.metadata.namespace === namespace
-  const named =
-    outgoing.backends?.[serverKey(server)] ?? (isOwn ? outgoing.backends?.[server.metadata.name] : undefined)
-  const special = named?.externalAuthConfigRef
-  if (special !== undefined) return credential(namespace, special.name, resources)
-  const fallback = outgoing.default?.externalAuthConfigRef
-  return own.kind === 'none' && fallback !== undefined && isOwn ? credential(namespace, fallback.name, resources) : own
 }
 
 function timeout(workload: string, virtual: VirtualResource | undefined): number {
