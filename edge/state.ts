@@ -24,7 +24,7 @@ import { openSecret, secretCodec, type Secrets } from './documents/secrets.ts'
 import type { Env } from './env.ts'
 import { plan, type EndpointPlan, type GuardPlan, type IssuerPlan, type MemberPlan, type Plan } from './plan.ts'
 import { SseBackend } from './sse-backend.ts'
-import { upstream } from './upstream.ts'
+import { network, ofRequest, upstream } from './upstream.ts'
 
 const FRESH_MS = 2_000
 const STALE_MS = 4_000
@@ -293,7 +293,9 @@ export class State {
       throw new Fault('backend_unavailable', `Server ${server} is not available.`, { data: { server } })
     }
     const { env, vaultKeys, now } = this.#host
-    const up = upstream(planned, member.credential, { secrets: this.#secrets, keys: vaultKeys }, env)
+    const vault = { secrets: this.#secrets, keys: vaultKeys }
+    const through = ofRequest(network(env, planned.allowPrivate))
+    const up = upstream(planned, member.credential, vault, env, through)
     const breakerKey = `${server} ${planned.url} ${JSON.stringify(member.breaker)}`
     const breaker = this.#breakers.get(breakerKey) ?? new Breaker(member.breaker, now)
     this.#breakers.set(breakerKey, breaker)

@@ -21,8 +21,22 @@ export function network(env: Env, allowPrivate: boolean): Fetch {
   return (url, init) => fetch(url, init)
 }
 
+/**
+ * The network for calls of a request. The runtime ends what a request still fetches when the request ends, and the pipeline
+ * stops waiting by itself, so the signal need not reach the network: that saves a tenth of a call.
+ */
+export function ofRequest(through: Fetch): Fetch {
+  return (url, { signal: _signal, ...init }) => through(url, init)
+}
+
 /** `credential` is the server's own or the one that a virtual server uses for it. */
-export function upstream(server: ServerPlan, credential: Credential, vault: Vault, env: Env): Upstream {
+export function upstream(
+  server: ServerPlan,
+  credential: Credential,
+  vault: Vault,
+  env: Env,
+  through = network(env, server.allowPrivate),
+): Upstream {
   let headers: Readonly<Record<string, string>> | undefined
   return {
     server: server.key,
@@ -31,7 +45,7 @@ export function upstream(server: ServerPlan, credential: Credential, vault: Vaul
     transport: server.transport,
     allowPrivate: server.allowPrivate,
     allowLoopback: env.ALLOW_LOOPBACK === 'true',
-    fetch: network(env, server.allowPrivate),
+    fetch: through,
     headers: async () => {
       headers ??= await openHeaders(server, credential, vault)
       return headers

@@ -19,13 +19,13 @@ describe('a deadline', () => {
   beforeEach(() => mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_800_000_000_000 }))
   afterEach(() => mock.timers.reset())
   const start = (idleMs: number) => {
-    const deadline = new Deadline(Date.now())
+    const deadline = new Deadline(Date.now(), (ms, ring) => void setTimeout(ring, ms))
     deadline.begin('ns/a', idleMs, Date.now())
     return deadline
   }
 
   test('ends a request whose body does not come', () => {
-    const deadline = new Deadline(Date.now())
+    const deadline = new Deadline(Date.now(), (ms, ring) => void setTimeout(ring, ms))
     mock.timers.tick(30 * SECOND - 1)
     assert.equal(deadline.signal.aborted, false)
     mock.timers.tick(1)
@@ -88,7 +88,7 @@ describe('a deadline', () => {
       [2, 6],
       [6, 4],
     ] as const) {
-      const deadline = new Deadline(Date.now())
+      const deadline = new Deadline(Date.now(), (ms, ring) => void setTimeout(ring, ms))
       mock.timers.tick(took * SECOND)
       deadline.begin('ns/a', idle * SECOND, Date.now())
       mock.timers.tick(Math.min(idle, 5) * SECOND)

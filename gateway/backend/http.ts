@@ -54,41 +54,41 @@ export async function exchange(upstream: Upstream, call: Call): Promise<Reply> {
 
 /** Fetches with egress guard and same-origin redirects. Connection failures become `Fault` `backend_unavailable`. */
 export async function request(upstream: Upstream, address: string, init: RequestInit): Promise<Response> {
-  let url = checked(upstream, address)
+  let at = address
+  check(upstream, address)
   for (let hop = 0; ; hop += 1) {
-    const response = await fetchOnce(upstream, url, init)
+    const response = await fetchOnce(upstream, at, init)
     if (response.status < 300 || response.status > 399) return response
     const location = response.headers.get('location')
     await response.body?.cancel()
-    const next = location === null || !URL.canParse(location, url) ? undefined : new URL(location, url)
+    const from = new URL(at)
+    const next = location === null || !URL.canParse(location, at) ? undefined : new URL(location, at)
     const keepsMethod = response.status === 307 || response.status === 308
-    if (next === undefined || next.origin !== url.origin || !keepsMethod || hop >= MAX_REDIRECTS) {
-      const detail = `redirect ${response.status} from ${url.origin} to ${next?.origin ?? 'nowhere'}`
+    if (next === undefined || next.origin !== from.origin || !keepsMethod || hop >= MAX_REDIRECTS) {
+      const detail = `redirect ${response.status} from ${from.origin} to ${next?.origin ?? 'nowhere'}`
       throw new Fault('backend_refused', `Server ${upstream.server} redirects elsewhere, which is not followed.`, {
         data: { server: upstream.server },
         detail,
       })
     }
-    url = next
-    guardEgress(url, upstream.server, upstream)
+    guardEgress(next, upstream.server, upstream)
+    at = next.href
   }
 }
 
-const allowed = new WeakMap<Upstream, URL>()
+const allowed = new WeakSet<Upstream>()
 
-/** The address, which the guard has let pass; its verdict on a server's own URL never changes. */
-function checked(upstream: Upstream, address: string): URL {
-  const known = allowed.get(upstream)
-  if (known !== undefined && address === upstream.url) return known
-  const url = new URL(address)
-  guardEgress(url, upstream.server, upstream)
-  if (address === upstream.url) allowed.set(upstream, url)
-  return url
+/** Lets the guard look at an address; its verdict on a server's own never changes, so it is asked once. */
+function check(upstream: Upstream, address: string): void {
+  const isOwn = address === upstream.url
+  if (isOwn && allowed.has(upstream)) return
+  guardEgress(new URL(address), upstream.server, upstream)
+  if (isOwn) allowed.add(upstream)
 }
 
-async function fetchOnce(upstream: Upstream, url: URL, init: RequestInit): Promise<Response> {
+async function fetchOnce(upstream: Upstream, address: string, init: RequestInit): Promise<Response> {
   try {
-    return await upstream.fetch(url.href, { ...init, redirect: 'manual' })
+    return await upstream.fetch(address, { ...init, redirect: 'manual' })
   } catch (error) {
     throw lost(upstream, error, init.signal ?? undefined)
   }
