@@ -84,23 +84,16 @@ export async function forward(forwarding: Forwarding, route: Route, host: Host, 
       deadline.end()
       return { response: undefined, stream: undefined }
     }
-    if (reply.kind === 'rejected' && reply.message !== undefined) {
-      // HTTP 4xx with an error is also how a server refuses an era that it no longer speaks.
-      host.changed(route.server)
-      target.breaker.success()
-      deadline.end()
-      return { response: await deliver(reply.message, passage, forwarding, host), stream: undefined }
-    }
     if (reply.kind === 'rejected') {
-      throw new Fault('backend_protocol', `Server ${route.server} does not accept the request: HTTP ${reply.status}.`, {
-        data: { server: route.server },
-        detail: `HTTP ${reply.status}`,
-      })
+      // HTTP 4xx is also how a server refuses an era that it no longer speaks.
+      host.changed(route.server)
     }
-    if (reply.kind === 'message') {
+    if (reply.kind !== 'stream') {
+      const answer = reply.message
+      if (answer === undefined) throw unacceptable(route.server)
       target.breaker.success()
       deadline.end()
-      return { response: await deliver(reply.message, passage, forwarding, host), stream: undefined }
+      return { response: await deliver(answer, passage, forwarding, host), stream: undefined }
     }
     const stream = follow(reply, passage, forwarding, host, deadline, () => target.breaker.success())
     const first = await stream.next()
@@ -117,6 +110,10 @@ export async function forward(forwarding: Forwarding, route: Route, host: Host, 
     if (error instanceof Fault && error.reason === 'backend_protocol') host.changed(route.server)
     throw error
   }
+}
+
+function unacceptable(server: string): Fault {
+  return new Fault('backend_protocol', `Server ${server} does not accept the request.`, { data: { server } })
 }
 
 /** The server's messages as the client reads them. What the server asks is declined: nobody has declared to answer. */

@@ -34,7 +34,10 @@ export async function handle(
     if (refused !== undefined) throw refused
     const principal = await endpoint.guard.enter(request.headers.get('authorization'), host.revoked)
     record.principal = principal
-    if (request.method === 'DELETE') return await endSession(request, endpoint, principal, host, record)
+    if (request.method === 'DELETE') {
+      deadline.end()
+      return await endSession(request, endpoint, principal, host, record)
+    }
     const text = await readBody(request, deadline)
     const value = parseJson(text)
     if (Array.isArray(value)) {
