@@ -109,3 +109,41 @@ test('the reference has every setting, kind and annotation', () => {
   for (const word of [...settings, ...annotations, ...Object.keys(kinds)])
     assert.ok(reference.includes(word), `docs/configuration.md does not name ${word}`)
 })
+
+test('the walk of one call names fewer than ten files', () => {
+  const [, walk = ''] = /## One `tools\/call`\n([\s\S]*?)\n## /.exec(read('ARCHITECTURE.md')) ?? []
+  const steps = found(walk, /^\| \w+ +\| `([\w./-]+\.ts)`/gm)
+  assert.ok(steps.length > 5 && steps.length < 10, steps.join(' '))
+})
+
+/** The value of a constant in a source file, where it is a product of numbers. */
+function constant(path: string, name: string): number {
+  const [, text] = new RegExp(`\\bconst ${name} = ([\\d_* ]+)\\n`).exec(read(path)) ?? []
+  assert.ok(text !== undefined, `${path} has no number ${name}`)
+  return text
+    .replaceAll('_', '')
+    .split('*')
+    .reduce((product, factor) => product * Number(factor), 1)
+}
+
+test('the bounds that are documented are those of the code', () => {
+  const operations = read('docs/operations.md')
+  const mebi = (path: string, name: string) => constant(path, name) / 1024 / 1024
+  const count = (path: string, name: string) => constant(path, name).toLocaleString('en-US')
+  const rows: Readonly<Record<string, string>> = {
+    'request body': `${mebi('gateway/body.ts', 'MAX_BODY')} MiB`,
+    batch: `${constant('gateway/body.ts', 'MAX_BATCH')} messages, one after the other; once the answers exceed ${mebi('gateway/handle.ts', 'MAX_BATCH_REPLY')} Mi`,
+    'one message, or a whole batch, in either direction': `${count('protocol/envelope.ts', 'MAX_VALUES')} JSON values; a list of a server ${count('gateway/backend/connect.ts', 'MAX_LIST_VALUES')}`,
+    'URI that is asked for': `${count('gateway/decide.ts', 'MAX_URI')} characters`,
+    'message from a server': `${mebi('gateway/backend/upstream.ts', 'MAX_REPLY')} MiB; a page of a list ${mebi('gateway/backend/connect.ts', 'MAX_LIST')} MiB`,
+    'catalog of a server': `${mebi('gateway/backend/drain.ts', 'MAX_CHARACTERS')} Mi characters in all; ${count('gateway/backend/drain.ts', 'MAX_ITEMS')} items and ${constant('gateway/backend/drain.ts', 'MAX_PAGES')} pages`,
+    'tool with mirrored parameters (`x-mcp-header`)': `${constant('protocol/header.ts', 'MAX_MIRRORED')} of them`,
+    'opaque tokens asked about at once': `${constant('gateway/auth/issuer.ts', 'MAX_ASKING')} per issuer`,
+    'a whole call': `${constant('gateway/deadline.ts', 'MAX_CALL_MS') / 60_000} min`,
+    'an answer turns into an event stream after': `${constant('gateway/deadline.ts', 'SLOW_MS') / 1000} s, with a comment line every ${constant('gateway/reply.ts', 'KEEP_ALIVE_MS') / 1000} s`,
+  }
+  for (const [what, bound] of Object.entries(rows)) {
+    const line = operations.split('\n').find((one) => one.startsWith(`| ${what} `))
+    assert.ok(line?.includes(`| ${bound}`), `docs/operations.md, "${what}": the code has ${bound}`)
+  }
+})
