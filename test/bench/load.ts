@@ -19,6 +19,8 @@ export interface Order {
 /** What comes back. Operations that were under way when the time was up are finished and counted. */
 export interface Slice {
   readonly operations: number
+  /** All HTTP requests of this order, those of logins and of warming up included. */
+  readonly sent: number
   readonly seconds: number
   readonly cpuSeconds: number
   /** Milliseconds per operation, in order of completion. */
@@ -42,7 +44,15 @@ async function users(target: Target, count: number): Promise<User[]> {
   return all.slice(0, count)
 }
 
-async function loop(order: Order, crowd: readonly User[], durationMs: number): Promise<Omit<Slice, 'cpuSeconds'>> {
+function sent(): number {
+  return [...pool.values()].flat().reduce((sum, user) => sum + user.sent, 0)
+}
+
+async function loop(
+  order: Order,
+  crowd: readonly User[],
+  durationMs: number,
+): Promise<Omit<Slice, 'cpuSeconds' | 'sent'>> {
   const latencies: number[] = []
   let bytes = 0
   let errors = 0
@@ -74,12 +84,13 @@ async function loop(order: Order, crowd: readonly User[], durationMs: number): P
 }
 
 async function run(order: Order): Promise<Slice> {
+  const before = sent()
   const crowd = await users(order.target, order.users)
   const warm = await loop(order, crowd, order.warmMs)
-  if (warm.errors > 0) return { ...warm, cpuSeconds: 0 }
-  const before = cpuOf(order.pid)
+  if (warm.errors > 0) return { ...warm, cpuSeconds: 0, sent: sent() - before }
+  const used = cpuOf(order.pid)
   const slice = await loop(order, crowd, order.measureMs)
-  return { ...slice, cpuSeconds: cpuOf(order.pid) - before }
+  return { ...slice, cpuSeconds: cpuOf(order.pid) - used, sent: sent() - before }
 }
 
 process.on('message', (order: Order) => {

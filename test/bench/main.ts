@@ -23,6 +23,7 @@ interface Plan {
   readonly pace: Pace
   readonly users: readonly number[]
   readonly listUsers: readonly number[]
+  readonly listEras: readonly Era[]
   readonly sizes: readonly number[]
   readonly starts: number
 }
@@ -35,40 +36,46 @@ interface Parts {
   readonly gateway: Gateway
 }
 
+const ERAS = ['modern', 'legacy'] as const
 const FULL: Plan = {
   pace: { rounds: 18, warmMs: 100, measureMs: 350 },
   users: [1, 16, 64],
   listUsers: [1, 16],
+  listEras: ERAS,
   sizes: [10, 100, 500, 2000],
   starts: 7,
 }
 const QUICK: Plan = {
-  pace: { rounds: 6, warmMs: 100, measureMs: 300 },
+  pace: { rounds: 6, warmMs: 50, measureMs: 250 },
   users: [1, 16],
   listUsers: [16],
+  listEras: ['modern'],
   sizes: [10, 500],
   starts: 2,
 }
 const DOCUMENT = new URL('../../docs/benchmarks.md', import.meta.url)
-const ERAS = ['modern', 'legacy'] as const
 /** A few users keep one core busy and the queue short. */
 const SIZE_USERS = 4
 const REST_MS = 5000
+/** Longer than audit lines may wait to be written. */
+const SETTLE_MS = 300
 
 function say(text: string): void {
   process.stderr.write(`${text}\n`)
 }
 
-async function measureCalls(parts: Parts): Promise<Calls[]> {
+async function measureCalls(parts: Parts): Promise<Pick<Results, 'calls' | 'audit'> & { relayResidentMib: number }> {
   const { plan, backend, load, gateway } = parts
   const relay = await startWorker({ worker: 'relay.ts', bindings: { BACKEND: backend } })
   try {
     const found: Calls[] = []
+    let events = 0
     for (const era of ERAS) {
       const path = `/${era}/30/${era}`
       const plain = { era, tokens: [], tool: 'echo', sessions: true }
       const target = await gateway.target(era, era, echo(era))
       await gateway.listed(target, 30)
+      await sleep(SETTLE_MS)
       const sides: Side[] = [
         { name: 'direct', target: { ...plain, url: backend + path }, pid: parts.backendPid },
         { name: 'relay', target: { ...plain, url: relay.url + path }, pid: relay.pid },
@@ -76,10 +83,14 @@ async function measureCalls(parts: Parts): Promise<Calls[]> {
       ]
       for (const users of plan.users) {
         say(`tools/call, ${era}, ${users} users`)
+        const before = gateway.events()
         found.push({ era, users, rows: await compare(load, sides, 'call', users, plan.pace) })
+        await sleep(SETTLE_MS)
+        events += gateway.events() - before
       }
     }
-    return found
+    const requests = sum(found.map((each) => each.rows.at(-1)?.sent ?? 0))
+    return { calls: found, audit: { events, requests }, relayResidentMib: residentOf(relay.pid) }
   } finally {
     await relay.close()
   }
@@ -118,14 +129,10 @@ async function measureLists(
 async function measure(parts: Parts): Promise<Results> {
   const { plan, backend, gateway } = parts
   await gateway.apply(calls(backend))
-  const before = gateway.events()
-  const callTables = await measureCalls(parts)
-  await sleep(500)
-  const requests = callTables.flatMap((each) => each.rows.slice(-1)).reduce((sum, row) => sum + row.operations, 0)
-  const audit = { events: gateway.events() - before, requests }
+  const { calls: callTables, audit, relayResidentMib } = await measureCalls(parts)
 
   const lists: Lists[] = []
-  for (const era of ERAS) {
+  for (const era of plan.listEras) {
     lists.push(...(await measureLists(parts, 'modern', era, 1, 30, plan.listUsers)))
     lists.push(...(await measureLists(parts, 'thousand', era, 10, 1000, plan.listUsers)))
   }
@@ -141,13 +148,13 @@ async function measure(parts: Parts): Promise<Results> {
   const seen = await backendLists(backend)
   for (const servers of plan.sizes)
     sizes.push(...(await measureLists(parts, `size-${servers}`, 'modern', servers, SIZED_TOOLS, [SIZE_USERS])))
-  const served = sizes.flatMap((each) => each.rows.slice(-1)).reduce((sum, row) => sum + row.operations, 0)
+  const served = sum(sizes.map((each) => each.rows.at(-1)?.sent ?? 0))
   const refreshes = { seen: (await backendLists(backend)) - seen, served }
 
   const idle = cpuOf(gateway.pid)
   await sleep(REST_MS)
   const cpuMsPerSecond = ((cpuOf(gateway.pid) - idle) * 1000) / (REST_MS / 1000)
-  const rest = { cpuMsPerSecond, residentMib: residentOf(gateway.pid), discoverySeconds }
+  const rest = { cpuMsPerSecond, residentMib: residentOf(gateway.pid), relayResidentMib, discoverySeconds }
   say('start')
   return {
     machine: machine(),
@@ -160,6 +167,10 @@ async function measure(parts: Parts): Promise<Results> {
     startup: await startup(plan.starts),
     rounds: plan.pace.rounds,
   }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
 }
 
 async function backendLists(backend: string): Promise<number> {

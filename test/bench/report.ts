@@ -33,7 +33,7 @@ ${results.calls
     return `One ${calls.era} user: the relay adds ${fixed(relay)} ms of p50 to the direct call, the gateway ${fixed(gateway)} ms.`
   })
   .join('\n')}
-The gateway wrote ${audit.events} audit events for ${audit.requests} requests.
+The gateway wrote ${audit.events} audit events for ${audit.requests} requests, those of warming up and of opening sessions included.
 
 ## tools/list
 
@@ -77,7 +77,7 @@ ${table(
 
 The backends got ${refreshes.seen} list requests (background refreshes) while the gateway answered ${refreshes.served} lists.
 From applying these ${results.sizes.reduce((sum, each) => sum + each.servers, 0)} servers to complete catalogs: ${fixed(rest.discoverySeconds)} s. At rest
-the gateway then uses ${fixed(rest.cpuMsPerSecond)} ms of CPU per second and ${Math.round(rest.residentMib)} MiB.
+the gateway then uses ${fixed(rest.cpuMsPerSecond)} ms of CPU per second; ${Math.round(rest.residentMib)} MiB are resident (the bare relay after its calls: ${Math.round(rest.relayResidentMib)} MiB).
 
 ## Start
 

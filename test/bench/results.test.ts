@@ -7,7 +7,7 @@ import type { Row } from './rounds.ts'
 
 function row(name: string, cpuMs: number, p50 = cpuMs): Row {
   const rounds = { cpuMsByRound: [cpuMs, cpuMs], p50ByRound: [p50, p50] }
-  return { name, operations: 10, perSecond: 100, p50, p99: p50 * 2, cpuMs, bytes: 1024, ...rounds }
+  return { name, operations: 10, sent: 12, perSecond: 100, p50, p99: p50 * 2, cpuMs, bytes: 1024, ...rounds }
 }
 
 function results(gatewayMs: number): Results {
@@ -29,7 +29,7 @@ function results(gatewayMs: number): Results {
     })),
     refreshes: { seen: 0, served: 1 },
     audit: { events: 1, requests: 1 },
-    rest: { cpuMsPerSecond: 1, residentMib: 90, discoverySeconds: 3 },
+    rest: { cpuMsPerSecond: 1, residentMib: 90, relayResidentMib: 60, discoverySeconds: 3 },
     startup: { gatewayMs: 80, staticMs: 40, bundleBytes: 900_000, gzipBytes: 200_000, activeMs: 20 },
     rounds: 2,
   }

@@ -32,6 +32,15 @@ export interface Startup {
   readonly activeMs: number | undefined
 }
 
+export interface Rest {
+  /** From applying the servers to complete catalogs. */
+  readonly discoverySeconds: number
+  readonly cpuMsPerSecond: number
+  readonly residentMib: number
+  /** Of the relay after its calls, which shows how much of it is workerd itself under load. */
+  readonly relayResidentMib: number
+}
+
 export interface Results {
   readonly machine: { readonly cores: number; readonly node: string; readonly workerd: string }
   readonly calls: readonly Calls[]
@@ -39,9 +48,10 @@ export interface Results {
   readonly sizes: readonly Lists[]
   /** Requests for tool lists that the backend got while lists were measured, and the lists that were served then. */
   readonly refreshes: { readonly seen: number; readonly served: number }
+  /** Audit events that the gateway printed while calls were measured, and the requests it got then. */
   readonly audit: { readonly events: number; readonly requests: number }
-  /** CPU of the gateway at rest with all servers of `sizes` known, in milliseconds per second; resident MiB at the end. */
-  readonly rest: { readonly cpuMsPerSecond: number; readonly residentMib: number; readonly discoverySeconds: number }
+  /** The gateway once all servers of `sizes` are known and their lists were measured. */
+  readonly rest: Rest
   readonly startup: Startup
   readonly rounds: number
 }

@@ -22,6 +22,8 @@ export interface Pace {
 export interface Row {
   readonly name: string
   readonly operations: number
+  /** HTTP requests in all, warming up included. */
+  readonly sent: number
   readonly perSecond: number
   readonly p50: number
   readonly p99: number
@@ -63,7 +65,8 @@ export async function compare(
   pace: Pace,
 ): Promise<Row[]> {
   const slices = sides.map((): Slice[] => [])
-  for (const side of sides) await run(load, side, operation, WARM_UP.users, WARM_UP)
+  const warm: Slice[] = []
+  for (const side of sides) warm.push(await run(load, side, operation, WARM_UP.users, WARM_UP))
   const orders = ORDERS[sides.length] ?? [[...sides.keys()]]
   for (let round = 0; round < pace.rounds; round++) {
     for (const index of orders[round % orders.length] ?? []) {
@@ -71,7 +74,7 @@ export async function compare(
       if (side !== undefined) slices[index]?.push(await run(load, side, operation, users, pace))
     }
   }
-  return sides.map((side, index) => row(side.name, slices[index] ?? []))
+  return sides.map((side, index) => row(side.name, slices[index] ?? [], warm[index]?.sent ?? 0))
 }
 
 async function run(
@@ -91,12 +94,13 @@ async function run(
   return slice
 }
 
-function row(name: string, slices: readonly Slice[]): Row {
+function row(name: string, slices: readonly Slice[], warm: number): Row {
   const latencies = Float64Array.from(slices.flatMap((slice) => [...slice.latencies])).sort()
   const operations = sum(slices.map((slice) => slice.operations))
   return {
     name,
     operations,
+    sent: warm + sum(slices.map((slice) => slice.sent)),
     perSecond: operations / sum(slices.map((slice) => slice.seconds)),
     p50: percentile(latencies, 0.5),
     p99: percentile(latencies, 0.99),

@@ -34,6 +34,7 @@ export class User {
   readonly #heads: Readonly<Record<string, string>>
   #session = ''
   #count = 0
+  #sent = 0
   #listed: number | undefined
 
   constructor(target: Target, index: number) {
@@ -64,6 +65,11 @@ export class User {
     const session = header(answer.head, 'mcp-session-id')
     if (session !== undefined) this.#session = `mcp-session-id: ${session}\r\n`
     await this.#post('notifications/initialized', { jsonrpc: '2.0', method: 'notifications/initialized' })
+  }
+
+  /** HTTP requests sent so far. */
+  get sent(): number {
+    return this.#sent
   }
 
   close(): void {
@@ -107,6 +113,7 @@ export class User {
 
   #post(method: string, message: object): Promise<Answer> {
     const body = JSON.stringify(message)
+    this.#sent++
     return this.#wire.send(
       `${this.#heads[method]}${this.#session}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     )
