@@ -30,8 +30,8 @@ export async function serve(request: Request, key: string, env: Env, defer: Defe
   if (request.method === 'OPTIONS' && cors !== undefined) return new Response(null, { status: 204, headers: cors })
   const refused = foreign(request.headers, env)
   try {
-    await edge.state.refresh(defer)
-    const endpoint = await edge.state.endpoint(key)
+    if (!edge.state.isFresh()) await edge.state.refresh(defer)
+    const endpoint = edge.state.built(key) ?? (await edge.state.endpoint(key))
     if (endpoint === undefined) throw new Fault('not_found', `There is no endpoint ${key}.`)
     const response = await handle(request, endpoint, host, refused)
     if (cors !== undefined) for (const [name, value] of Object.entries(cors)) response.headers.set(name, value)

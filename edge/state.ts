@@ -92,6 +92,11 @@ export class State {
   readonly revoked = (credential: { issuer: string; subject: string; tokenId: string | undefined }): boolean =>
     revoked(this.#revocations, credential, this.#host.now())
 
+  /** Nothing needs to be checked: what most requests find. */
+  isFresh(): boolean {
+    return this.#host.now() - this.#checkedAt < FRESH_MS
+  }
+
   /**
    * Makes sure that what is known is recent enough. `defer` keeps a check alive that nobody waits for.
    * Throws `Fault` `store_unavailable` only when nothing is known at all.
@@ -143,10 +148,17 @@ export class State {
     this.#checkedAt = started
   }
 
+  /** The endpoint, if it is built from what is known now. */
+  built(key: string): Endpoint | undefined {
+    const known = this.#built.get(key)
+    return known?.generation === this.#generation ? known.endpoint : undefined
+  }
+
   /** The endpoint at `/<key>/mcp`, or that of everything for `mcp`. */
   async endpoint(key: string): Promise<Endpoint | undefined> {
+    const ready = this.built(key)
+    if (ready !== undefined) return ready
     const known = this.#built.get(key)
-    if (known?.generation === this.#generation) return known.endpoint
     if (key !== EVERYTHING && !this.#plan.endpoints.has(key)) return undefined
     const generation = this.#generation
     const parts = key === EVERYTHING ? [...this.#plan.endpoints.keys()].sort() : [key]
@@ -183,13 +195,14 @@ export class State {
     return guard
   }
 
-  /** Scopes that rules of an endpoint ask for, for its metadata. */
+  /** Scopes that rules of an endpoint ask for, for its metadata; at `/mcp` also those of the endpoints behind it. */
   scopes(key: string): string[] {
     const plans = key === EVERYTHING ? [...this.#plan.endpoints.values()] : [this.#plan.endpoints.get(key)]
+    const own = key === EVERYTHING ? plans.flatMap((one) => one?.guard.scopes ?? []) : []
     const rules = plans.flatMap((one) =>
       one === undefined ? [] : [...one.rules, ...one.members.flatMap((member) => member.rules)],
     )
-    return [...new Set(rules.flatMap((rule) => rule.scopes ?? []))].sort()
+    return [...new Set([...own, ...rules.flatMap((rule) => rule.scopes ?? [])])].sort()
   }
 
   /** Keys of an issuer; kept across changes of the configuration, so that they are not fetched again. */

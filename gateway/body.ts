@@ -4,14 +4,14 @@ import { isObject, toMessage, type Json, type Message } from '../protocol/envelo
 import { Fault } from '../protocol/fault.ts'
 import { elements, slice } from '../protocol/text.ts'
 import { readBounded } from './bounded.ts'
-import type { Deadline } from './deadline.ts'
 
 const MAX_BODY = 8 * 1024 * 1024
+const BODY_MS = 30_000
 /** Ten audit lines fit into what Cloudflare keeps of one invocation's logs. */
 const MAX_BATCH = 10
 
 /** The body's text. Throws the `Fault` that HTTP has for what is wrong with method, media types or size. */
-export async function readBody(request: Request, deadline: Deadline): Promise<string> {
+export async function readBody(request: Request): Promise<string> {
   if (request.method !== 'POST')
     throw new Fault('method_not_allowed', 'Use POST.', { headers: { allow: 'POST, DELETE' } })
   const type = (request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase()
@@ -22,11 +22,24 @@ export async function readBody(request: Request, deadline: Deadline): Promise<st
     throw new Fault('not_acceptable', 'Accept must allow application/json or text/event-stream.')
   }
   const length = Number(request.headers.get('content-length') ?? Number.NaN)
-  if (length <= MAX_BODY) return deadline.within(request.text())
+  if (length <= MAX_BODY) return patiently(request.text())
   if (length > MAX_BODY || request.body === null) throw tooLarge()
-  const text = await deadline.within(readBounded(request.body, MAX_BODY))
+  const text = await patiently(readBounded(request.body, MAX_BODY))
   if (text === undefined) throw tooLarge()
   return text
+}
+
+/** A body that does not come is given up. */
+async function patiently<T>(body: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    reject(new Fault('invalid_request', `The body did not arrive within ${BODY_MS / 1000} s.`))
+  }, BODY_MS)
+  try {
+    return await Promise.race([body, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 const tooLarge = (): Fault => new Fault('too_large', `The body must not exceed ${MAX_BODY} bytes.`)

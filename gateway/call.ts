@@ -28,7 +28,6 @@ export interface Forwarding {
   readonly endpoint: Endpoint
   readonly headers: Headers
   readonly record: RequestRecord
-  readonly deadline: Deadline
 }
 
 /** What goes back to the client: texts of messages, the last one being the response. */
@@ -44,9 +43,15 @@ export interface Delivered {
   readonly response: Message | undefined
 }
 
-/** Throws the `Fault` that ends the call. */
-export async function forward(forwarding: Forwarding, route: Route, host: Host, target: Target): Promise<Delivery> {
-  const { message, endpoint, session, principal, record, deadline } = forwarding
+/** Throws the `Fault` that ends the call, whose clock is `deadline`. */
+export async function forward(
+  forwarding: Forwarding,
+  route: Route,
+  host: Host,
+  target: Target,
+  deadline: Deadline,
+): Promise<Delivery> {
+  const { message, endpoint, session, principal, record } = forwarding
   const server = endpoint.catalog.servers.get(route.server)
   if (server === undefined)
     throw new Fault('backend_unavailable', `Server ${route.server} is not available.`, {
@@ -64,7 +69,7 @@ export async function forward(forwarding: Forwarding, route: Route, host: Host, 
     requestId: record.id,
     traceparent: traceparent(record.trace),
     logLevel: toModern && session !== undefined ? ((await host.levels.get(session.id)) ?? 'info') : undefined,
-    requestState: await openState(forwarding, route, host),
+    requestState: message.params['requestState'] === undefined ? undefined : await openState(forwarding, route, host),
   }
   const sent = outbound(passage, forwarding.headers)
   const wait = target.breaker.enter()
@@ -248,10 +253,9 @@ async function sealTask(task: string, route: Route, forwarding: Forwarding, host
 }
 
 /** The server's request state behind the sealed one, which must belong to this caller, server and operation. */
-async function openState(forwarding: Forwarding, route: Route, host: Host): Promise<string | undefined> {
+async function openState(forwarding: Forwarding, route: Route, host: Host): Promise<string> {
   const { message, principal } = forwarding
   const sealed = message.params['requestState']
-  if (sealed === undefined) return undefined
   const state =
     typeof sealed === 'string' ? ((await host.sealer.open('state', sealed)) as State | undefined) : undefined
   const valid =

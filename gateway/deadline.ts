@@ -1,9 +1,8 @@
-// How long one request may take: its body must arrive, then the server's silence is bounded, and so is the whole. One timer
-// serves all of it, and the mark after which a response stream opens without its response.
+// How long one call may take: the server's silence is bounded, and so is the whole. One alarm serves both, and the mark
+// after which a response stream opens without its response.
 
 import { Fault } from '../protocol/fault.ts'
 
-const BODY_MS = 30_000
 /** Longest life of one call, however talkative its server is. */
 const MAX_CALL_MS = 15 * 60_000
 /** How long a response may take before its stream opens. */
@@ -21,36 +20,27 @@ export class Deadline {
   readonly #controller = new AbortController()
   readonly #expired = Promise.withResolvers<never>()
   readonly #slow = Promise.withResolvers<undefined>()
-  #server: string | undefined
-  #idleMs = BODY_MS
-  #slowAt = Number.POSITIVE_INFINITY
+  readonly #server: string
+  readonly #idleMs: number
+  readonly #slowAt: number
   #silentUntil: number
-  #until: number
+  readonly #until: number
   /** When the alarm that counts rings; infinity once nothing is waited for. */
   #ringsAt = Number.POSITIVE_INFINITY
   readonly #after: After
   readonly #onAbort: ((reason: unknown) => void)[] = []
   #onEnd: (() => void) | undefined
 
-  /** Starts at once, with the time that the body has. `now` is in milliseconds since the epoch. */
-  constructor(now: number, after: After = bySignal) {
-    this.#after = after
-    this.#silentUntil = now + BODY_MS
-    this.#until = this.#silentUntil
-    this.#expired.promise.catch(() => undefined)
-    this.#wait(now + SLOW_MS, now)
-  }
-
-  /** The body is there and the call to the server begins, which may be silent for `idleMs`. */
-  begin(server: string, idleMs: number, now: number): void {
+  /** Starts at once; the server may be silent for `idleMs`. `now` is in milliseconds since the epoch. */
+  constructor(server: string, idleMs: number, now: number, after: After = bySignal) {
     this.#server = server
     this.#idleMs = idleMs
+    this.#after = after
     this.#slowAt = now + SLOW_MS
     this.#silentUntil = now + idleMs
     this.#until = now + Math.max(MAX_CALL_MS, idleMs)
-    // Mostly the timer that runs already rings early enough; not where the silence is short or the body took long.
-    const due = Math.min(this.#slowAt, this.#silentUntil)
-    if (this.#ringsAt > due) this.#wait(due, now)
+    this.#expired.promise.catch(() => undefined)
+    this.#wait(Math.min(this.#slowAt, this.#silentUntil), now)
   }
 
   /** Aborts with the fault that ended the call. */
@@ -115,7 +105,6 @@ export class Deadline {
   #fault(): Fault {
     const seconds = Math.round(this.#idleMs / 1000)
     const server = this.#server
-    if (server === undefined) return new Fault('invalid_request', `The body did not arrive within ${seconds} s.`)
     const data = { server, retryAfterSeconds: 5 }
     return new Fault('backend_timeout', `Server ${server} did not answer within ${seconds} s.`, { data })
   }

@@ -15,7 +15,6 @@ import { judge } from './policy.ts'
 import type { Principal } from './principal.ts'
 import { RequestRecord } from './record.ts'
 import { answer, refusal, relay, type Asker } from './reply.ts'
-import type { ClientSession } from './session.ts'
 
 const MAX_BATCH_REPLY = 8 * 1024 * 1024
 
@@ -27,28 +26,20 @@ export async function handle(
   refused: Fault | undefined,
 ): Promise<Response> {
   const record = new RequestRecord(request.headers, endpoint.key, host)
-  const deadline = new Deadline(host.now())
-  // A client that leaves early must not take the audit event with it.
-  host.defer(record.settled)
   try {
     if (refused !== undefined) throw refused
     const principal = await endpoint.guard.enter(request.headers.get('authorization'), host.revoked)
     record.principal = principal
-    if (request.method === 'DELETE') {
-      deadline.end()
-      return await endSession(request, endpoint, principal, host, record)
-    }
-    const text = await readBody(request, deadline)
+    if (request.method === 'DELETE') return await endSession(request, endpoint, principal, host, record)
+    const text = await readBody(request)
     const value = parseJson(text)
     if (Array.isArray(value)) {
       const parts = splitBatch(value, text, request.headers)
       record.release()
-      deadline.end()
       return await batch(parts, request.headers, endpoint, principal, host)
     }
-    return await serve(toMessage(value, text), request.headers, endpoint, principal, host, record, deadline)
+    return await serve(toMessage(value, text), request.headers, endpoint, principal, host, record)
   } catch (error) {
-    deadline.end()
     return fail(error, { era: 'legacy', id: undefined, acceptsStream: false }, record)
   }
 }
@@ -69,14 +60,12 @@ async function batch(
   for (const { value, text } of parts) {
     const record = new RequestRecord(headers, endpoint.key, host)
     record.principal = principal
-    const deadline = new Deadline(host.now())
     try {
       if (characters > MAX_BATCH_REPLY)
         throw new Fault('too_large', 'The answers of this batch are too large together.')
-      const response = await serve(batchMessage(value, text), headers, endpoint, principal, host, record, deadline)
+      const response = await serve(batchMessage(value, text), headers, endpoint, principal, host, record)
       if (response.status !== 202) replies.push(await response.text())
     } catch (error) {
-      deadline.end()
       replies.push(await fail(error, { era: 'legacy', id: undefined, acceptsStream: false }, record).text())
     }
     characters += replies.at(-1)?.length ?? 0
@@ -93,7 +82,6 @@ async function serve(
   principal: Principal,
   host: Host,
   record: RequestRecord,
-  deadline: Deadline,
 ): Promise<Response> {
   let asker: Asker = {
     era: 'legacy',
@@ -106,7 +94,8 @@ async function serve(
     asker = { ...asker, era: stated.era }
     record.era = stated.era
     record.client = stated.client
-    const session = await openSession(headers, stated, message, endpoint, principal, host)
+    const sealed = stated.era === 'legacy' && message.method !== 'initialize' ? headers.get('mcp-session-id') : null
+    const session = sealed === null ? undefined : await host.sessions.open(sealed, principal, endpoint.key)
     const opened = session === undefined ? stated : { ...stated, client: session.client }
     record.client = opened.client
     const situation = {
@@ -114,14 +103,12 @@ async function serve(
       principal,
       era: opened.era,
       sole: endpoint.sole,
-      task: await openTask(message, principal, endpoint, host),
+      task: message.method.startsWith('tasks/') ? await openTask(message, principal, endpoint, host) : undefined,
     }
     const decision = decide(message, situation)
-    const forwarding = { message, opened, session, principal, endpoint, headers, record, deadline }
-    if (decision.kind !== 'forward') deadline.end()
+    const forwarding = { message, opened, session, principal, endpoint, headers, record }
     return await act(decision, forwarding, asker, host)
   } catch (error) {
-    deadline.end()
     return fail(error, asker, record)
   }
 }
@@ -166,16 +153,17 @@ async function act(decision: Decision, forwarding: Forwarding, asker: Asker, hos
 }
 
 async function relayed(route: Route, forwarding: Forwarding, asker: Asker, host: Host): Promise<Response> {
-  const { session, record, endpoint, deadline } = forwarding
+  const { session, record, endpoint } = forwarding
   const target = endpoint.target(route.server, route.via)
-  deadline.begin(route.server, target.timeoutMs, host.now())
-  // Also when the client neither reads nor leaves, so that nothing else would come to record the end.
+  const deadline = new Deadline(route.server, target.timeoutMs, host.now())
+  // A client that leaves early must not take the audit event with it, nor one that neither reads nor leaves.
+  host.defer(record.settled())
   deadline.onAbort((reason) => record.fail(asFault(reason)))
   if (session !== undefined && asker.id !== undefined) {
     const cancel = () => deadline.abort(new Fault('cancelled', 'The request was cancelled.'))
     deadline.onEnd(host.inFlight.add(session.id, asker.id, cancel))
   }
-  return relay(forward(forwarding, route, host, target), asker, record, deadline)
+  return relay(forward(forwarding, route, host, target, deadline), asker, record, deadline)
 }
 
 /** `Mcp-Param-*` headers of a modern client must say what its arguments say (SEP-2243). */
@@ -194,19 +182,6 @@ function checkMirrored(route: Route, message: Message, opened: Opened, headers: 
   }
 }
 
-async function openSession(
-  headers: Headers,
-  opened: Opened,
-  message: Message,
-  endpoint: Endpoint,
-  principal: Principal,
-  host: Host,
-): Promise<ClientSession | undefined> {
-  const text = headers.get('mcp-session-id')
-  if (text === null || opened.era === 'modern' || message.method === 'initialize') return undefined
-  return host.sessions.open(text, principal, endpoint.key)
-}
-
 async function openTask(
   message: Message,
   principal: Principal,
@@ -214,7 +189,7 @@ async function openTask(
   host: Host,
 ): Promise<SealedTask | undefined> {
   const sealed = message.params['taskId']
-  if (!message.method.startsWith('tasks/') || typeof sealed !== 'string') return undefined
+  if (typeof sealed !== 'string') return undefined
   const task = (await host.sealer.open('task', sealed)) as SealedTask | undefined
   const valid = task?.principal === principal.id && task.endpoint === endpoint.key && task.expires > host.now()
   if (!valid) return undefined

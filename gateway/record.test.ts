@@ -95,7 +95,7 @@ test('there is exactly one event, and it is the first ending that counts', async
         else if (one === 'fail') record.fail(new Fault('internal', 'Internal error.'))
         else record.describe(request('ping'))
       }
-      await record.settled
+      await record.settled()
       assert.equal(events.length, 1)
       const first = steps.find((one) => one !== 'describe') ?? 'finish'
       assert.equal(events[0]?.outcome, first === 'finish' ? 'success' : 'error')
@@ -108,7 +108,7 @@ test('a record that is released says nothing, since others speak for it', async 
   record.release()
   record.finish('success', 0)
   record.fail(new Fault('internal', 'Internal error.'))
-  await record.settled
+  await record.settled()
   assert.deepEqual(events, [])
 })
 

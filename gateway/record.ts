@@ -25,9 +25,7 @@ export class RequestRecord {
   client: { readonly name: string; readonly version: string } | undefined
   server: string | undefined
   era: string | undefined
-  /** Resolves when the event is out. */
-  readonly settled: Promise<void>
-  readonly #settle: () => void
+  #settle: () => void = () => undefined
   readonly #host: RecordHost
   readonly #started: number
   readonly #endpoint: string
@@ -38,15 +36,20 @@ export class RequestRecord {
   #finished = false
 
   constructor(headers: Headers, endpoint: string, host: RecordHost) {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.settled = promise
-    this.#settle = resolve
     this.#host = host
     this.#endpoint = endpoint
     this.#started = host.now()
     this.#source = host.source
     this.#userAgent = (headers.get('user-agent') ?? '').slice(0, 128)
     this.trace = continueTrace(headers.get('traceparent'), hexDigits(this.id))
+  }
+
+  /** Resolves when the event is out. */
+  settled(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#settle = resolve
+    if (this.#finished) resolve()
+    return promise
   }
 
   describe(message: Message): void {
