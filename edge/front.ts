@@ -45,10 +45,12 @@ export async function serve(request: Request, key: string, env: Env, defer: Defe
 }
 
 function requestHost(request: Request, edge: EdgeHost, defer: Defer): Host {
+  const onCloudflare = request.cf?.colo !== undefined
   return {
     component: 'edge',
     // Only Cloudflare sets `cf`; elsewhere the header is whatever the caller says.
-    source: request.cf?.colo === undefined ? '' : (request.headers.get('cf-connecting-ip') ?? ''),
+    source: onCloudflare ? (request.headers.get('cf-connecting-ip') ?? '') : '',
+    endsWithClient: onCloudflare,
     now: Date.now,
     sealer: edge.sealer,
     sessions: edge.sessions,

@@ -51,6 +51,8 @@ export interface Host {
   audit(event: AuditEvent): void
   /** The server says that its catalog changed, or answered as if its era had: look again soon. */
   changed(server: string): void
+  /** The runtime ends a request whose client leaves, unless work of it is deferred. */
+  readonly endsWithClient: boolean
   /** Lets work outlive the response. */
   defer(work: Promise<unknown>): void
 }

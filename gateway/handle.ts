@@ -157,7 +157,7 @@ async function relayed(route: Route, forwarding: Forwarding, asker: Asker, host:
   const target = endpoint.target(route.server, route.via)
   const deadline = new Deadline(route.server, target.timeoutMs, host.now())
   // A client that leaves early must not take the audit event with it, nor one that neither reads nor leaves.
-  host.defer(record.settled())
+  if (host.endsWithClient) host.defer(record.settled())
   deadline.onAbort((reason) => record.fail(asFault(reason)))
   if (session !== undefined && asker.id !== undefined) {
     const cancel = () => deadline.abort(new Fault('cancelled', 'The request was cancelled.'))

@@ -15,11 +15,14 @@ import { addPrompts, addResources } from './fixture-content.ts'
 import { roundTools, states } from './fixture-rounds.ts'
 import { plainTools } from './fixture-tools.ts'
 import type { Announce, FixtureTool } from './fixture-tools.ts'
+import { text } from './fixture-tools.ts'
 import { hostHeaderAllowed, listen } from './listen.ts'
 
 export interface Fixture {
   /** `http://127.0.0.1:<port>/mcp` */
   readonly url: string
+  /** Adds a tool while clients are connected, and says so to those that listen. */
+  offer(name: string): void
   close(): Promise<void>
 }
 
@@ -117,8 +120,14 @@ export async function startFixture(
       sessions.each((server) => server.sendPromptListChanged())
     },
   }
-  const modern = createMcpHandler(() => build(announce, 'modern'), { legacy: 'reject' })
-  const sessions = new Sessions(() => build(announce, 'legacy'))
+  const late: FixtureTool[] = []
+  const make = (era: 'legacy' | 'modern') => {
+    const server = build(announce, era)
+    for (const tool of late) addTool(server, tool, announce)
+    return server
+  }
+  const modern = createMcpHandler(() => make('modern'), { legacy: 'reject' })
+  const sessions = new Sessions(() => make('legacy'))
   const handle = toNodeHandler({
     fetch: async (request) => {
       if (!hostHeaderAllowed(request)) return new Response('Host or Origin not allowed', { status: 403 })
@@ -133,6 +142,13 @@ export async function startFixture(
   )
   return {
     url: `${server.url}/mcp`,
+    offer: (name) => {
+      const tool: FixtureTool = { name, description: 'Offered late', run: () => text('late') }
+      late.push(tool)
+      modern.notify.toolsChanged()
+      // A connected server tells its own listeners.
+      sessions.each((session) => addTool(session, tool, announce))
+    },
     close: async () => {
       await sessions.close()
       await modern.close()
