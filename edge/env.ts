@@ -28,6 +28,8 @@ export interface Env {
   REFRESH: DurableObjectNamespace
   /** Sessions of servers on the old HTTP+SSE transport. */
   SSE_SESSIONS: DurableObjectNamespace
+  /** Streams that clients listen on, and answers on their way to the calls that wait for them. */
+  CHANNELS: DurableObjectNamespace
   /** Self-hosted only: a network service that may reach private addresses, for backends that are allowed to be there. */
   PRIVATE_NETWORK?: Fetcher
 }

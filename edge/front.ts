@@ -56,6 +56,7 @@ function requestHost(request: Request, edge: EdgeHost, defer: Defer): Host {
     sessions: edge.sessions,
     levels: edge.levels,
     inFlight: edge.inFlight,
+    channel: edge.channel,
     revoked: edge.state.revoked,
     audit: (event) => edge.trail.write(event, defer),
     changed: (server) => {

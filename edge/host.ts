@@ -2,6 +2,7 @@
 
 import { DEFAULT_ALGORITHMS } from '../gateway/auth/issuer.ts'
 import { Guard } from '../gateway/auth/guard.ts'
+import type { Channel } from '../gateway/channel/channel.ts'
 import { InFlight } from '../gateway/inflight.ts'
 import { Levels } from '../gateway/levels.ts'
 import { Lru } from '../gateway/lru.ts'
@@ -9,6 +10,7 @@ import type { Store } from '../gateway/ports.ts'
 import { Sealer, keyRing, type KeyRing } from '../gateway/seal.ts'
 import { ClientSessions } from '../gateway/session.ts'
 import { AuditTrail } from './audit.ts'
+import { EdgeChannel } from './channel.ts'
 import type { Env } from './env.ts'
 import type { IssuerPlan } from './plan.ts'
 import { State } from './state.ts'
@@ -26,6 +28,7 @@ export interface EdgeHost {
   readonly sessions: ClientSessions
   readonly levels: Levels
   readonly inFlight: InFlight
+  readonly channel: Channel
   readonly trail: AuditTrail
   readonly announced: Announced
   newState(): State
@@ -87,6 +90,7 @@ function make(env: Env): EdgeHost {
     sessions: new ClientSessions(sealer, store, now),
     levels,
     inFlight: new InFlight(),
+    channel: new EdgeChannel(env.CHANNELS),
     trail: new AuditTrail(Number(env.AUDIT_BATCH_MS ?? 0) || 0),
     announced: new Announced(),
     newState,

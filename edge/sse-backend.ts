@@ -3,9 +3,9 @@
 
 import { DurableObject } from 'cloudflare:workers'
 import { SseConnection } from '../gateway/backend/sse.ts'
-import type { Backend, Call, Reply, Upstream } from '../gateway/backend/upstream.ts'
+import type { Backend, Call, Owner, Reply, Unasked, Upstream } from '../gateway/backend/upstream.ts'
 import { MAX_REPLY } from '../gateway/backend/upstream.ts'
-import { faultText, isObject, parseMessage, type Message } from '../protocol/envelope.ts'
+import { faultText, isObject, parseMessage, type JsonObject, type Message } from '../protocol/envelope.ts'
 import { Fault, type Reason } from '../protocol/fault.ts'
 import { readSse, sseMessage } from '../protocol/sse.ts'
 import type { Env } from './env.ts'
@@ -23,6 +23,8 @@ interface Errand {
     readonly allowLoopback: boolean
   }
   readonly credentials: Readonly<Record<string, string>>
+  /** What the server may ask of the session's client. */
+  readonly capabilities: JsonObject
   readonly text: string
   readonly id: string | undefined
   readonly headers: Readonly<Record<string, string>>
@@ -37,11 +39,12 @@ export class SseBackend implements Backend {
     this.#objects = objects
   }
 
-  async call(call: Call, owner: string): Promise<Reply> {
+  async call(call: Call, owner: Owner): Promise<Reply> {
     const { server, url, account, allowPrivate, allowLoopback } = this.#upstream
     const errand: Errand = {
       upstream: { server, url, account, allowPrivate, allowLoopback },
       credentials: await this.#upstream.headers(),
+      capabilities: owner.capabilities,
       text: call.text,
       id: call.id,
       headers: call.headers,
@@ -59,21 +62,29 @@ export class SseBackend implements Backend {
     }
   }
 
-  async tell(call: Call, owner: string): Promise<void> {
+  async tell(call: Call, owner: Owner): Promise<void> {
     await this.#object(owner)
       .fetch('http://sse/tell', { method: 'POST', body: call.text })
       .then((response) => response.body?.cancel())
       .catch(() => undefined)
   }
 
-  async end(owner: string): Promise<void> {
+  async resume(_after: string, _call: Call, _owner: Owner): Promise<Reply | undefined> {
+    return undefined
+  }
+
+  async listen(_uris: readonly string[], _owner: Owner, _signal: AbortSignal): Promise<Unasked | undefined> {
+    return undefined
+  }
+
+  async end(owner: Owner): Promise<void> {
     await this.#object(owner)
       .fetch('http://sse/end', { method: 'POST' })
       .catch(() => undefined)
   }
 
-  #object(owner: string): DurableObjectStub {
-    return this.#objects.get(this.#objects.idFromName(`${this.#upstream.url} ${this.#upstream.account} ${owner}`))
+  #object(owner: Owner): DurableObjectStub {
+    return this.#objects.get(this.#objects.idFromName(`${this.#upstream.url} ${this.#upstream.account} ${owner.name}`))
   }
 }
 
@@ -162,7 +173,7 @@ export class SseSessionObject extends DurableObject<Env> {
       headers: async () => errand.credentials,
       fetch: network(this.#env, errand.upstream.allowPrivate),
     }
-    this.#opening = SseConnection.open(upstream, AbortSignal.timeout(15_000))
+    this.#opening = SseConnection.open(upstream, errand.capabilities, AbortSignal.timeout(15_000))
     try {
       this.#connection = await this.#opening
       return this.#connection

@@ -315,6 +315,8 @@ export class State {
     const modern: Backend = {
       call: (call) => exchange(up, call),
       tell: async () => undefined,
+      resume: async () => undefined,
+      listen: async () => undefined,
       end: async () => undefined,
     }
     const backend =

@@ -6,14 +6,14 @@ import { Fault } from '../protocol/fault.ts'
 import { META } from '../protocol/revision.ts'
 import { traceparent } from '../protocol/trace.ts'
 import { decline } from './backend/handshake.ts'
-import type { Backend } from './backend/upstream.ts'
+import type { Backend, Owner } from './backend/upstream.ts'
 import type { Route } from './decide.ts'
 import type { Deadline } from './deadline.ts'
 import type { Endpoint, Host, Target } from './endpoint.ts'
 import type { Opened } from './open.ts'
 import type { Principal } from './principal.ts'
 import type { RequestRecord } from './record.ts'
-import type { ClientSession } from './session.ts'
+import { ownerOf, type ClientSession } from './session.ts'
 import { inbound, outbound, taskOf, type Passage, type Sealed } from './translate.ts'
 
 const STATE_TTL_MS = 3_600_000
@@ -58,7 +58,7 @@ export async function forward(
       data: { server: route.server },
     })
   record.server = route.server
-  const owner = session === undefined ? `principal ${principal.id}` : `session ${session.id}`
+  const owner = ownerOf(session, principal)
   const toModern = server.era === 'modern' && forwarding.opened.era === 'legacy'
   const passage: Passage = {
     message,
@@ -271,7 +271,7 @@ async function openState(forwarding: Forwarding, route: Route, host: Host): Prom
 
 const stateName = ({ params }: Message): string => String(params['name'] ?? params['uri'] ?? '')
 
-async function cancel(backend: Backend, owner: string, id: string): Promise<void> {
+async function cancel(backend: Backend, owner: Owner, id: string): Promise<void> {
   const text = `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id}}}`
   const call = { text, id: undefined, headers: {}, signal: AbortSignal.timeout(CANCEL_MS) }
   await backend.call(call, owner).catch(() => undefined)

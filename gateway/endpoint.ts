@@ -6,6 +6,7 @@ import type { AuditEvent } from '../protocol/audit.ts'
 import type { Guard, Revoked } from './auth/guard.ts'
 import type { Breaker } from './backend/breaker.ts'
 import type { Backend } from './backend/upstream.ts'
+import type { Channel } from './channel/channel.ts'
 import type { Catalog } from './catalog/catalog.ts'
 import type { Projection } from './catalog/project.ts'
 import type { ServerCatalog } from './catalog/server.ts'
@@ -47,6 +48,7 @@ export interface Host {
   readonly sessions: ClientSessions
   readonly levels: Levels
   readonly inFlight: InFlight
+  readonly channel: Channel
   readonly revoked: Revoked
   audit(event: AuditEvent): void
   /** The server says that its catalog changed, or answered as if its era had: look again soon. */

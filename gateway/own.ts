@@ -12,6 +12,7 @@ import type { Opened } from './open.ts'
 import type { Principal } from './principal.ts'
 import type { RequestRecord } from './record.ts'
 import { answer, type Asker } from './reply.ts'
+import { askable, ownerOf } from './session.ts'
 
 const END_MS = 5_000
 /** Servers that one message of a client may reach besides those it calls. */
@@ -36,7 +37,12 @@ export async function initialize(
   host: Host,
 ): Promise<Response> {
   const client = opened.client ?? { name: '', version: '' }
-  const session = { id: crypto.randomUUID(), revision: opened.revision, client }
+  const session = {
+    id: crypto.randomUUID(),
+    revision: opened.revision,
+    client,
+    capabilities: askable(message.params['capabilities']),
+  }
   const sealed = await host.sessions.create(session, principal, endpoint.key)
   return answer(message.id, initializeResult(opened, endpoint, principal), { 'mcp-session-id': sealed })
 }
@@ -67,7 +73,7 @@ export function listen(asker: Asker): Response {
 
 /** Tells the legacy servers that this client's session already uses about its new log level. */
 export async function spreadLevel(message: Message, { session, principal, endpoint }: Forwarding): Promise<void> {
-  const owner = session === undefined ? `principal ${principal.id}` : `session ${session.id}`
+  const owner = ownerOf(session, principal)
   const loggers = visibleServers(endpoint, principal).filter(
     ([, server]) => server.era === 'legacy' && server.capabilities['logging'] !== undefined,
   )
@@ -90,7 +96,7 @@ export async function endSession(
     throw new Fault('method_not_allowed', 'There is no session to end.', { headers: { allow: 'POST' } })
   const session = await host.sessions.open(text, principal, endpoint.key)
   await host.sessions.end(session)
-  const owner = `session ${session.id}`
+  const owner = ownerOf(session, principal)
   const legacy = visibleServers(endpoint, principal).filter(([, server]) => server.era === 'legacy')
   host.defer(
     Promise.allSettled(

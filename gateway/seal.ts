@@ -3,7 +3,7 @@
 
 import { CompactEncrypt, compactDecrypt } from 'jose'
 
-export type Purpose = 'session' | 'cursor' | 'state' | 'task' | 'backend-session'
+export type Purpose = 'session' | 'cursor' | 'state' | 'task' | 'backend-session' | 'request' | 'event'
 
 /** Keys by id; the first seals, all open, so that keys rotate without ending sessions. */
 export type KeyRing = readonly { readonly kid: string; readonly key: Uint8Array }[]

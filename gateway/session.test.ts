@@ -10,7 +10,7 @@ import { MemoryStore } from './store/memory.ts'
 const HOUR = 3_600_000
 const sealer = new Sealer([{ kid: 'a', key: new Uint8Array(32) }])
 const alice = caller()
-const inside = { id: 'random', revision: '2025-11-25', client: { name: 'c', version: '1' } }
+const inside = { id: 'random', revision: '2025-11-25', client: { name: 'c', version: '1' }, capabilities: {} }
 
 function isolates() {
   let time = 1_800_000_000_000
@@ -30,8 +30,8 @@ test('a session opens in every isolate for its caller at its endpoint', async ()
   const id = await here.create(inside, alice, 'ns/a')
   assert.match(id, /^[\x21-\x7e]+$/u)
   for (const sessions of [here, there, here]) {
-    const { id: name, revision, client } = await sessions.open(id, alice, 'ns/a')
-    assert.deepEqual({ id: name, revision, client }, inside)
+    const { id: name, revision, client, capabilities } = await sessions.open(id, alice, 'ns/a')
+    assert.deepEqual({ id: name, revision, client, capabilities }, inside)
   }
 })
 

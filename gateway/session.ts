@@ -1,7 +1,9 @@
 // Sessions that legacy clients see: sealed, bound to the principal and the endpoint; only ended ones are remembered. Whoever presents one must
 // be the caller it was made for; to anybody else it does not exist (MCP 2025-11-25, basic/transports, session management).
 
+import { isObject, type Json, type JsonObject } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
+import type { Owner } from './backend/upstream.ts'
 import { Lru } from './lru.ts'
 import type { Clock, Store } from './ports.ts'
 import type { Principal } from './principal.ts'
@@ -12,6 +14,8 @@ export interface ClientSession {
   readonly id: string
   readonly revision: string
   readonly client: { readonly name: string; readonly version: string }
+  /** What a server may ask of this client: `elicitation`, `sampling`, `roots`, as it declared them. */
+  readonly capabilities: JsonObject
 }
 
 interface Sealed extends ClientSession {
@@ -74,6 +78,26 @@ export class ClientSessions {
     this.#alive.set(id, ended ? Number.POSITIVE_INFINITY : this.#now())
     return ended
   }
+}
+
+const MAX_CAPABILITIES = 2048
+
+/** Of what a client declares, that which a server may ask of it: the rest is between the client and us. */
+export function askable(declared: Json | undefined): JsonObject {
+  if (!isObject(declared)) return {}
+  const kept = ['elicitation', 'sampling', 'roots'].flatMap((key) => {
+    const value = declared[key]
+    return isObject(value) ? [[key, value] as const] : []
+  })
+  const capabilities = Object.fromEntries(kept)
+  return JSON.stringify(capabilities).length > MAX_CAPABILITIES ? {} : capabilities
+}
+
+/** Whose sessions at legacy servers a request uses: those of its client's session, else of its principal. */
+export function ownerOf(session: ClientSession | undefined, principal: Principal): Owner {
+  return session === undefined
+    ? { name: `principal ${principal.id}`, capabilities: {} }
+    : { name: `session ${session.id}`, capabilities: session.capabilities }
 }
 
 function gone(detail: string): Fault {

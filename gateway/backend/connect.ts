@@ -54,7 +54,7 @@ async function modern(upstream: Upstream, signal: AbortSignal): Promise<Peer | u
 }
 
 async function legacy(upstream: Upstream, signal: AbortSignal): Promise<Peer> {
-  const agreement = await handshake((call) => exchange(upstream, call), upstream, signal)
+  const agreement = await handshake((call) => exchange(upstream, call), upstream, {}, signal)
   const headers = sessionHeaders(agreement)
   return {
     era: 'legacy',
@@ -67,7 +67,7 @@ async function legacy(upstream: Upstream, signal: AbortSignal): Promise<Peer> {
 }
 
 async function overSse(upstream: Upstream, signal: AbortSignal): Promise<Peer> {
-  const connection = await SseConnection.open(upstream, signal)
+  const connection = await SseConnection.open(upstream, {}, signal)
   const { agreement } = connection
   if (agreement === undefined) throw protocol(upstream, 'did not shake hands')
   return {

@@ -17,11 +17,16 @@ export interface Agreement {
 export type Send = (call: Call) => Promise<Reply>
 
 /**
- * `initialize` and `notifications/initialized`. We declare no capabilities: a server must not ask what we cannot pass on.
+ * `initialize` and `notifications/initialized`. `declared` is what the server may ask: no more than we can pass on.
  * Throws `Fault` `backend_protocol` when the server answers an error or a revision that we do not speak.
  */
-export async function handshake(send: Send, upstream: Upstream, signal: AbortSignal): Promise<Agreement> {
-  const params = { protocolVersion: LATEST_LEGACY, capabilities: {}, clientInfo: IMPLEMENTATION }
+export async function handshake(
+  send: Send,
+  upstream: Upstream,
+  declared: JsonObject,
+  signal: AbortSignal,
+): Promise<Agreement> {
+  const params = { protocolVersion: LATEST_LEGACY, capabilities: declared, clientInfo: IMPLEMENTATION }
   const text = JSON.stringify({ jsonrpc: '2.0', id: 'initialize', method: 'initialize', params })
   const reply = await send({ text, id: '"initialize"', headers: {}, signal })
   const { result } = await settle(reply, upstream)

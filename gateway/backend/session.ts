@@ -8,7 +8,7 @@ import type { Sealer } from '../seal.ts'
 import type { Levels } from '../levels.ts'
 import { handshake, sessionHeaders, setLevelText, settle, type Agreement } from './handshake.ts'
 import { exchange, protocol, request } from './http.ts'
-import type { Backend, Call, Reply, Upstream } from './upstream.ts'
+import type { Backend, Call, Owner, Reply, Unasked, Upstream } from './upstream.ts'
 
 const TTL_SECONDS = 6 * 3600
 const CACHED = 4096
@@ -36,42 +36,43 @@ export class Sessions {
   }
 
   /** The owner's session, opened when there is none. A store that is away costs sharing, not the call. */
-  async open(upstream: Upstream, owner: string, signal: AbortSignal): Promise<Held> {
+  async open(upstream: Upstream, owner: Owner, signal: AbortSignal): Promise<Held> {
     const id = sessionId(upstream, owner)
     const known = this.#known.get(id)
     if (known !== undefined) return known
     const key = await storeKey(upstream, id)
     const stored = await this.#load(key)
-    const session = stored ?? (await this.#open(upstream, key, signal))
+    const session = stored ?? (await this.#open(upstream, owner, key, signal))
     this.#known.set(id, session)
     if (stored === undefined) await this.#level(upstream, owner, session, signal)
     return session
   }
 
-  async forget(upstream: Upstream, owner: string): Promise<void> {
+  async forget(upstream: Upstream, owner: Owner): Promise<void> {
     const id = sessionId(upstream, owner)
     this.#known.delete(id)
     await tolerate(this.#store.del(await storeKey(upstream, id)))
   }
 
   /** The session without opening one. */
-  async find(upstream: Upstream, owner: string): Promise<Held | undefined> {
+  async find(upstream: Upstream, owner: Owner): Promise<Held | undefined> {
     const id = sessionId(upstream, owner)
     return this.#known.get(id) ?? this.#load(await storeKey(upstream, id))
   }
 
   /** A session that opens late learns the log level that its client set before. */
-  async #level(upstream: Upstream, owner: string, session: Held, signal: AbortSignal): Promise<void> {
-    if (!session.logs || !owner.startsWith(CLIENT)) return
-    const level = await this.#levels.get(owner.slice(CLIENT.length))
+  async #level(upstream: Upstream, owner: Owner, session: Held, signal: AbortSignal): Promise<void> {
+    if (!session.logs || !owner.name.startsWith(CLIENT)) return
+    const level = await this.#levels.get(owner.name.slice(CLIENT.length))
     if (level === undefined) return
     const call = { text: setLevelText(level), id: '"level"', headers: sessionHeaders(session), signal }
     await settle(await exchange(upstream, call), upstream).catch(() => undefined)
   }
 
   /** Shakes hands; when another isolate did so meanwhile, its session is the one, and ours ends. */
-  async #open(upstream: Upstream, key: string, signal: AbortSignal): Promise<Held> {
-    const { revision, session, capabilities } = await handshake((call) => exchange(upstream, call), upstream, signal)
+  async #open(upstream: Upstream, owner: Owner, key: string, signal: AbortSignal): Promise<Held> {
+    const send = (call: Call) => exchange(upstream, call)
+    const { revision, session, capabilities } = await handshake(send, upstream, owner.capabilities, signal)
     const fresh: Held = { revision, session, logs: capabilities['logging'] !== undefined }
     const first = await this.#save(key, fresh)
     if (first === undefined) return fresh
@@ -103,7 +104,7 @@ export class LegacyBackend implements Backend {
     this.#sessions = sessions
   }
 
-  async call(call: Call, owner: string): Promise<Reply> {
+  async call(call: Call, owner: Owner): Promise<Reply> {
     for (let attempt = 0; ; attempt += 1) {
       const session = await this.#sessions.open(this.#upstream, owner, call.signal)
       const reply = await exchange(this.#upstream, {
@@ -120,7 +121,7 @@ export class LegacyBackend implements Backend {
     }
   }
 
-  async tell(call: Call, owner: string): Promise<void> {
+  async tell(call: Call, owner: Owner): Promise<void> {
     try {
       const session = await this.#sessions.find(this.#upstream, owner)
       if (session === undefined) return
@@ -134,7 +135,15 @@ export class LegacyBackend implements Backend {
     }
   }
 
-  async end(owner: string, signal: AbortSignal): Promise<void> {
+  async resume(_after: string, _call: Call, _owner: Owner): Promise<Reply | undefined> {
+    return undefined
+  }
+
+  async listen(_uris: readonly string[], _owner: Owner, _signal: AbortSignal): Promise<Unasked | undefined> {
+    return undefined
+  }
+
+  async end(owner: Owner, signal: AbortSignal): Promise<void> {
     const session = await this.#sessions.find(this.#upstream, owner)
     if (session === undefined) return
     await this.#sessions.forget(this.#upstream, owner)
@@ -158,7 +167,7 @@ export async function terminate(
   }
 }
 
-const sessionId = ({ url, account }: Upstream, owner: string): string => `${url}\n${account}\n${owner}`
+const sessionId = ({ url, account }: Upstream, owner: Owner): string => `${url}\n${account}\n${owner.name}`
 
 /** Owner and address in one key of fixed length: neither appears in the store. */
 async function storeKey(upstream: Upstream, id: string): Promise<string> {

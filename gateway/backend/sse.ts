@@ -1,7 +1,7 @@
 // A server on the HTTP+SSE transport of 2024-11-05: one GET stream carries every message back, POSTs go to the endpoint
 // that its first event names. One connection is one session; whoever holds it owns it.
 
-import type { Message } from '../../protocol/envelope.ts'
+import type { JsonObject, Message } from '../../protocol/envelope.ts'
 import { parseMessage, isObject } from '../../protocol/envelope.ts'
 import { Fault } from '../../protocol/fault.ts'
 import { readSse, type SseEvent } from '../../protocol/sse.ts'
@@ -35,8 +35,8 @@ export class SseConnection {
     this.done = this.#pump(events)
   }
 
-  /** Connects and shakes hands. `signal` bounds the opening only. Throws `Fault` as `exchange` does. */
-  static async open(upstream: Upstream, signal: AbortSignal): Promise<SseConnection> {
+  /** Connects and shakes hands; `declared` is what the server may ask. `signal` bounds the opening only. Throws `Fault` as `exchange` does. */
+  static async open(upstream: Upstream, declared: JsonObject, signal: AbortSignal): Promise<SseConnection> {
     const stop = new AbortController()
     const abort = () => stop.abort(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
@@ -79,7 +79,7 @@ export class SseConnection {
     const connection = new SseConnection(upstream, url.href, events)
     connection.#stop.signal.addEventListener('abort', () => stop.abort(), { once: true })
     try {
-      connection.agreement = await handshake((call) => connection.call(call), upstream, signal)
+      connection.agreement = await handshake((call) => connection.call(call), upstream, declared, signal)
     } catch (error) {
       connection.close()
       throw error

@@ -1,6 +1,6 @@
 // The backend port: one call goes out, messages come back, and what the server asks meanwhile can be answered.
 
-import type { Message } from '../../protocol/envelope.ts'
+import type { JsonObject, Message } from '../../protocol/envelope.ts'
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
@@ -43,20 +43,40 @@ export type Reply =
       readonly messages: AsyncGenerator<Message, void, void>
       /** Sends the answer to a request of the server on the same session. */
       readonly answer: (text: string) => Promise<void>
+      /** Id of the last event that was read, where the server gives its events ids: `resume` goes on after it. */
+      readonly lastEvent?: () => string | undefined
       readonly session?: string | undefined
     }
   | { readonly kind: 'accepted' }
   /** HTTP 4xx: nothing was executed. `message` is the JSON-RPC error that answers the call, if the server sent one. */
   | { readonly kind: 'rejected'; readonly status: number; readonly message: Message | undefined }
 
-/** A server as the pipeline calls it; `owner` says whose session to use where the server keeps any. */
-export interface Backend {
-  call(call: Call, owner: string): Promise<Reply>
-  /** As `call`, but only if the owner has a session already; nobody waits for the answer. Never throws. */
-  tell(call: Call, owner: string): Promise<void>
-  /** Ends the owner's session, if there is one. Never throws. */
-  end(owner: string, signal: AbortSignal): Promise<void>
+/** On whose behalf a server is called: whose session it is, where the server keeps any. */
+export interface Owner {
+  /** `session <id>` for a legacy client's session, `principal <id>` for everybody else. */
+  readonly name: string
+  /** What a server may ask of the client, told to legacy servers when the owner's session opens. */
+  readonly capabilities: JsonObject
 }
+
+/** A server as the pipeline calls it. */
+export interface Backend {
+  call(call: Call, owner: Owner): Promise<Reply>
+  /** As `call`, but only if the owner has a session already; nobody waits for the answer. Never throws. */
+  tell(call: Call, owner: Owner): Promise<void>
+  /** The rest of a stream that broke off after the event `after`; undefined when the server does not go on with it. */
+  resume(after: string, call: Call, owner: Owner): Promise<Reply | undefined>
+  /**
+   * What the server says outside of calls, until the stream or the signal ends; undefined when it offers no such stream.
+   * Legacy servers speak on the owner's session, if there is one; modern ones of the resources `uris`.
+   */
+  listen(uris: readonly string[], owner: Owner, signal: AbortSignal): Promise<Unasked | undefined>
+  /** Ends the owner's session, if there is one. Never throws. */
+  end(owner: Owner, signal: AbortSignal): Promise<void>
+}
+
+/** Notifications, and requests of legacy servers. */
+export type Unasked = AsyncGenerator<Message, void, void>
 
 /** Largest message from a server, in bytes: a 20 MB result passes, memory stays bounded. */
 export const MAX_REPLY = 24 * 1024 * 1024
