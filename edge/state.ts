@@ -282,7 +282,7 @@ export class State {
       const known = targets.get(id)
       if (known !== undefined) return known
       const member = this.#plan.endpoints.get(via ?? key)?.members.find((one) => one.server === server)
-      const made = this.#target(server, member, catalog)
+      const made: Target = { key: id, ...this.#target(server, member, catalog) }
       targets.set(id, made)
       return made
     }
@@ -300,7 +300,7 @@ export class State {
     }
   }
 
-  #target(server: string, member: MemberPlan | undefined, catalog: Catalog): Target {
+  #target(server: string, member: MemberPlan | undefined, catalog: Catalog): Omit<Target, 'key'> {
     const planned = this.#plan.servers.get(server)
     if (planned === undefined || member === undefined) {
       throw new Fault('backend_unavailable', `Server ${server} is not available.`, { data: { server } })

@@ -32,6 +32,8 @@ export interface Endpoint {
 }
 
 export interface Target {
+  /** Equal for the same server reached with the same credential. */
+  readonly key: string
   readonly backend: Backend
   readonly breaker: Breaker
   /** Longest silence of the server during a call, in milliseconds. */

@@ -2,10 +2,14 @@
 
 import { Fault } from './fault.ts'
 
+/** An event, or with empty `data` a priming one that only sets `id` or `retry` (MCP 2025-11-25, basic/transports). */
 export interface SseEvent {
   readonly event: string
   readonly data: string
+  /** The last id that the stream gave; undefined before the first and after one that is empty or too long to be sent back. */
   readonly id: string | undefined
+  /** How long to wait before connecting again, in milliseconds, where this event says so. */
+  readonly retry?: number
 }
 
 /** One event of MCP's streamable HTTP: `event: message` with the JSON-RPC text as data. */
@@ -16,6 +20,10 @@ export const sseMessage = (text: string): string =>
         .map((line) => `data: ${line}\n`)
         .join('')}\n`
     : `event: message\ndata: ${text}\n\n`
+
+/** As `sseMessage`, with an id to resume after; without a text it only names the id. */
+export const sseEvent = (id: string, text = ''): string =>
+  text === '' ? `id: ${id}\ndata: \n\n` : `id: ${id}\n${sseMessage(text)}`
 
 /** A comment line: keeps intermediaries from closing an idle stream. */
 export const sseComment = ': keep-alive\n\n'
@@ -45,6 +53,9 @@ export async function* readSse(body: ReadableStream<Uint8Array>, limit: number):
     await reader.cancel().catch(() => undefined)
   }
 }
+
+/** Longest id, in characters: it travels back in a header. */
+const MAX_ID = 1024
 
 const tooLarge = (limit: number): Fault => new Fault('too_large', `An event exceeds ${limit} characters.`)
 
@@ -80,18 +91,27 @@ class EventParser {
   #data: string[] = []
   #event = ''
   #id: string | undefined
+  #retry: number | undefined
+  /** Whether the event has anything to tell, data or not. */
+  #telling = false
   /** Characters of the event's data lines so far, field names included: an empty line of data has its price too. */
   size = 0
 
   /** The event that this line completes, if any. */
   push(line: string): SseEvent | undefined {
     if (line === '') {
-      const complete =
-        this.#data.length === 0
-          ? undefined
-          : { event: this.#event === '' ? 'message' : this.#event, data: this.#data.join('\n'), id: this.#id }
+      const complete = this.#telling
+        ? {
+            event: this.#event === '' ? 'message' : this.#event,
+            data: this.#data.length === 1 ? (this.#data[0] ?? '') : this.#data.join('\n'),
+            id: this.#id,
+            ...(this.#retry !== undefined && { retry: this.#retry }),
+          }
+        : undefined
       this.#data = []
       this.#event = ''
+      this.#retry = undefined
+      this.#telling = false
       this.size = 0
       return complete
     }
@@ -99,11 +119,27 @@ class EventParser {
     if (colon === 0) return undefined
     const field = colon < 0 ? line : line.slice(0, colon)
     const value = colon < 0 ? '' : line.slice(line.charCodeAt(colon + 1) === 32 ? colon + 2 : colon + 1)
-    if (field === 'data') {
-      this.#data.push(value)
-      this.size += line.length
-    } else if (field === 'event') this.#event = value
-    else if (field === 'id') this.#id = value
+    switch (field) {
+      case 'data':
+        this.#data.push(value)
+        this.size += line.length
+        this.#telling = true
+        break
+      case 'event':
+        this.#event = value
+        break
+      case 'id':
+        if (value.includes('\0')) break
+        this.#id = value === '' || value.length > MAX_ID ? undefined : value
+        this.#telling = true
+        break
+      case 'retry':
+        if (!/^\d+$/u.test(value)) break
+        this.#retry = Math.min(Number(value), Number.MAX_SAFE_INTEGER)
+        this.#telling = true
+        break
+      default:
+    }
     return undefined
   }
 }

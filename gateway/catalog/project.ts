@@ -10,7 +10,7 @@ import type { Sealer } from '../seal.ts'
 import type { Catalog, CatalogEntry } from './catalog.ts'
 import { fingerprint } from './hash.ts'
 import { present } from './present.ts'
-import { LISTS, type Section } from './server.ts'
+import { LISTS, SECTIONS, type Section } from './server.ts'
 
 const PAGE_ITEMS = 1000
 const PAGE_CHARACTERS = 1_000_000
@@ -40,6 +40,7 @@ export class Projection {
   readonly #signatures = new WeakMap<Principal, string>()
   readonly #pages = new Lru<string, Page>(CACHED_PAGES)
   readonly #servers = new Lru<string, ReadonlySet<string>>(CACHED_PAGES)
+  readonly #digests = new Lru<string, string>(CACHED_PAGES * SECTIONS.length)
 
   /** `complete`: every member has been seen. Until then clients are asked to look again soon. */
   constructor(catalog: Catalog, sealer: Sealer, complete: boolean) {
@@ -84,6 +85,18 @@ export class Projection {
     const seen = new Set(entries.filter((entry) => this.#sees(entry, signature)).map((entry) => entry.server))
     this.#servers.set(signature, seen)
     return seen
+  }
+
+  /** Changes when what this caller sees of a section does. */
+  digest(section: Section, principal: Principal): string {
+    const signature = this.#signature(principal)
+    const key = `${section} ${signature}`
+    const known = this.#digests.get(key)
+    if (known !== undefined) return known
+    const seen = this.#catalog.entries[section].filter((entry) => this.#sees(entry, signature))
+    const digest = fingerprint(seen.map((one) => fingerprint(present(one, this.#catalog, 'modern'))).join())
+    this.#digests.set(key, digest)
+    return digest
   }
 
   /** For every distinct grant whether it holds for this caller: equal signatures see equal lists. */
