@@ -21,6 +21,7 @@ export function writeBrief(brief: Brief): Record<string, string> {
 /** Reads it back; throws when nobody wrote one. */
 export function readBrief(env: NodeJS.ProcessEnv): Brief {
   const written = env[variable]
-  if (written === undefined) throw new Error(`${variable} is not set: run the suite through test/conformance/upstream.ts`)
+  if (written === undefined)
+    throw new Error(`${variable} is not set: run the suite through test/conformance/upstream.ts`)
   return JSON.parse(written) as Brief
 }

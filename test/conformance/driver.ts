@@ -4,7 +4,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { entry, virtual } from '../peers/manifests.ts'
+import { exchange, toolNames } from '../peers/wire.ts'
 import { exercises } from './exercises.ts'
+import type { Exercise } from './exercises.ts'
 import { connect } from './front.ts'
 import { readBrief } from './brief.ts'
 
@@ -26,22 +28,27 @@ async function admin(method: string, path: string, body?: unknown): Promise<unkn
   return JSON.parse(answer)
 }
 
-/** Waits until the edge has shaken hands with the server and listed what it has. */
-async function connected(name: string): Promise<void> {
+/** Waits until the edge has shaken hands with the server and offers what the exercise needs. */
+async function ready(name: string, needs: Exercise): Promise<void> {
   const deadline = Date.now() + 15_000
   for (;;) {
     const seen = (await admin('GET', `${resources}/MCPServerEntry/test/${name}`)) as { status: { phase: string } }
-    if (seen.status.phase === 'Valid' || seen.status.phase === 'Ready') return
+    if (seen.status.phase === 'Valid' && (await offered(`${brief.edge}/test/${name}/mcp`, needs))) return
     if (Date.now() > deadline) throw new Error(`the edge does not get on with ${server}: ${JSON.stringify(seen)}`)
     await sleep(100)
   }
+}
+
+async function offered(url: string, { tool, method = 'tools/list' }: Exercise): Promise<boolean> {
+  const seen = await exchange(url, { method, token: brief.token })
+  return tool === undefined ? seen.answer?.result !== undefined : toolNames(seen).includes(tool)
 }
 
 const exercise = exercises[scenario]
 if (exercise === undefined) throw new Error(`no exercise for scenario "${scenario}"`)
 await admin('PUT', resources, { resources: [entry(brief.name, server), virtual(brief.name, [brief.name])] })
 try {
-  await connected(brief.name)
+  await ready(brief.name, exercise)
   for (const era of exercise.fronts) {
     const front = await connect(`${brief.edge}/test/${brief.name}/mcp`, brief.token, era)
     try {

@@ -6,6 +6,10 @@ import type { Front, FrontEra } from './front.ts'
 
 export interface Exercise {
   readonly fronts: readonly FrontEra[]
+  /** A tool of the scripted server; once it is listed the exercise may begin. */
+  readonly tool?: string
+  /** Where there is no tool: a method that the server answers once the edge knows it. */
+  readonly method?: string
   /** `context` is what the scenario hands to its client. */
   readonly run: (front: Front, context: Readonly<Record<string, unknown>>) => Promise<void>
 }
@@ -70,6 +74,7 @@ export const exercises: Readonly<Record<string, Exercise>> = {
   initialize: { fronts: both, run: async (front) => void (await names(front)) },
   tools_call: {
     fronts: both,
+    tool: 'add_numbers',
     run: async (front) => {
       assert.deepEqual(await names(front), ['add_numbers'])
       const { content } = await front.call('add_numbers', { a: 5, b: 3 })
@@ -79,10 +84,12 @@ export const exercises: Readonly<Record<string, Exercise>> = {
   'elicitation-sep1034-client-defaults': {
     // A legacy server can ask only a legacy client.
     fronts: ['legacy'],
+    tool: 'test_client_elicitation_defaults',
     run: async (front) => void (await front.call('test_client_elicitation_defaults')),
   },
   'sse-retry': {
     fronts: both,
+    tool: 'test_reconnection',
     run: async (front) => {
       const { content } = await front.call('test_reconnection')
       assert.deepEqual(content, [{ type: 'text', text: 'Reconnection test completed successfully' }])
@@ -91,16 +98,18 @@ export const exercises: Readonly<Record<string, Exercise>> = {
   'request-metadata': {
     // The scripted server has nothing to call; a method that the edge does not know goes to its only server.
     fronts: both,
+    method: 'vendor/anything',
     run: async (front) => void (await front.send('vendor/anything')),
   },
-  'sep-2322-client-request-state': { fronts: both, run: rounds },
-  'http-standard-headers': { fronts: both, run: standardHeaders },
-  'http-custom-headers': { fronts: both, run: customHeaders },
-  'http-invalid-tool-headers': { fronts: both, run: invalidTools },
+  'sep-2322-client-request-state': { fronts: both, tool: 'test_mrtr_echo_state', run: rounds },
+  'http-standard-headers': { fronts: both, tool: 'test_headers', run: standardHeaders },
+  'http-custom-headers': { fronts: both, tool: 'test_custom_headers', run: customHeaders },
+  'http-invalid-tool-headers': { fronts: both, tool: 'valid_tool', run: invalidTools },
   'json-schema-ref-no-deref': {
     fronts: both,
+    tool: 'lookup_user',
     run: async (front) => assert.deepEqual(await names(front), ['lookup_user']),
   },
-  'json-schema-2020-12-preservation': { fronts: both, run: echoSchema },
+  'json-schema-2020-12-preservation': { fronts: both, tool: 'json_schema_echo', run: echoSchema },
   'sep-2640-client-no-prefetch': { fronts: both, run: async (front) => void (await front.send('skills/list')) },
 }

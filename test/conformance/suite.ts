@@ -73,7 +73,11 @@ export async function conformClient(
 ): Promise<Scenario> {
   return withOutput(async (output) => {
     const args = ['client', '--command', command.join(' '), '--scenario', name, '--spec-version', revision]
-    const { code, printed } = await run([...args, '-o', output, '--timeout', String(timeoutMs - 10_000)], timeoutMs, env)
+    const { code, printed } = await run(
+      [...args, '-o', output, '--timeout', String(timeoutMs - 10_000)],
+      timeoutMs,
+      env,
+    )
     const seen = verdict(name, await checks(output, name), 'and warnings')
     if (code === 0 || seen.failed > 0) return seen
     // No check failed, but the driver did: the suite ends with an error then, and so must we.
