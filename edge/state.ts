@@ -4,7 +4,7 @@
 import { Guard } from '../gateway/auth/guard.ts'
 import { IssuerKeys, type IssuerHost } from '../gateway/auth/issuer.ts'
 import { Breaker } from '../gateway/backend/breaker.ts'
-import { exchange } from '../gateway/backend/http.ts'
+import { ModernBackend } from '../gateway/backend/modern.ts'
 import { LegacyBackend, Sessions } from '../gateway/backend/session.ts'
 import type { Backend } from '../gateway/backend/upstream.ts'
 import type { Catalog } from '../gateway/catalog/catalog.ts'
@@ -16,6 +16,7 @@ import type { Access } from '../gateway/policy.ts'
 import type { Clock, Store } from '../gateway/ports.ts'
 import type { KeyRing, Sealer } from '../gateway/seal.ts'
 import { Fault } from '../protocol/fault.ts'
+import type { Era } from '../protocol/revision.ts'
 import { Bodies, catalogCodec, type CatalogIndex, type Digest } from './catalogs.ts'
 import { parseDocument } from './documents/document.ts'
 import { resourceCodec, type Resources } from './documents/resources.ts'
@@ -312,19 +313,13 @@ export class State {
     const breakerKey = `${server} ${planned.url} ${JSON.stringify(member.breaker)}`
     const breaker = this.#breakers.get(breakerKey) ?? new Breaker(member.breaker, now)
     this.#breakers.set(breakerKey, breaker)
-    const modern: Backend = {
-      call: (call) => exchange(up, call),
-      tell: async () => undefined,
-      resume: async () => undefined,
-      listen: async () => undefined,
-      end: async () => undefined,
-    }
+    const lasting = { ...up, fetch: network(env, planned.allowPrivate) }
+    const inEra = (era: Era): Backend =>
+      era === 'modern' ? new ModernBackend(up, lasting) : new LegacyBackend(up, this.#sessions, lasting)
     const backend =
       planned.transport === 'sse'
         ? new SseBackend(up, env.SSE_SESSIONS)
-        : catalog.servers.get(server)?.era === 'modern'
-          ? modern
-          : new LegacyBackend(up, this.#sessions)
+        : inEra(catalog.servers.get(server)?.era ?? 'legacy')
     return { backend, breaker, timeoutMs: member.timeoutMs }
   }
 }

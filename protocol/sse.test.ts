@@ -52,7 +52,12 @@ async function outcome(chunks: readonly Uint8Array[], limit: number): Promise<un
 }
 
 const events = (text: string, limit?: number) => read(cut(text, []), limit)
-const message = (data: string, event = 'message', id?: string): SseEvent => ({ event, data, id })
+const message = (data: string, event = 'message', id?: string, retry?: number): SseEvent => ({
+  event,
+  data,
+  id,
+  ...(retry !== undefined && { retry }),
+})
 
 test('fields are read as the standard says', async () => {
   const cases: readonly [text: string, events: readonly SseEvent[]][] = [
@@ -64,7 +69,14 @@ test('fields are read as the standard says', async () => {
     ['event: endpoint\ndata: /x\n\n', [message('/x', 'endpoint')]],
     ['event: endpoint\n\ndata: x\n\n', [message('x')]],
     ['id: 7\ndata: a\n\ndata: b\n\n', [message('a', 'message', '7'), message('b', 'message', '7')]],
-    [': comment\n\n:\ndata: a:b\nretry: 5\nunknown: x\n\n', [message('a:b')]],
+    [': comment\n\n:\ndata: a:b\nretry: 5\nunknown: x\n\n', [message('a:b', 'message', undefined, 5)]],
+    ['id: 7\nretry: 500\ndata:\n\n', [message('', 'message', '7', 500)]],
+    ['id: 7\n\ndata: a\n\n', [message('', 'message', '7'), message('a', 'message', '7')]],
+    ['retry: 1\n\nretry: 1s\n\nretry: -1\n\n', [message('', 'message', undefined, 1)]],
+    ['id: 7\n\nid\ndata: a\n\n', [message('', 'message', '7'), message('a')]],
+    ['id: 7\0\ndata: a\n\n', [message('a')]],
+    [`id: ${'7'.repeat(1025)}\ndata: a\n\n`, [message('a')]],
+    ['event: endpoint\nid: 7\n\n', [message('', 'endpoint', '7')]],
     ['data\n\n', [message('')]],
     ['\n\n\r\n\r\r', []],
     ['data: unfinished\n', []],

@@ -30,13 +30,18 @@ export const sseComment = ': keep-alive\n\n'
 
 /**
  * Reads events from a byte stream. `limit` bounds one event, and any line, in characters; beyond it a `Fault` with reason `too_large` is
- * thrown. Linear in the input however it is cut into chunks. Releases the stream however the loop ends.
+ * thrown. Linear in the input however it is cut into chunks. Releases the stream however the loop ends. `after` is the id
+ * that holds until the stream gives another one.
  */
-export async function* readSse(body: ReadableStream<Uint8Array>, limit: number): AsyncGenerator<SseEvent, void, void> {
+export async function* readSse(
+  body: ReadableStream<Uint8Array>,
+  limit: number,
+  after?: string,
+): AsyncGenerator<SseEvent, void, void> {
   const reader = body.getReader()
   const decoder = new TextDecoder()
   const lines = new Lines()
-  const parser = new EventParser()
+  const parser = new EventParser(after)
   try {
     for (;;) {
       const chunk = await reader.read()
@@ -96,6 +101,10 @@ class EventParser {
   #telling = false
   /** Characters of the event's data lines so far, field names included: an empty line of data has its price too. */
   size = 0
+
+  constructor(after: string | undefined) {
+    this.#id = after
+  }
 
   /** The event that this line completes, if any. */
   push(line: string): SseEvent | undefined {

@@ -1,13 +1,13 @@
 // First contact with a server: which era does it speak, and a peer to ask things of. Used by the background refresh; calls
 // use the verdict that it leaves in the catalog.
 
-import { isObject, parseMessage, type JsonObject, type Message } from '../../protocol/envelope.ts'
-import { IMPLEMENTATION, META, MODERN_REVISION, nameMember, type Era } from '../../protocol/revision.ts'
-import { encodeHeader } from '../../protocol/header.ts'
-import { readSse, type SseEvent } from '../../protocol/sse.ts'
-import { boundedCapabilities, handshake, sessionHeaders, settle, type Agreement } from './handshake.ts'
-import { abortable, exchange, protocol, request } from './http.ts'
-import { terminate } from './session.ts'
+import { isObject, type JsonObject, type Message } from '../../protocol/envelope.ts'
+import { MODERN_REVISION, type Era } from '../../protocol/revision.ts'
+import { exchange } from './exchange.ts'
+import { boundedCapabilities, handshake, sessionHeaders, settle } from './handshake.ts'
+import { protocol } from './http.ts'
+import { modernCall } from './modern.ts'
+import { terminate, unasked } from './session.ts'
 import { SseConnection } from './sse.ts'
 import type { Call, Reply, Upstream } from './upstream.ts'
 
@@ -31,7 +31,7 @@ export async function connect(upstream: Upstream, signal: AbortSignal): Promise<
 
 async function modern(upstream: Upstream, signal: AbortSignal): Promise<Peer | undefined> {
   const send = async (method: string, params: JsonObject, until: AbortSignal) =>
-    exchange(upstream, modernCall(method, params, until))
+    exchange(upstream, { ...modernCall(method, params, until), ...LIST })
   const reply = await send('server/discover', {}, signal)
   if (reply.kind !== 'message' && reply.kind !== 'stream') return undefined
   const { result } = await settle(reply, upstream)
@@ -60,8 +60,8 @@ async function legacy(upstream: Upstream, signal: AbortSignal): Promise<Peer> {
     era: 'legacy',
     ...agreement,
     request: (method, params, until) =>
-      ask((call) => exchange(upstream, { ...call, headers }), upstream, method, params, until),
-    listen: (until) => eventStream(upstream, agreement, until),
+      ask((call) => exchange(upstream, call, headers), upstream, method, params, until),
+    listen: (until) => unasked(upstream, headers, until),
     close: (until) => terminate(upstream, agreement, until),
   }
 }
@@ -79,33 +79,8 @@ async function overSse(upstream: Upstream, signal: AbortSignal): Promise<Peer> {
   }
 }
 
-/** The GET stream of a legacy session (MCP 2025-11-25, basic/transports). */
-async function eventStream(
-  upstream: Upstream,
-  agreement: Agreement,
-  signal: AbortSignal,
-): Promise<AsyncGenerator<Message, void, void> | undefined> {
-  const headers = { accept: 'text/event-stream', ...(await upstream.headers()), ...sessionHeaders(agreement) }
-  const response = await request(upstream, upstream.url, { method: 'GET', headers, signal })
-  if (
-    response.status !== 200 ||
-    response.body === null ||
-    !(response.headers.get('content-type') ?? '').startsWith('text/event-stream')
-  ) {
-    await response.body?.cancel()
-    return undefined
-  }
-  return parsed(readSse(abortable(response.body, signal), MAX_EVENT))
-}
-
-async function* parsed(events: AsyncGenerator<SseEvent, void, void>): AsyncGenerator<Message, void, void> {
-  for await (const event of events) if (event.data !== '') yield parseMessage(event.data)
-}
-
-const MAX_EVENT = 1024 * 1024
-/** Largest page of a list, in bytes. */
-const MAX_LIST = 4 * 1024 * 1024
-const MAX_LIST_VALUES = 1_000_000
+/** Largest page of a list, in bytes, and most values in it. */
+const LIST = { limit: 4 * 1024 * 1024, values: 1_000_000 }
 let counter = 0
 
 async function ask(
@@ -118,29 +93,5 @@ async function ask(
   counter += 1
   const id = `catalog-${counter}`
   const text = JSON.stringify({ jsonrpc: '2.0', id, method, params })
-  return settle(
-    await send({ text, id: JSON.stringify(id), headers: {}, signal, limit: MAX_LIST, values: MAX_LIST_VALUES }),
-    upstream,
-  )
-}
-
-/** A request of our own in the modern envelope. */
-function modernCall(method: string, params: JsonObject, signal: AbortSignal): Call {
-  const _meta = { [META.version]: MODERN_REVISION, [META.capabilities]: {}, [META.client]: IMPLEMENTATION }
-  const member = nameMember(method)
-  const name = member === undefined ? undefined : params[member]
-  counter += 1
-  const id = `catalog-${counter}`
-  return {
-    text: JSON.stringify({ jsonrpc: '2.0', id, method, params: { ...params, _meta } }),
-    id: JSON.stringify(id),
-    headers: {
-      'mcp-protocol-version': MODERN_REVISION,
-      'mcp-method': method,
-      ...(typeof name === 'string' && { 'mcp-name': encodeHeader(name) }),
-    },
-    signal,
-    limit: MAX_LIST,
-    values: MAX_LIST_VALUES,
-  }
+  return settle(await send({ text, id: JSON.stringify(id), headers: {}, signal, ...LIST }), upstream)
 }

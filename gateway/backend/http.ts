@@ -1,56 +1,11 @@
-// One POST of streamable HTTP to a server, and what its answer means. Classifies by status, content type and JSON-RPC code,
-// never by message text. Redirects are followed on the same origin only: elsewhere they would carry credentials away.
+// One HTTP request to a server, and what ends it. Redirects are followed on the same origin only: elsewhere they would carry
+// credentials away. An aborted signal ends every wait at once, also where the runtime's own fetch does not listen to it.
 
-import { parseMessage, type Message } from '../../protocol/envelope.ts'
 import { Fault } from '../../protocol/fault.ts'
-import { readSse } from '../../protocol/sse.ts'
-import { readBounded } from '../bounded.ts'
 import { guardEgress } from './egress.ts'
-import { MAX_REPLY, type Call, type Reply, type Upstream } from './upstream.ts'
+import type { Upstream } from './upstream.ts'
 
 const MAX_REDIRECTS = 3
-
-/**
- * Sends one message. Throws `Fault`: `backend_unavailable` (no connection, 5xx), `backend_timeout` (the signal's reason is
- * such a fault), `backend_refused` (401, 403, egress), `backend_overloaded` (429), `backend_protocol` (anything that is not MCP).
- */
-export async function exchange(upstream: Upstream, call: Call): Promise<Reply> {
-  const response = await request(upstream, upstream.url, {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      ...(await upstream.headers()),
-      ...call.headers,
-    },
-    body: call.text,
-    signal: call.signal,
-  })
-  const type = contentType(response)
-  const session = response.headers.get('mcp-session-id') ?? undefined
-  if (response.status === 200 && type === 'text/event-stream' && response.body !== null) {
-    if (call.id === undefined) {
-      await response.body.cancel()
-      return { kind: 'accepted' }
-    }
-    return {
-      kind: 'stream',
-      messages: messages(upstream, response.body, call.id, call),
-      answer: async (text) => void (await exchange(upstream, { ...call, text, id: undefined })),
-      session,
-    }
-  }
-  if (call.id === undefined && response.ok) {
-    await response.body?.cancel()
-    return { kind: 'accepted' }
-  }
-  if (response.status === 200 && type === 'application/json') {
-    const message = reply(upstream, await read(upstream, response, call), call)
-    if (!answers(message, call.id)) throw protocol(upstream, 'answered another request than the one it got')
-    return { kind: 'message', message, session }
-  }
-  return refused(upstream, response, type, call)
-}
 
 /** Fetches with egress guard and same-origin redirects. Connection failures become `Fault` `backend_unavailable`. */
 export async function request(upstream: Upstream, address: string, init: RequestInit): Promise<Response> {
@@ -94,63 +49,20 @@ async function fetchOnce(upstream: Upstream, address: string, init: RequestInit)
   }
 }
 
-/** Anything but a reply: what the status says about the server. */
-async function refused(upstream: Upstream, response: Response, type: string, call: Call): Promise<Reply> {
-  const { server } = upstream
-  const { status } = response
-  if (status === 401 || status === 403) {
-    await response.body?.cancel()
-    const challenge = response.headers.get('www-authenticate') === null ? '' : ', with a challenge'
-    throw new Fault('backend_refused', `Server ${server} refuses the edge's credential.`, {
-      data: { server },
-      detail: `HTTP ${status}${challenge}`,
-    })
-  }
-  if (status === 429) {
-    await response.body?.cancel()
-    const after = Number(response.headers.get('retry-after'))
-    const retryAfterSeconds = Number.isFinite(after) && after > 0 ? Math.min(after, 3600) : 1
-    throw new Fault('backend_overloaded', `Server ${server} asks to slow down.`, {
-      data: { server, retryAfterSeconds },
-    })
-  }
-  const text = type === 'application/json' ? await read(upstream, response, call) : ''
-  if (type !== 'application/json') await response.body?.cancel()
-  const message = errorReply(text)
-  const answer = message !== undefined && answers(message, call.id) ? message : undefined
-  if (status >= 500 && answer !== undefined) return { kind: 'message', message: answer }
-  if (status >= 500) {
-    throw new Fault('backend_unavailable', `Server ${server} answers HTTP ${status}.`, {
-      data: { server, retryAfterSeconds: 5 },
-    })
-  }
-  if (status >= 400) return { kind: 'rejected', status, message: answer }
-  throw protocol(upstream, `answered HTTP ${status} with content type "${type.slice(0, 64)}"`)
-}
-
-/** The messages of a response stream up to and including the response. */
-async function* messages(
-  upstream: Upstream,
-  body: ReadableStream<Uint8Array>,
-  id: string,
-  { signal, limit = MAX_REPLY, values }: Call,
-): AsyncGenerator<Message, void, void> {
+/** The response, unless the signal aborts first: then one that comes late is released. Throws as `request`. */
+export async function promptly(response: Promise<Response>, signal: AbortSignal): Promise<Response> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => aborted.reject(signal.reason)
+  if (signal.aborted) abort()
+  else signal.addEventListener('abort', abort, { once: true })
   try {
-    for await (const event of readSse(abortable(body, signal), limit)) {
-      if (event.data === '') continue
-      const message = reply(upstream, event.data, { values })
-      if (message.kind === 'response' && !answers(message, id)) continue
-      yield message
-      if (message.kind === 'response') return
-    }
+    return await Promise.race([response, aborted.promise])
   } catch (error) {
-    if (error instanceof Fault && error.reason !== 'too_large') throw error
-    if (error instanceof Fault) throw protocol(upstream, 'sent a message that is too large')
-    throw lost(upstream, error, signal)
+    response.then((late) => late.body?.cancel()).catch(() => undefined)
+    throw error
+  } finally {
+    signal.removeEventListener('abort', abort)
   }
-  throw new Fault('backend_unavailable', `Server ${upstream.server} ended the stream without an answer.`, {
-    data: { server: upstream.server },
-  })
 }
 
 /** A stream that fails at once when the signal aborts, whatever its source does. */
@@ -181,36 +93,6 @@ export function abortable(body: ReadableStream<Uint8Array>, signal: AbortSignal)
   })
 }
 
-/** The body as text, refused beyond the limit before it is held. The caller's deadline ends the wait. */
-async function read(upstream: Upstream, response: Response, { signal, limit = MAX_REPLY }: Call): Promise<string> {
-  const length = Number(response.headers.get('content-length') ?? Number.NaN)
-  try {
-    if (length <= limit && response.headers.get('content-encoding') === null) return await response.text()
-    if (length > limit || response.body === null) {
-      await response.body?.cancel()
-      throw protocol(upstream, 'sent a message that is too large')
-    }
-    const text = await readBounded(response.body, limit)
-    if (text === undefined) throw protocol(upstream, 'sent a message that is too large')
-    return text
-  } catch (error) {
-    throw error instanceof Fault ? error : lost(upstream, error, signal)
-  }
-}
-
-function reply(upstream: Upstream, text: string, { values }: Pick<Call, 'values'>): Message {
-  try {
-    return parseMessage(text, values)
-  } catch {
-    throw protocol(upstream, 'sent something that is not JSON-RPC')
-  }
-}
-
-function answers(message: Message, id: string | undefined): boolean {
-  if (message.kind !== 'response' || id === undefined || message.id === undefined) return false
-  return message.id === id || JSON.parse(message.id) === JSON.parse(id)
-}
-
 /** The fault behind an aborted or broken exchange: the signal's own reason where it has one. */
 export function lost(upstream: Upstream, error: unknown, signal: AbortSignal | undefined): Fault {
   if (signal?.aborted === true && signal.reason instanceof Fault) return signal.reason
@@ -225,16 +107,7 @@ export function protocol(upstream: Upstream, what: string): Fault {
   return new Fault('backend_protocol', `Server ${upstream.server} ${what}.`, { data: { server: upstream.server } })
 }
 
-function contentType(response: Response): string {
+/** The media type, without parameters, in lower case. */
+export function contentType(response: Response): string {
   return (response.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
-}
-
-/** The error response that an HTTP error carries, if it carries one. */
-function errorReply(text: string): Message | undefined {
-  try {
-    const message = parseMessage(text)
-    return message.error === undefined ? undefined : message
-  } catch {
-    return undefined
-  }
 }

@@ -6,12 +6,17 @@ import { Lru } from '../lru.ts'
 import type { Store } from '../ports.ts'
 import type { Sealer } from '../seal.ts'
 import type { Levels } from '../levels.ts'
+import { lostSession, speaksModern } from './era.ts'
+import { exchange, parsed, resumed } from './exchange.ts'
 import { handshake, sessionHeaders, setLevelText, settle, type Agreement } from './handshake.ts'
-import { exchange, protocol, request } from './http.ts'
-import type { Backend, Call, Owner, Reply, Unasked, Upstream } from './upstream.ts'
+import { protocol, request } from './http.ts'
+import { EventStream } from './stream.ts'
+import type { Backend, Call, Owner, Rejected, Reply, Unasked, Upstream } from './upstream.ts'
 
 const TTL_SECONDS = 6 * 3600
 const CACHED = 4096
+/** Largest message outside of calls, in characters: a server's request may carry a picture. */
+const MAX_UNASKED = 4 * 1024 * 1024
 /** How owners that are sessions of clients are spelled; others are principals. */
 const CLIENT = 'session '
 
@@ -65,13 +70,17 @@ export class Sessions {
     if (!session.logs || !owner.name.startsWith(CLIENT)) return
     const level = await this.#levels.get(owner.name.slice(CLIENT.length))
     if (level === undefined) return
-    const call = { text: setLevelText(level), id: '"level"', headers: sessionHeaders(session), signal }
-    await settle(await exchange(upstream, call), upstream).catch(() => undefined)
+    const call = { text: setLevelText(level), id: '"level"', headers: {}, signal }
+    await settle(await exchange(upstream, call, sessionHeaders(session)), upstream).catch(() => undefined)
   }
 
   /** Shakes hands; when another isolate did so meanwhile, its session is the one, and ours ends. */
   async #open(upstream: Upstream, owner: Owner, key: string, signal: AbortSignal): Promise<Held> {
-    const send = (call: Call) => exchange(upstream, call)
+    const send = async (call: Call) => {
+      const reply = await exchange(upstream, call)
+      if (call.id !== undefined && speaksModern(reply, true)) throw new ModernOnly(upstream, reply)
+      return reply
+    }
     const { revision, session, capabilities } = await handshake(send, upstream, owner.capabilities, signal)
     const fresh: Held = { revision, session, logs: capabilities['logging'] !== undefined }
     const first = await this.#save(key, fresh)
@@ -94,30 +103,56 @@ export class Sessions {
   }
 }
 
+/** A server that does not shake hands because it speaks the modern era alone. */
+class ModernOnly extends Error {
+  readonly rejected: Rejected
+
+  constructor({ server }: Upstream, reply: Reply) {
+    super(`Server ${server} speaks the modern era only.`)
+    this.rejected = asRejected(reply)
+  }
+}
+
+/** A refusal that concerns the era: what it answers is not the call, but how it was sent. */
+function asRejected(reply: Reply): Rejected {
+  if (reply.kind === 'rejected') return { ...reply, speaks: 'modern' }
+  return {
+    kind: 'rejected',
+    status: 400,
+    message: reply.kind === 'message' ? reply.message : undefined,
+    speaks: 'modern',
+  }
+}
+
 /** A legacy server over streamable HTTP. */
 export class LegacyBackend implements Backend {
   readonly #upstream: Upstream
+  readonly #lasting: Upstream
   readonly #sessions: Sessions
 
-  constructor(upstream: Upstream, sessions: Sessions) {
+  /** `lasting` is the same server for streams that outlive the request that opens them. */
+  constructor(upstream: Upstream, sessions: Sessions, lasting: Upstream = upstream) {
     this.#upstream = upstream
+    this.#lasting = lasting
     this.#sessions = sessions
   }
 
   async call(call: Call, owner: Owner): Promise<Reply> {
-    for (let attempt = 0; ; attempt += 1) {
-      const session = await this.#sessions.open(this.#upstream, owner, call.signal)
-      const reply = await exchange(this.#upstream, {
-        ...call,
-        headers: { ...call.headers, ...sessionHeaders(session) },
-      })
-      if (reply.kind !== 'rejected') return reply
-      // 404 is how a server says that the session is gone (MCP 2025-11-25, transports), whatever error it adds; many
-      // answer 400 without naming the call. Either way nothing was executed, so the call may be sent again.
-      const lost = reply.status === 404 || (reply.status === 400 && reply.message === undefined)
-      if (!lost && reply.message !== undefined) return reply
-      if (!lost || attempt > 0) throw protocol(this.#upstream, `answered HTTP ${reply.status}`)
-      await this.#sessions.forget(this.#upstream, owner)
+    try {
+      for (let attempt = 0; ; attempt += 1) {
+        const session = await this.#sessions.open(this.#upstream, owner, call.signal)
+        const reply = await exchange(this.#upstream, call, sessionHeaders(session))
+        if (speaksModern(reply, false)) return asRejected(reply)
+        if (reply.kind !== 'rejected') return reply
+        // 404 is how a server says that the session is gone (MCP 2025-11-25, transports), whatever error it adds; many
+        // answer 400 without naming the call. Either way nothing was executed, so the call may be sent again.
+        if (lostSession(reply) && attempt === 0) await this.#sessions.forget(this.#upstream, owner)
+        else if (reply.message !== undefined && reply.status !== 404) return reply
+        else throw protocol(this.#upstream, `answered HTTP ${reply.status}`)
+      }
+    } catch (error) {
+      if (error instanceof ModernOnly) return { ...error.rejected, message: undefined }
+      throw error
     }
   }
 
@@ -125,22 +160,21 @@ export class LegacyBackend implements Backend {
     try {
       const session = await this.#sessions.find(this.#upstream, owner)
       if (session === undefined) return
-      const reply = await exchange(this.#upstream, {
-        ...call,
-        headers: { ...call.headers, ...sessionHeaders(session) },
-      })
+      const reply = await exchange(this.#upstream, call, sessionHeaders(session))
       if (reply.kind === 'stream') await reply.messages.return()
     } catch {
       // The next call of the owner meets the same trouble and says so.
     }
   }
 
-  async resume(_after: string, _call: Call, _owner: Owner): Promise<Reply | undefined> {
-    return undefined
+  async resume(after: string, call: Call, owner: Owner): Promise<Reply | undefined> {
+    const session = await this.#sessions.find(this.#upstream, owner)
+    return session === undefined ? undefined : resumed(this.#upstream, call, sessionHeaders(session), after)
   }
 
-  async listen(_uris: readonly string[], _owner: Owner, _signal: AbortSignal): Promise<Unasked | undefined> {
-    return undefined
+  async listen(_uris: readonly string[], owner: Owner, signal: AbortSignal): Promise<Unasked | undefined> {
+    const session = await this.#sessions.find(this.#upstream, owner)
+    return session === undefined ? undefined : unasked(this.#lasting, sessionHeaders(session), signal)
   }
 
   async end(owner: Owner, signal: AbortSignal): Promise<void> {
@@ -148,6 +182,27 @@ export class LegacyBackend implements Backend {
     if (session === undefined) return
     await this.#sessions.forget(this.#upstream, owner)
     await terminate(this.#upstream, session, signal)
+  }
+}
+
+/**
+ * The GET stream of a session (MCP 2025-11-25, basic/transports, listening), on as many connections as it takes; undefined
+ * when the server offers none. Ends when the server has forgotten the session. Throws `Fault` as `exchange` does.
+ */
+export async function unasked(
+  upstream: Upstream,
+  session: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Unasked | undefined> {
+  const stream = new EventStream(upstream, { session, signal, limit: MAX_UNASKED, goesOn: 'always' })
+  const body = await stream.open()
+  return body === undefined ? undefined : heard(upstream, stream.read(body))
+}
+
+async function* heard(upstream: Upstream, texts: AsyncGenerator<string, void, void>): Unasked {
+  for await (const text of texts) {
+    const message = parsed(upstream, text)
+    if (message.kind !== 'response') yield message
   }
 }
 

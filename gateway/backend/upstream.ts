@@ -1,6 +1,7 @@
 // The backend port: one call goes out, messages come back, and what the server asks meanwhile can be answered.
 
 import type { JsonObject, Message } from '../../protocol/envelope.ts'
+import type { Era } from '../../protocol/revision.ts'
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
@@ -48,8 +49,19 @@ export type Reply =
       readonly session?: string | undefined
     }
   | { readonly kind: 'accepted' }
-  /** HTTP 4xx: nothing was executed. `message` is the JSON-RPC error that answers the call, if the server sent one. */
-  | { readonly kind: 'rejected'; readonly status: number; readonly message: Message | undefined }
+  | Rejected
+
+/** HTTP 4xx: nothing was executed. */
+export interface Rejected {
+  readonly kind: 'rejected'
+  readonly status: number
+  /** The JSON-RPC error that answers the call, if the server sent one. */
+  readonly message: Message | undefined
+  /** Code of the JSON-RPC error in the body, whether it answers the call or names no id. */
+  readonly code?: number | undefined
+  /** The refusal is how a server answers that speaks only this other era: the call may be sent again in it. */
+  readonly speaks?: Era
+}
 
 /** On whose behalf a server is called: whose session it is, where the server keeps any. */
 export interface Owner {
