@@ -2,16 +2,19 @@
 // Object per server and owner holds it, and lets go when it has been idle. This file is both ends of that.
 
 import { DurableObject } from 'cloudflare:workers'
+import { abortable, promptly } from '../gateway/backend/http.ts'
 import { SseConnection } from '../gateway/backend/sse.ts'
 import type { Backend, Call, Owner, Reply, Unasked, Upstream } from '../gateway/backend/upstream.ts'
 import { MAX_REPLY } from '../gateway/backend/upstream.ts'
 import { faultText, isObject, parseMessage, type JsonObject, type Message } from '../protocol/envelope.ts'
 import { Fault, type Reason } from '../protocol/fault.ts'
-import { readSse, sseMessage } from '../protocol/sse.ts'
+import { readSse, sseComment, sseMessage } from '../protocol/sse.ts'
 import type { Env } from './env.ts'
 import { network } from './upstream.ts'
 
 const IDLE_MS = 60_000
+const KEEP_ALIVE_MS = 5_000
+const STREAM_HEADERS = { 'content-type': 'text/event-stream' }
 
 /** One call on its way into the object: plain data. */
 interface Errand {
@@ -69,12 +72,15 @@ export class SseBackend implements Backend {
       .catch(() => undefined)
   }
 
-  async resume(_after: string, _call: Call, _owner: Owner): Promise<Reply | undefined> {
+  async resume(): Promise<undefined> {
     return undefined
   }
 
-  async listen(_uris: readonly string[], _owner: Owner, _signal: AbortSignal): Promise<Unasked | undefined> {
-    return undefined
+  /** What the owner's connection hears outside of calls; undefined when there is no connection. Throws the signal's reason. */
+  async listen(_uris: readonly string[], owner: Owner, signal: AbortSignal): Promise<Unasked | undefined> {
+    const response = await promptly(this.#object(owner).fetch('http://sse/listen', { signal }), signal)
+    if (response.status !== 200 || response.body === null) return undefined
+    return received(this.#upstream.server, abortable(response.body, signal))
   }
 
   async end(owner: Owner): Promise<void> {
@@ -91,6 +97,7 @@ export class SseBackend implements Backend {
 /** What the object relays; a fault travels as an error message with its reason. */
 async function* received(server: string, body: ReadableStream<Uint8Array>): AsyncGenerator<Message, void, void> {
   for await (const event of readSse(body, MAX_REPLY)) {
+    if (event.data === '') continue
     const message = parseMessage(event.data)
     if (event.event === 'fault') throw asFault(server, message)
     yield message
@@ -116,6 +123,8 @@ export class SseSessionObject extends DurableObject<Env> {
   #identity = ''
   #idle: ReturnType<typeof setTimeout> | null = null
   #opening: Promise<SseConnection> | undefined
+  /** Calls and listeners that use the connection now. */
+  #users = 0
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env)
@@ -123,17 +132,23 @@ export class SseSessionObject extends DurableObject<Env> {
   }
 
   override async fetch(request: Request): Promise<Response> {
-    if (new URL(request.url).pathname === '/end') {
-      this.#connection?.close()
-      return new Response(null, { status: 204 })
+    switch (new URL(request.url).pathname) {
+      case '/end':
+        this.#connection?.close()
+        return new Response(null, { status: 204 })
+      case '/tell':
+        await this.#tell(await request.text()).catch(() => undefined)
+        return new Response(null, { status: 202 })
+      case '/listen':
+        return this.#listen()
+      default:
+        return this.#call(await request.json<Errand>())
     }
-    if (new URL(request.url).pathname === '/tell') {
-      await this.#tell(await request.text()).catch(() => undefined)
-      return new Response(null, { status: 202 })
-    }
-    const errand = await request.json<Errand>()
+  }
+
+  async #call(errand: Errand): Promise<Response> {
     const stop = new AbortController()
-    clearTimeout(this.#idle)
+    this.#enter()
     try {
       const connection = await this.#open(errand)
       const reply = await connection.call({
@@ -142,15 +157,21 @@ export class SseSessionObject extends DurableObject<Env> {
         headers: errand.headers,
         signal: stop.signal,
       })
-      if (reply.kind !== 'stream') {
-        this.#rest()
-        return new Response(null, { status: 202 })
-      }
-      return new Response(this.#stream(reply.messages, stop), { headers: { 'content-type': 'text/event-stream' } })
+      if (reply.kind === 'stream') return this.#stream(reply.messages, stop)
+      this.#leave()
+      return new Response(null, { status: 202 })
     } catch (error) {
-      this.#rest()
-      return new Response(faultEvent(error), { headers: { 'content-type': 'text/event-stream' } })
+      this.#leave()
+      return new Response(faultEvent(error), { headers: STREAM_HEADERS })
     }
+  }
+
+  /** Nobody connects to listen: what a server says of itself matters to sessions that use it. */
+  #listen(): Response {
+    if (this.#connection?.alive !== true) return new Response(null, { status: 204 })
+    const stop = new AbortController()
+    this.#enter()
+    return this.#stream(this.#connection.unasked(stop.signal), stop)
   }
 
   /** A request whose answer nobody waits for, if there is a connection. */
@@ -182,34 +203,69 @@ export class SseSessionObject extends DurableObject<Env> {
     }
   }
 
-  #stream(messages: AsyncGenerator<Message, void, void>, stop: AbortController): ReadableStream<Uint8Array> {
+  /** Messages as events, with a comment now and then: a reader that left is noticed at the next write. */
+  #stream(messages: Unasked, stop: AbortController): Response {
     const encoder = new TextEncoder()
-    const rest = () => this.#rest()
-    return new ReadableStream<Uint8Array>({
+    let left = false
+    const leave = () => {
+      if (!left) this.#leave()
+      left = true
+    }
+    let next: Promise<IteratorResult<Message, void>> | undefined
+    const body = new ReadableStream<Uint8Array>({
       async pull(controller) {
         try {
-          const next = await messages.next()
-          if (next.done !== true) {
-            controller.enqueue(encoder.encode(sseMessage(next.value.text)))
+          next ??= messages.next()
+          const result = await orQuiet(next)
+          if (left) return
+          if (result === undefined) {
+            controller.enqueue(encoder.encode(sseComment))
+            return
+          }
+          next = undefined
+          if (result.done !== true) {
+            controller.enqueue(encoder.encode(sseMessage(result.value.text)))
             return
           }
         } catch (error) {
+          if (left) return
           controller.enqueue(encoder.encode(faultEvent(error)))
         }
-        rest()
+        leave()
         controller.close()
       },
       async cancel() {
+        leave()
         stop.abort(new Fault('cancelled', 'The caller left.'))
+        next?.catch(() => undefined)
         await messages.return()
-        rest()
       },
     })
+    return new Response(body, { headers: STREAM_HEADERS })
   }
 
-  #rest(): void {
+  #enter(): void {
+    this.#users += 1
+    clearTimeout(this.#idle)
+  }
+
+  /** Once nobody uses the connection any more it is kept for a while only. */
+  #leave(): void {
+    this.#users -= 1
+    if (this.#users > 0) return
     clearTimeout(this.#idle)
     this.#idle = setTimeout(() => this.#connection?.close(), IDLE_MS)
+  }
+}
+
+/** The value, or undefined when it takes longer than a keep-alive may. */
+async function orQuiet<T>(work: Promise<T>): Promise<T | undefined> {
+  const { promise: quiet, resolve } = Promise.withResolvers<undefined>()
+  const timer = setTimeout(() => resolve(undefined), KEEP_ALIVE_MS)
+  try {
+    return await Promise.race([work, quiet])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -7,13 +7,13 @@ import { Fault } from '../../protocol/fault.ts'
 import { readSse, type SseEvent } from '../../protocol/sse.ts'
 import { handshake, type Agreement } from './handshake.ts'
 import { abortable, lost, protocol, request } from './http.ts'
-import { MAX_REPLY, type Call, type Reply, type Upstream } from './upstream.ts'
+import { MAX_REPLY, type Call, type Reply, type Unasked, type Upstream } from './upstream.ts'
 
 const MAX_QUEUED = 1000
 const MAX_PENDING = 256
 
+/** Whoever waits for messages: a call, or the one who listens to what belongs to no call. */
 interface Pending {
-  readonly id: string
   readonly token: string | undefined
   readonly push: (message: Message) => void
   readonly fail: (error: unknown) => void
@@ -24,6 +24,7 @@ export class SseConnection {
   readonly #endpoint: string
   readonly #stop = new AbortController()
   readonly #pending = new Map<string, Pending>()
+  #listener: Pending | undefined
   #closed: Fault | undefined
   /** Settles when the stream has ended. */
   readonly done: Promise<void>
@@ -57,10 +58,9 @@ export class SseConnection {
       throw protocol(upstream, `answered HTTP ${response.status} to the event stream`)
     }
     const events = readSse(abortable(response.body, stop.signal), MAX_REPLY)
-    const first = await events.next().catch((error: unknown) => {
+    const endpoint = await endpointOf(events).catch((error: unknown) => {
       throw lost(upstream, error, signal)
     })
-    const endpoint = first.done === true || first.value.event !== 'endpoint' ? undefined : first.value.data
     if (endpoint === undefined || !URL.canParse(endpoint, upstream.url)) {
       stop.abort()
       throw protocol(upstream, 'did not name its endpoint')
@@ -103,7 +103,12 @@ export class SseConnection {
         data: { server: this.#upstream.server, retryAfterSeconds: 1 },
       })
     }
-    const messages = this.#subscribe(call.id, call)
+    const key = idKey(call.id)
+    if (this.#pending.has(key)) {
+      throw new Fault('invalid_request', 'A request with this "id" still waits for its response; use another id.')
+    }
+    const { pending, messages } = this.#receive(progressToken(call.text), call.signal, () => this.#pending.delete(key))
+    this.#pending.set(key, pending)
     try {
       await this.#post(call)
     } catch (error) {
@@ -113,10 +118,18 @@ export class SseConnection {
     return { kind: 'stream', messages, answer: async (text) => this.#post({ ...call, text, id: undefined }) }
   }
 
-  /** Notifications that belong to no call, until the connection or the signal ends. */
-  unasked(signal: AbortSignal): AsyncGenerator<Message, void, void> {
-    const text = '{"jsonrpc":"2.0","method":"unasked"}'
-    return this.#subscribe('"unasked"', { text, id: '"unasked"', headers: {}, signal })
+  /**
+   * What belongs to no call, notifications and requests, until the connection or the signal ends. One listens at a time: whoever
+   * comes later takes over, and the earlier one's stream ends.
+   */
+  unasked(signal: AbortSignal): Unasked {
+    const { pending, messages } = this.#receive(undefined, signal, () => {
+      if (this.#listener === pending) this.#listener = undefined
+    })
+    this.#listener?.fail(undefined)
+    this.#listener = pending
+    if (this.#closed !== undefined) pending.fail(this.#closed)
+    return messages
   }
 
   close(): void {
@@ -140,16 +153,14 @@ export class SseConnection {
     throw protocol(this.#upstream, `answered HTTP ${response.status}`)
   }
 
-  /** Messages for one call: its response, its progress, and what is addressed to nobody in particular. */
-  #subscribe(id: string, call: Call): AsyncGenerator<Message, void, void> {
+  /** A receiver and what it receives, up to a response; `leave` is called once nobody reads any more. */
+  #receive(token: string | undefined, signal: AbortSignal, leave: () => void): { pending: Pending; messages: Unasked } {
     const queue: Message[] = []
     let size = 0
-    let failure: unknown
+    let ended: { readonly failure: unknown } | undefined
     let wake: (() => void) | undefined
-    const key = JSON.stringify(JSON.parse(id))
     const pending: Pending = {
-      id: key,
-      token: progressToken(call.text),
+      token,
       push: (message) => {
         size += message.text.length
         if (size > MAX_REPLY) {
@@ -157,21 +168,22 @@ export class SseConnection {
           return
         }
         if (queue.length < MAX_QUEUED || message.kind === 'response') queue.push(message)
+        else size -= message.text.length
         wake?.()
       },
-      fail: (error) => {
-        failure = error
+      fail: (failure) => {
+        ended ??= { failure }
         wake?.()
       },
     }
-    const abort = () => pending.fail(lost(this.#upstream, undefined, call.signal))
-    this.#pending.set(key, pending)
-    call.signal.addEventListener('abort', abort, { once: true })
+    const abort = () => pending.fail(lost(this.#upstream, undefined, signal))
+    signal.addEventListener('abort', abort, { once: true })
     const release = () => {
-      this.#pending.delete(key)
-      call.signal.removeEventListener('abort', abort)
+      leave()
+      signal.removeEventListener('abort', abort)
+      pending.fail(undefined)
     }
-    async function* read(): AsyncGenerator<Message, void, void> {
+    async function* read(): Unasked {
       try {
         for (;;) {
           const next = queue.shift()
@@ -179,21 +191,23 @@ export class SseConnection {
             size -= next.text.length
             yield next
             if (next.kind === 'response') return
-          } else if (failure !== undefined) throw failure
-          else await new Promise<void>((resolve) => (wake = resolve))
+          } else if (ended !== undefined) {
+            if (ended.failure !== undefined) throw ended.failure
+            return
+          } else await new Promise<void>((resolve) => (wake = resolve))
         }
       } finally {
         release()
       }
     }
-    if (call.signal.aborted) abort()
-    const generator = read()
-    const stop = generator.return.bind(generator)
-    generator.return = (value) => {
+    if (signal.aborted) abort()
+    const messages = read()
+    const stop = messages.return.bind(messages)
+    messages.return = (value) => {
       release()
       return stop(value)
     }
-    return generator
+    return { pending, messages }
   }
 
   async #pump(events: AsyncGenerator<SseEvent>): Promise<void> {
@@ -210,26 +224,47 @@ export class SseConnection {
     }
   }
 
+  /** Every message has one receiver: the call it belongs to, else who listens, else the call that waits longest. */
   #dispatch(message: Message): void {
     if (message.kind === 'response') {
-      if (message.id !== undefined) this.#pending.get(JSON.stringify(JSON.parse(message.id)))?.push(message)
+      if (message.id !== undefined) this.#pending.get(idKey(message.id))?.push(message)
       return
     }
-    const token = message.params['progressToken']
-    for (const pending of this.#pending.values()) {
-      if (token !== undefined && pending.token !== JSON.stringify(token)) continue
-      pending.push(message)
-      if (message.kind === 'request') return
+    if (message.method === 'notifications/progress') {
+      const token = JSON.stringify(message.params['progressToken'])
+      for (const pending of this.#pending.values()) {
+        if (pending.token !== token) continue
+        pending.push(message)
+        return
+      }
+      return
     }
+    const [first] = this.#pending.values()
+    const receiver = this.#listener ?? first
+    receiver?.push(message)
   }
 
   #end(fault: Fault): void {
     if (this.#closed !== undefined) return
     this.#closed = fault
     this.#stop.abort()
+    this.#listener?.fail(fault)
     for (const pending of this.#pending.values()) pending.fail(fault)
   }
 }
+
+/** What the first event says, if it names the endpoint. */
+async function endpointOf(events: AsyncGenerator<SseEvent>): Promise<string | undefined> {
+  for (;;) {
+    const next = await events.next()
+    if (next.done === true) return undefined
+    const { event, data } = next.value
+    if (data !== '') return event === 'endpoint' ? data : undefined
+  }
+}
+
+/** Ids that are the same value are the same id, however they are spelled. */
+const idKey = (id: string): string => JSON.stringify(JSON.parse(id))
 
 function progressToken(text: string): string | undefined {
   const meta = parseMessage(text).params['_meta']
