@@ -1,0 +1,279 @@
+// One chaos run: callers at work, first in peace, then in a storm of faults, then in peace again; then they leave, and what
+// they leave behind is compared with what the peace before the storm left.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startIssuer } from '../issuer.ts'
+import { entry, virtual } from '../peers/manifests.ts'
+import { exchange, toolNames } from '../peers/wire.ts'
+import { startBackend } from './backend.ts'
+import type { Backend } from './backend.ts'
+import { Caller, planCrew } from './crew.ts'
+import { Ledger } from './ledger.ts'
+import type { Tally } from './ledger.ts'
+import type { BackendKind } from './life.ts'
+import { startProcess } from './process.ts'
+import type { EdgeProcess } from './process.ts'
+import { startProxy } from './proxy.ts'
+import type { Proxy } from './proxy.ts'
+import { excess, footprint, settled } from './rest.ts'
+import type { Footprint } from './rest.ts'
+import { schedule } from './schedule.ts'
+import type { Fault } from './schedule.ts'
+
+export interface RunOptions {
+  readonly seconds: number
+  readonly callers: number
+  readonly seed: number
+  /** How long the edge may take to let go of everything. */
+  readonly restSeconds: number
+  readonly say: (line: string) => void
+}
+
+export interface Report {
+  readonly tally: Tally
+  /** Faults that met something, by kind. */
+  readonly faults: Readonly<Record<string, number>>
+  readonly evicted: Readonly<Record<string, number>>
+  /** Milliseconds until the last caller succeeded again; infinite when one never did. */
+  readonly recoveryMs: number
+  readonly slowest: string
+  /** How the last caller's calls ended after the storm. */
+  readonly slowestCalls: readonly string[]
+  readonly resumed: number
+  /** Callers that hold a stream of changes, and those that heard of a change made after the storm. */
+  readonly listening: { readonly holders: number; readonly heard: number }
+  readonly before: Footprint
+  readonly after: Footprint
+  readonly excess: readonly string[]
+  readonly complaints: readonly (readonly [string, number])[]
+}
+
+const KINDS: readonly BackendKind[] = ['modern', 'plain', 'asking', 'old']
+const CALL_TIMEOUT = '6s'
+const RECOVERY_MS = 10_000
+const PEACE_MS = 3_000
+/** Objects that one eviction fault tries. */
+const EVICTIONS = 4
+/** Backends die often here; a breaker that stays open for long would keep the calls away from what is tested. */
+const BREAKER = { enabled: true, failureThreshold: 5, timeout: '2s' }
+
+interface World {
+  readonly edge: EdgeProcess
+  readonly backends: readonly Backend[]
+  readonly toBackends: readonly Proxy[]
+  readonly toEdge: readonly Proxy[]
+  readonly ledger: Ledger
+  crew(): Promise<Caller[]>
+  close(): Promise<void>
+}
+
+export async function runChaos(options: RunOptions): Promise<Report> {
+  const { seconds, say } = options
+  const world = await build(options)
+  const { edge, backends, ledger } = world
+  try {
+    const warm = await world.crew()
+    const stopWarm = new AbortController()
+    const warming = Promise.all(warm.map((caller) => caller.work(stopWarm.signal)))
+    await sleep(Math.max(4_000, seconds * 100))
+    stopWarm.abort()
+    await warming
+    await Promise.all(warm.map((caller) => caller.leave()))
+    await sleep(6_000)
+    const before = await footprint(edge, backends)
+    say(`before: ${JSON.stringify(before)}`)
+
+    const crew = await world.crew()
+    const stop = new AbortController()
+    const working = Promise.all(crew.map((caller) => caller.work(stop.signal)))
+    const listening = Promise.all(crew.map((caller) => caller.listen(stop.signal)))
+    const from = performance.now()
+    const storm = await rage(options, world)
+    const until = performance.now()
+    say(`the storm is over: ${JSON.stringify(storm.faults)}`)
+    const recovery = await recovered(crew, until)
+    const heard = crew.map((caller) => caller.heard)
+    for (const backend of backends) backend.change()
+    await sleep(PEACE_MS)
+    const holders = crew.filter((caller) => caller.listens === true)
+    for (const limit = performance.now() + RECOVERY_MS; performance.now() < limit; await sleep(100)) {
+      if (holders.every((caller) => caller.heard > (heard[crew.indexOf(caller)] ?? 0))) break
+    }
+    const informed = holders.filter((caller) => caller.heard > (heard[crew.indexOf(caller)] ?? 0))
+    stop.abort()
+    await Promise.all([working, listening])
+    await Promise.all(crew.map((caller) => caller.leave()))
+
+    // Sessions whose opening or end was cut off are the server's to expire: nobody knows their ids.
+    const allowed =
+      world.toBackends.reduce((sum, proxy) => sum + proxy.cuts.length, 0) + edge.downs.length * crew.length
+    const after = await settled(edge, backends, before, allowed, options.restSeconds * 1000)
+    return {
+      tally: ledger.tally({ downs: edge.downs, stormy: { from, until } }),
+      ...storm,
+      ...recovery,
+      slowestCalls: ledger.after(recovery.slowest, until),
+      resumed: crew.reduce((sum, caller) => sum + caller.resumed, 0),
+      listening: { holders: holders.length, heard: informed.length },
+      before,
+      after,
+      excess: excess(before, after, allowed),
+      complaints: edge.complaints(),
+    }
+  } finally {
+    await world.close()
+  }
+}
+
+async function build({ callers, seed, say }: RunOptions): Promise<World> {
+  const ledger = new Ledger()
+  const issuer = await startIssuer()
+  const backends = await Promise.all(KINDS.map((kind) => startBackend(kind, ledger.execute)))
+  const toBackends = await Promise.all(backends.map((backend) => startProxy(() => backend.port)))
+  const plans = planCrew(callers)
+  const toEdge: Proxy[] = []
+  // The libraries say in Host where they connect to.
+  const hosts: string[] = []
+  let port = 0
+  for (const _ of plans) {
+    const proxy = await startProxy(() => port)
+    toEdge.push(proxy)
+    hosts.push(`127.0.0.1:${proxy.port}`)
+  }
+  const vars = { OIDC_ISSUER: issuer.url, ALLOW_LOOPBACK: 'true', ALLOWED_HOSTS: hosts.join(',') }
+  const edge = await startProcess(vars)
+  port = Number(new URL(edge.url).port)
+  const close = async (): Promise<void> => {
+    await Promise.all([...toEdge, ...toBackends, ...backends, edge, issuer].map((one) => one.close()))
+  }
+  const endpoint = (kind: BackendKind): string => `${edge.url}/test/${kind}/mcp`
+  try {
+    const aggregation = { conflictResolution: 'prefix', conflictResolutionConfig: { prefixFormat: '' } }
+    const config = { aggregation, operational: { failureHandling: { circuitBreaker: BREAKER } } }
+    const resources = backends.flatMap(({ kind, path }, index) => [
+      entry(kind, `http://127.0.0.1:${toBackends[index]?.port}${path}`, kind === 'old' ? { transport: 'sse' } : {}),
+      virtual(kind, [kind], { config }, { 'waggle.dev/call-timeout': CALL_TIMEOUT }),
+    ])
+    const admin = await issuer.token(`${edge.url}/admin`, { sub: 'root', scope: 'waggle:admin' })
+    const applied = await fetch(`${edge.url}/admin/v1/resources`, {
+      method: 'PUT',
+      headers: { authorization: `Bearer ${admin}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ resources }),
+      signal: AbortSignal.timeout(20_000),
+    })
+    if (!applied.ok) throw new Error(`apply: ${applied.status} ${await applied.text()}`)
+    for (const kind of KINDS) await untilListed(endpoint(kind), await issuer.token(endpoint(kind)))
+  } catch (error) {
+    await close()
+    throw error
+  }
+  say(`edge ${edge.url}, process ${edge.pid}`)
+  let crews = 0
+  return {
+    edge,
+    backends,
+    toBackends,
+    toEdge,
+    ledger,
+    close,
+    crew: async () => {
+      const generation = crews++
+      return Promise.all(
+        plans.map(async (plan, index) => {
+          const url = endpoint(plan.backend)
+          const token = await issuer.token(url, { sub: `user-${index}`, exp: Math.floor(Date.now() / 1000) + 7200 })
+          const proxy = toEdge[index]
+          if (proxy === undefined) throw new Error('every caller has a proxy')
+          return new Caller({ ...plan, index: index + generation * 1000, proxy, url, token, ledger, seed })
+        }),
+      )
+    },
+  }
+}
+
+async function untilListed(url: string, token: string): Promise<void> {
+  for (const deadline = performance.now() + 20_000; ; await sleep(100)) {
+    const list = await exchange(url, { method: 'tools/list', token })
+    if (toolNames(list).includes('ask')) return
+    if (performance.now() > deadline) throw new Error(`${url} does not list its tools: ${list.body.slice(0, 500)}`)
+  }
+}
+
+/** Lets the scheduled faults happen. */
+async function rage(
+  { seconds, seed, say }: RunOptions,
+  world: World,
+): Promise<{ faults: Record<string, number>; evicted: Record<string, number> }> {
+  const faults: Record<string, number> = {}
+  const evicted: Record<string, number> = {}
+  const pending: Promise<void>[] = []
+  const start = performance.now()
+  let crashing = Promise.resolve()
+
+  async function strike(fault: Fault): Promise<boolean> {
+    const { edge, backends, toBackends, toEdge } = world
+    const one = <T>(list: readonly T[], pick: number): T | undefined => list[Math.floor(pick * list.length)]
+    switch (fault.kind) {
+      case 'crash': {
+        crashing = crashing.then(() => edge.crash(fault.pauseMs))
+        await crashing
+        return true
+      }
+      case 'abort':
+        await edge.abort()
+        return true
+      case 'evict': {
+        // Busy objects stay; so a few are asked to go.
+        const awake = await edge.awake()
+        const first = Math.floor(fault.pick * awake.length)
+        const chosen = [...awake.slice(first), ...awake.slice(0, first)].slice(0, EVICTIONS)
+        const gone = await Promise.all(chosen.map(async (object) => ({ object, gone: await edge.evict(object) })))
+        for (const { object } of gone.filter((each) => each.gone)) {
+          evicted[object.className] = (evicted[object.className] ?? 0) + 1
+        }
+        return gone.some((each) => each.gone)
+      }
+      case 'restart':
+        await one(backends, fault.pick)?.restart(fault.pauseMs)
+        return true
+      case 'change':
+        one(backends, fault.pick)?.change()
+        return true
+      case 'cut':
+        return (
+          one(fault.side === 'client' ? toEdge : toBackends, fault.proxy)?.cut(fault.pick, fault.afterBytes) ?? false
+        )
+      case 'starve':
+        return (
+          one(fault.side === 'client' ? toEdge : toBackends, fault.proxy)?.starve(fault.pick, fault.milliseconds) ??
+          false
+        )
+    }
+  }
+
+  async function count(fault: Fault): Promise<void> {
+    const what = fault.kind === 'cut' || fault.kind === 'starve' ? `${fault.kind} ${fault.side}` : fault.kind
+    if (await strike(fault)) faults[what] = (faults[what] ?? 0) + 1
+  }
+
+  for (const fault of schedule(seed, seconds)) {
+    await sleep(Math.max(0, fault.atMs - (performance.now() - start)))
+    if (fault.kind === 'crash') say(`crash at ${Math.round(fault.atMs / 1000)} s`)
+    pending.push(count(fault))
+  }
+  await sleep(Math.max(0, seconds * 1000 - (performance.now() - start)))
+  await Promise.all(pending)
+  return { faults, evicted }
+}
+
+/** How long after the storm every caller has succeeded again. */
+async function recovered(crew: readonly Caller[], since: number): Promise<{ recoveryMs: number; slowest: string }> {
+  const limit = since + RECOVERY_MS * 2
+  for (; performance.now() < limit; await sleep(50)) if (crew.every((caller) => caller.succeededAt > since)) break
+  const times = crew.map((caller) => ({
+    name: caller.name,
+    ms: caller.succeededAt > since ? Math.round(caller.succeededAt - since) : Number.POSITIVE_INFINITY,
+  }))
+  const slowest = times.reduce((one, two) => (two.ms > one.ms ? two : one))
+  return { recoveryMs: slowest.ms, slowest: slowest.name }
+}
