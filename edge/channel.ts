@@ -1,16 +1,11 @@
-// Channels at the edge: a few Durable Objects, each with its share of the sessions, so that many idle streams cost what
-// one does. This file is both ends of that.
+// The way to the objects that hold channels: a few, each with its share of the sessions and principals, so that many idle
+// streams cost what one does.
 
-import { DurableObject } from 'cloudflare:workers'
 import type { Channel, StreamRequest } from '../gateway/channel/channel.ts'
-import { Meeting } from '../gateway/channel/meeting.ts'
 import { fingerprint } from '../gateway/catalog/hash.ts'
-import { Fault } from '../protocol/fault.ts'
-import type { Env } from './env.ts'
+import { Fault, type FaultData, type Reason } from '../protocol/fault.ts'
 
 const SHARDS = 8
-/** One wait at the object; who waits longer asks again, and so finds an object that was evicted meanwhile. */
-const WAIT_MS = 20_000
 const RETRY_MS = 250
 
 export class EdgeChannel implements Channel {
@@ -20,15 +15,24 @@ export class EdgeChannel implements Channel {
     this.#objects = objects
   }
 
-  async open(_request: StreamRequest): Promise<ReadableStream<Uint8Array>> {
-    throw new Fault('method_not_allowed', 'There are no streams yet.')
+  async open(request: StreamRequest): Promise<ReadableStream<Uint8Array>> {
+    const object = this.#object(request.session?.id ?? request.authorization ?? '')
+    const response = await object.fetch('http://channel/open', { method: 'POST', body: JSON.stringify(request) })
+    if (response.ok && response.body !== null) return response.body
+    throw asFault(await response.json())
   }
 
-  async attach(_session: string, _server: string): Promise<void> {}
+  async attach(session: string, server: string): Promise<void> {
+    await this.#tell(session, '/attach', { session, server }).catch(() => undefined)
+  }
 
-  async subscribe(_session: string, _uri: string, _on: boolean): Promise<void> {}
+  async subscribe(session: string, uri: string, on: boolean): Promise<void> {
+    await this.#tell(session, '/subscribe', { session, uri, on })
+  }
 
-  async end(_session: string): Promise<void> {}
+  async end(session: string): Promise<void> {
+    await this.#tell(session, '/end', { session }).catch(() => undefined)
+  }
 
   async take(session: string, key: string, signal: AbortSignal): Promise<string> {
     const aborted = new Promise<never>((_resolve, reject) => {
@@ -43,15 +47,21 @@ export class EdgeChannel implements Channel {
   }
 
   async put(session: string, key: string, text: string): Promise<void> {
-    const url = `http://channel/put?key=${encodeURIComponent(key)}`
-    const response = await this.#object(session).fetch(url, { method: 'POST', body: text })
-    await response.body?.cancel()
-    if (!response.ok) throw new Fault('overloaded', 'Too many answers wait to be read; try again later.')
+    await this.#tell(session, '/put', { key, text })
+  }
+
+  async #tell(session: string, path: string, body: Readonly<Record<string, unknown>>): Promise<void> {
+    const init = { method: 'POST', body: JSON.stringify(body) }
+    const response = await this.#object(session).fetch(`http://channel${path}`, init)
+    if (response.status !== 204) throw asFault(await response.json())
   }
 
   async #take(session: string, key: string): Promise<string | undefined> {
     try {
-      const response = await this.#object(session).fetch(`http://channel/take?key=${encodeURIComponent(key)}`)
+      const response = await this.#object(session).fetch('http://channel/take', {
+        method: 'POST',
+        body: JSON.stringify({ key }),
+      })
       if (response.status === 200) return await response.text()
       await response.body?.cancel()
     } catch {
@@ -60,27 +70,20 @@ export class EdgeChannel implements Channel {
     return undefined
   }
 
-  #object(session: string): DurableObjectStub {
-    const shard = Number.parseInt(fingerprint(session).slice(0, 4), 16) % SHARDS
+  #object(id: string): DurableObjectStub {
+    const shard = Number.parseInt(fingerprint(id).slice(0, 4), 16) % SHARDS
     return this.#objects.get(this.#objects.idFromName(String(shard)))
   }
 }
 
-export class ChannelObject extends DurableObject<Env> {
-  readonly #meeting = new Meeting()
+/** A fault as the object sends it. */
+export interface Refused {
+  readonly reason: Reason
+  readonly message: string
+  readonly data: FaultData | undefined
+}
 
-  override async fetch(request: Request): Promise<Response> {
-    const { pathname, searchParams } = new URL(request.url)
-    const key = searchParams.get('key') ?? ''
-    switch (pathname) {
-      case '/take': {
-        const text = await this.#meeting.take(key, WAIT_MS)
-        return text === undefined ? new Response(null, { status: 204 }) : new Response(text)
-      }
-      case '/put':
-        return new Response(null, { status: this.#meeting.put(key, await request.text()) ? 204 : 503 })
-      default:
-        return new Response(null, { status: 404 })
-    }
-  }
+function asFault(value: unknown): Fault {
+  const { reason, message, data } = value as Refused
+  return new Fault(reason, message, data === undefined ? {} : { data })
 }

@@ -29,7 +29,7 @@ export function corsHeaders(headers: Headers, env: Env): Record<string, string> 
   if (origin === null || !allowed(env).origins.has(origin)) return undefined
   return {
     'access-control-allow-origin': origin,
-    'access-control-allow-methods': 'POST, DELETE, OPTIONS',
+    'access-control-allow-methods': 'GET, POST, DELETE, OPTIONS',
     'access-control-allow-headers': headers.get('access-control-request-headers') ?? 'authorization, content-type',
     'access-control-expose-headers': 'mcp-session-id, www-authenticate, retry-after',
     'access-control-max-age': '600',

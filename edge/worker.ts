@@ -4,7 +4,7 @@ import { app } from './app.ts'
 import type { Env } from './env.ts'
 import { endpointKey, serve } from './front.ts'
 
-export { ChannelObject } from './channel.ts'
+export { ChannelObject } from './channel-object.ts'
 export { RefreshObject } from './refresh.ts'
 export { SseSessionObject } from './sse-backend.ts'
 export { StoreObject } from './store/object.ts'

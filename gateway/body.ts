@@ -13,7 +13,7 @@ const MAX_BATCH = 10
 /** The body's text. Throws the `Fault` that HTTP has for what is wrong with method, media types or size. */
 export async function readBody(request: Request): Promise<string> {
   if (request.method !== 'POST')
-    throw new Fault('method_not_allowed', 'Use POST.', { headers: { allow: 'POST, DELETE' } })
+    throw new Fault('method_not_allowed', 'Use POST.', { headers: { allow: 'GET, POST, DELETE' } })
   const type = (request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase()
   if (type !== 'application/json')
     throw new Fault('unsupported_media_type', 'The Content-Type must be application/json.')

@@ -25,16 +25,21 @@ export type Decision =
   | { readonly kind: 'level'; readonly level: string }
   | { readonly kind: 'cancel'; readonly request: Json }
   | { readonly kind: 'forward'; readonly route: Route }
+  | { readonly kind: 'subscribe'; readonly route: Route; readonly uri: string; readonly on: boolean }
   | { readonly kind: 'step_up'; readonly scopes: readonly string[] }
   /** `denied`: policy hides what exists; the audit trail knows, the caller must not. */
   | { readonly kind: 'refuse'; readonly fault: Fault; readonly denied?: true }
 
-export interface Situation {
+/** What there is, and for whom. */
+export interface Whose {
   readonly catalog: Catalog
   readonly principal: Principal
-  readonly era: Era
   /** The one server of the endpoint, where there is just one: it gets what nobody else could. */
   readonly sole: string | undefined
+}
+
+export interface Situation extends Whose {
+  readonly era: Era
   /** The task that `params.taskId` names, once its seal is open. */
   readonly task: { readonly server: string; readonly via?: string | undefined; readonly id: string } | undefined
 }
@@ -60,8 +65,13 @@ export function decide(message: Message, situation: Situation): Decision {
     case 'subscriptions/listen':
       return situation.era === 'modern' ? { kind: 'listen' } : unknownMethod(message.method)
     case 'resources/subscribe':
-    case 'resources/unsubscribe':
-      return unknownMethod(message.method)
+    case 'resources/unsubscribe': {
+      const found = resource(params['uri'], ['uri'], situation)
+      const on = message.method === 'resources/subscribe'
+      return found.kind === 'forward'
+        ? { kind: 'subscribe', route: found.route, uri: String(params['uri']), on }
+        : found
+    }
     case 'logging/setLevel': {
       const level = LOG_LEVELS.find((one) => one === params['level'])
       return level === undefined
@@ -111,13 +121,13 @@ const LABEL: Readonly<Record<Section, string>> = {
   templates: 'resource template',
 }
 
-function named(section: Section, name: Json | undefined, path: readonly string[], situation: Situation): Decision {
+function named(section: Section, name: Json | undefined, path: readonly string[], situation: Whose): Decision {
   if (typeof name !== 'string') return invalid(`"${path.join('.')}" must be a string.`)
   const entry = situation.catalog.find(section, name)
   return entry === undefined ? unknownName(section, name) : admitted(entry, name, path, situation)
 }
 
-function resource(uri: Json | undefined, path: readonly string[], situation: Situation): Decision {
+function resource(uri: Json | undefined, path: readonly string[], situation: Whose): Decision {
   if (typeof uri !== 'string') return invalid(`"${path.join('.')}" must be a string.`)
   if (uri.length > MAX_URI) return invalid(`"${path.join('.')}" must not exceed ${MAX_URI} characters.`)
   const { catalog, principal, sole } = situation
@@ -131,6 +141,12 @@ function resource(uri: Json | undefined, path: readonly string[], situation: Sit
   return unknownName('resources', uri)
 }
 
+/** Where a resource is that a caller wants to hear of; undefined when it may not, or when there is none. */
+export function decideSubscription(uri: string, situation: Whose): Route | undefined {
+  const found = resource(uri, ['uri'], situation)
+  return found.kind === 'forward' ? found.route : undefined
+}
+
 function completion(ref: Json | undefined, situation: Situation): Decision {
   if (!isObject(ref)) return invalid('"ref" must be an object.')
   if (ref['type'] === 'ref/prompt') return named('prompts', ref['name'], ['ref', 'name'], situation)
@@ -139,7 +155,7 @@ function completion(ref: Json | undefined, situation: Situation): Decision {
 }
 
 /** The entry's server, if this caller may go there; `name` is what the caller wrote. */
-function admitted(entry: CatalogEntry, name: string, path: readonly string[], situation: Situation): Decision {
+function admitted(entry: CatalogEntry, name: string, path: readonly string[], situation: Whose): Decision {
   const verdict = judge(situation.principal, entry.grants)
   switch (verdict.kind) {
     case 'hidden':

@@ -67,7 +67,7 @@ export function visibleServers(endpoint: Endpoint, principal: Principal): [strin
   return [...endpoint.catalog.servers].filter(([key]) => key === endpoint.sole || seen.has(key))
 }
 
-/** What the endpoint offers: the union of its servers' capabilities, less what cannot be delivered here. */
+/** What the endpoint offers: the union of its servers' capabilities. Changes are told whether a server tells them or not. */
 export function capabilities(servers: readonly [string, ServerCatalog][]): JsonObject {
   const union: JsonObject = { tools: {} }
   for (const [, server] of servers) {
@@ -78,10 +78,17 @@ export function capabilities(servers: readonly [string, ServerCatalog][]): JsonO
   }
   for (const [key, value] of Object.entries(union)) {
     if (!isObject(value)) continue
-    const { listChanged: _listChanged, subscribe: _subscribe, list: _list, ...rest } = value
-    union[key] = rest
+    const { list: _list, ...rest } = value
+    union[key] = LISTED.has(key) ? { ...rest, listChanged: true } : rest
   }
   return union
+}
+
+const LISTED: ReadonlySet<string> = new Set(['tools', 'prompts', 'resources'])
+
+/** Whether a server tells who subscribed when a resource changes. */
+export function offersSubscriptions({ capabilities: { resources } }: ServerCatalog): boolean {
+  return isObject(resources) && resources['subscribe'] === true
 }
 
 /** The servers' own instructions, each under its name. */

@@ -8,9 +8,9 @@ import { batchMessage, readBody, splitBatch, type BatchPart } from './body.ts'
 import { forward, type Forwarding, type SealedTask } from './call.ts'
 import { Deadline } from './deadline.ts'
 import { decide, type Decision, type Route } from './decide.ts'
-import type { Endpoint, Host } from './endpoint.ts'
+import { offersSubscriptions, type Endpoint, type Host } from './endpoint.ts'
 import { open, type Opened } from './open.ts'
-import { discovery, endSession, initialize, listen, spreadLevel } from './own.ts'
+import { discovery, endSession, hear, initialize, listen, spreadLevel } from './own.ts'
 import { judge } from './policy.ts'
 import type { Principal } from './principal.ts'
 import { RequestRecord } from './record.ts'
@@ -30,6 +30,7 @@ export async function handle(
     if (refused !== undefined) throw refused
     const principal = await endpoint.guard.enter(request.headers.get('authorization'), host.revoked)
     record.principal = principal
+    if (request.method === 'GET') return await hear(request.headers, endpoint, principal, host, record)
     if (request.method === 'DELETE') return await endSession(request, endpoint, principal, host, record)
     const text = await readBody(request)
     const value = parseJson(text)
@@ -142,10 +143,18 @@ async function act(decision: Decision, forwarding: Forwarding, asker: Asker, hos
       host.defer(spreadLevel(message, forwarding))
       return done(answer(asker.id, '{}'))
     case 'listen':
-      return done(listen(asker))
+      return done(await listen(message, asker, endpoint, forwarding.headers.get('authorization'), host))
     case 'cancel':
       if (session !== undefined) host.inFlight.cancel(session.id, JSON.stringify(decision.request))
       return done(new Response(null, { status: 202 }))
+    case 'subscribe': {
+      if (session === undefined) throw new Fault('invalid_request', 'Only a session can subscribe: initialize first.')
+      const server = endpoint.catalog.servers.get(decision.route.server)
+      if (server === undefined || !offersSubscriptions(server))
+        throw new Fault('method_not_found', `Server ${decision.route.server} offers no subscriptions to its resources.`)
+      await host.channel.subscribe(session.id, decision.uri, decision.on)
+      return server.era === 'legacy' ? relayed(decision.route, forwarding, asker, host) : done(answer(asker.id, '{}'))
+    }
     case 'forward':
       checkMirrored(decision.route, message, opened, forwarding.headers)
       return relayed(decision.route, forwarding, asker, host)

@@ -1,9 +1,8 @@
-// What the gateway answers by itself: the handshakes of both eras, listen streams, log levels, the end of a session.
+// What the gateway answers by itself: the handshakes of both eras, the streams to listen on, log levels, the end of a session.
 
-import type { Message } from '../protocol/envelope.ts'
+import { isObject, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
-import { IMPLEMENTATION, META, MODERN_REVISION } from '../protocol/revision.ts'
-import { sseMessage } from '../protocol/sse.ts'
+import { IMPLEMENTATION, MODERN_REVISION } from '../protocol/revision.ts'
 import { setLevelText } from './backend/handshake.ts'
 import type { Forwarding } from './call.ts'
 import { modernMembers } from './catalog/project.ts'
@@ -11,12 +10,14 @@ import { capabilities, instructions, visibleServers, type Endpoint, type Host } 
 import type { Opened } from './open.ts'
 import type { Principal } from './principal.ts'
 import type { RequestRecord } from './record.ts'
-import { answer, type Asker } from './reply.ts'
+import { answer, STREAM_HEADERS, type Asker } from './reply.ts'
 import { askable, ownerOf } from './session.ts'
 
 const END_MS = 5_000
 /** Servers that one message of a client may reach besides those it calls. */
 const MAX_SPREAD = 32
+/** Resources that one stream can be about. */
+const MAX_URIS = 128
 
 function initializeResult(opened: Opened, endpoint: Endpoint, principal: Principal): string {
   const servers = visibleServers(endpoint, principal)
@@ -60,15 +61,46 @@ export function discovery(endpoint: Endpoint, principal: Principal): string {
   return `{${members.join(',')}}`
 }
 
-/** Nothing is delivered on listen streams yet: the acknowledgement honours nothing, and the stream ends at once. */
-export function listen(asker: Asker): Response {
-  const id = asker.id ?? 'null'
-  const meta = `"_meta":{"${META.subscription}":${id}}`
-  const acknowledged = `{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{},${meta}}}`
-  const result = `{"jsonrpc":"2.0","id":${id},"result":{"resultType":"complete",${meta}}}`
-  return new Response(sseMessage(acknowledged) + sseMessage(result), {
-    headers: { 'content-type': 'text/event-stream' },
-  })
+/** `subscriptions/listen` (MCP 2026-07-28, subscriptions): a stream that the channel holds. */
+export async function listen(
+  { params }: Message,
+  asker: Asker,
+  endpoint: Endpoint,
+  authorization: string | null,
+  host: Host,
+): Promise<Response> {
+  const { notifications } = params
+  if (!asker.acceptsStream) throw new Fault('not_acceptable', 'Accept must allow text/event-stream.')
+  if (!isObject(notifications)) throw new Fault('invalid_params', '"notifications" is required and must be an object.')
+  const uris = notifications['resourceSubscriptions'] ?? []
+  if (!Array.isArray(uris) || uris.length > MAX_URIS || !uris.every((uri) => typeof uri === 'string')) {
+    throw new Fault('invalid_params', `"resourceSubscriptions" must be a list of ${MAX_URIS} URIs at most.`)
+  }
+  const subscription = { id: asker.id ?? 'null', notifications }
+  const stream = await host.channel.open({ endpoint: endpoint.key, authorization, subscription })
+  return new Response(stream, { headers: STREAM_HEADERS })
+}
+
+/** GET: the stream of a legacy session (MCP 2025-11-25, basic/transports, listening for messages from the server). */
+export async function hear(
+  headers: Headers,
+  endpoint: Endpoint,
+  principal: Principal,
+  host: Host,
+  record: RequestRecord,
+): Promise<Response> {
+  const sealed = headers.get('mcp-session-id')
+  if (sealed === null)
+    throw new Fault('method_not_allowed', 'Use POST; only sessions have a GET stream.', { headers: { allow: 'POST' } })
+  const { id, revision, capabilities: askable } = await host.sessions.open(sealed, principal, endpoint.key)
+  if (!(headers.get('accept') ?? '').includes('text/event-stream'))
+    throw new Fault('not_acceptable', 'Accept must allow text/event-stream.')
+  const lastEvent = headers.get('last-event-id') ?? undefined
+  const session = { id, revision, capabilities: askable, lastEvent }
+  const authorization = headers.get('authorization')
+  const stream = await host.channel.open({ endpoint: endpoint.key, authorization, session })
+  record.finish('success', 0)
+  return new Response(stream, { headers: STREAM_HEADERS })
 }
 
 /** Tells the legacy servers that this client's session already uses about its new log level. */
@@ -96,6 +128,7 @@ export async function endSession(
     throw new Fault('method_not_allowed', 'There is no session to end.', { headers: { allow: 'POST' } })
   const session = await host.sessions.open(text, principal, endpoint.key)
   await host.sessions.end(session)
+  host.defer(host.channel.end(session.id))
   const owner = ownerOf(session, principal)
   const legacy = visibleServers(endpoint, principal).filter(([, server]) => server.era === 'legacy')
   host.defer(

@@ -21,7 +21,7 @@ export interface Asker {
 
 const encoder = new TextEncoder()
 const JSON_HEADERS = { 'content-type': 'application/json' }
-const STREAM_HEADERS = {
+export const STREAM_HEADERS = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-cache, no-transform',
   'x-accel-buffering': 'no',

@@ -1,0 +1,282 @@
+// Everybody who listens, in one place: looks after many idle streams with one timer, tells each client what changed in
+// what it may see, and holds the servers' own streams for as long as somebody wants them. What a caller may hear is
+// checked again with every look; whoever lost the right loses the stream.
+
+import type { Json, Message } from '../../protocol/envelope.ts'
+import { Fault } from '../../protocol/fault.ts'
+import type { Revoked } from '../auth/guard.ts'
+import { decideSubscription } from '../decide.ts'
+import { visibleServers, type Endpoint, type Target } from '../endpoint.ts'
+import type { Clock, Store } from '../ports.ts'
+import type { Sealer } from '../seal.ts'
+import type { Channel, StreamRequest } from './channel.ts'
+import { Subscriber } from './subscriber.ts'
+import { Watch } from './watch.ts'
+
+const LOOK_MS = 2_000
+const KEEP_ALIVE_MS = 15_000
+/** How long a session's events are kept for a client that lost its stream. */
+const LINGER_MS = 30_000
+/** An opaque token is asked about again this often; a JWT is looked at every time. */
+const RECHECK_MS = 60_000
+/** A stream may have begun with a token that lives for ever. */
+const MAX_STREAM_MS = 12 * 3_600_000
+const MAX_STREAMS = 10_000
+const MAX_STREAMS_OF_ONE = 64
+const MAX_URIS = 128
+/** Servers whose own streams one client can cause. */
+const MAX_WATCHES_OF_ONE = 32
+const TTL_SECONDS = 24 * 3600
+
+export interface HubHost {
+  readonly store: Store
+  readonly sealer: Sealer
+  readonly now: Clock
+  readonly revoked: Revoked
+  /** The endpoint as it is now, within the seconds that a policy may take to hold. */
+  endpoint(key: string): Promise<Endpoint | undefined>
+  /** The server says that its catalog changed. */
+  changed(server: string): void
+}
+
+interface Watched {
+  readonly watch: Watch
+  /** Who wants to hear of which of the server's URIs, and how each client calls them. */
+  readonly wants: Map<Subscriber, ReadonlyMap<string, string>>
+}
+
+export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end'> {
+  readonly #host: HubHost
+  readonly #subscribers = new Set<Subscriber>()
+  readonly #sessions = new Map<string, Subscriber>()
+  readonly #watches = new Map<string, Watched>()
+  #timer: ReturnType<typeof setInterval> | undefined
+  #looking = false
+  #keptAliveAt = 0
+
+  constructor(host: HubHost) {
+    this.#host = host
+  }
+
+  async open(request: StreamRequest): Promise<ReadableStream<Uint8Array>> {
+    const host = this.#host
+    const endpoint = await this.#endpoint(request.endpoint)
+    const principal = await endpoint.guard.enter(request.authorization, host.revoked)
+    const { session } = request
+    const known = session === undefined ? undefined : this.#sessions.get(session.id)
+    if (known === undefined) this.#admit(principal.id)
+    const subscriber = known ?? new Subscriber(request, endpoint, principal, host.now())
+    if (known !== undefined) known.again(request, endpoint, principal, host.now())
+    const readable = subscriber.open(() => this.#left(subscriber))
+    this.#subscribers.add(subscriber)
+    if (session !== undefined) this.#sessions.set(session.id, subscriber)
+    this.#timer ??= setInterval(() => void this.#look(), LOOK_MS)
+    const wanted = session === undefined ? filterUris(request) : await this.#stored(session.id)
+    subscriber.uris = new Set(wanted)
+    const heard = this.#follow(subscriber)
+    if (session === undefined) subscriber.acknowledge(wanted.filter((uri) => heard.has(uri)))
+    else if (subscriber.greet(session.lastEvent)) subscriber.missed()
+    return readable
+  }
+
+  async attach(session: string, server: string): Promise<void> {
+    const subscriber = this.#sessions.get(session)
+    if (subscriber === undefined) return
+    for (const target of subscriber.endpoint.targets(server)) {
+      const watched = this.#watches.get(watchKey(target, subscriber, true))
+      if (watched === undefined) this.#follow(subscriber)
+      else if (!watched.watch.listening) watched.watch.poke()
+    }
+  }
+
+  async subscribe(session: string, uri: string, on: boolean): Promise<void> {
+    const uris = new Set(this.#sessions.get(session)?.uris ?? (await this.#stored(session)))
+    if (on) uris.add(uri)
+    else uris.delete(uri)
+    if (uris.size > MAX_URIS) throw new Fault('overloaded', `A session can subscribe to ${MAX_URIS} resources at most.`)
+    await this.#host.store.set(storeKey(session), JSON.stringify([...uris]), { ttlSeconds: TTL_SECONDS })
+    const subscriber = this.#sessions.get(session)
+    if (subscriber === undefined) return
+    subscriber.uris = uris
+    this.#follow(subscriber)
+  }
+
+  async end(session: string): Promise<void> {
+    const subscriber = this.#sessions.get(session)
+    if (subscriber !== undefined) this.#remove(subscriber)
+    await this.#host.store.del(storeKey(session)).catch(() => undefined)
+  }
+
+  async #endpoint(key: string): Promise<Endpoint> {
+    const endpoint = await this.#host.endpoint(key)
+    if (endpoint === undefined) throw new Fault('not_found', `There is no endpoint ${key}.`)
+    return endpoint
+  }
+
+  #admit(principal: string): void {
+    const own = [...this.#subscribers].filter((one) => one.principal.id === principal).length
+    if (own >= MAX_STREAMS_OF_ONE || this.#subscribers.size >= MAX_STREAMS) {
+      throw new Fault('overloaded', 'Too many streams are open; close some or try again later.', {
+        data: { retryAfterSeconds: 30 },
+      })
+    }
+  }
+
+  async #stored(session: string): Promise<string[]> {
+    const entry = await this.#host.store.get(storeKey(session)).catch(() => null)
+    return entry === null ? [] : (JSON.parse(entry.value) as string[])
+  }
+
+  #left(subscriber: Subscriber): void {
+    if (subscriber.request.session === undefined) this.#remove(subscriber)
+    else subscriber.leftAt = this.#host.now()
+  }
+
+  #remove(subscriber: Subscriber): void {
+    if (!this.#subscribers.delete(subscriber)) return
+    const { session } = subscriber.request
+    if (session !== undefined) this.#sessions.delete(session.id)
+    this.#unwatch(subscriber, new Set())
+    subscriber.close()
+    if (this.#subscribers.size > 0) return
+    if (this.#timer !== undefined) clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** One round over everybody. Rounds do not overlap. */
+  async #look(): Promise<void> {
+    if (this.#looking) return
+    this.#looking = true
+    try {
+      const now = this.#host.now()
+      const keepAlive = now - this.#keptAliveAt >= KEEP_ALIVE_MS
+      if (keepAlive) this.#keptAliveAt = now
+      for (const subscriber of this.#subscribers) {
+        if (keepAlive) subscriber.keepAlive()
+        if (await this.#gone(subscriber, now)) this.#remove(subscriber)
+      }
+    } finally {
+      this.#looking = false
+    }
+  }
+
+  /** Looks whether the subscriber may go on, and tells it what is news to it. */
+  async #gone(subscriber: Subscriber, now: number): Promise<boolean> {
+    const { leftAt, openedAt, request } = subscriber
+    if (leftAt !== undefined && now - leftAt > LINGER_MS) return true
+    if (now - openedAt > MAX_STREAM_MS) return true
+    try {
+      const endpoint = await this.#endpoint(request.endpoint)
+      const isJwt = request.authorization?.split('.').length === 3
+      if (isJwt || endpoint.guard !== subscriber.guard || now - subscriber.checkedAt > RECHECK_MS) {
+        subscriber.principal = await endpoint.guard.enter(request.authorization, this.#host.revoked)
+        subscriber.checkedAt = now
+      } else if (this.#withdrawn(subscriber, now)) return true
+      if (endpoint === subscriber.endpoint) return false
+      const reconfigured = endpoint.guard !== subscriber.guard
+      subscriber.look(endpoint)
+      // Another configuration may mean another address or credential: streams begin anew.
+      if (reconfigured) this.#unwatch(subscriber, new Set())
+      this.#follow(subscriber)
+      return false
+    } catch (error) {
+      // While the store is away, what is known serves on.
+      return !(error instanceof Fault && error.reason === 'store_unavailable')
+    }
+  }
+
+  #withdrawn({ principal }: Subscriber, now: number): boolean {
+    const { issuer, subject, claims } = principal
+    const { jti } = claims
+    const tokenId = typeof jti === 'string' ? jti : undefined
+    return principal.expires * 1000 <= now || this.#host.revoked({ issuer, subject, tokenId })
+  }
+
+  /** Opens and closes servers' streams as this subscriber needs them. Returns the URIs of which it will hear. */
+  #follow(subscriber: Subscriber): ReadonlySet<string> {
+    const heard = new Set<string>()
+    const wanted = new Map<string, { target: Target; legacy: boolean; server: string; uris: Map<string, string> }>()
+    const want = (server: string, target: Target, legacy: boolean): Map<string, string> | undefined => {
+      const key = watchKey(target, subscriber, legacy)
+      const known = wanted.get(key)
+      if (known === undefined && wanted.size >= MAX_WATCHES_OF_ONE) return undefined
+      const one = known ?? { target, legacy, server, uris: new Map<string, string>() }
+      wanted.set(key, one)
+      return one.uris
+    }
+    const { endpoint, principal, request } = subscriber
+    for (const uri of subscriber.uris) {
+      const route = decideSubscription(uri, { catalog: endpoint.catalog, principal, sole: endpoint.sole })
+      const server = route === undefined ? undefined : endpoint.catalog.servers.get(route.server)
+      if (route === undefined || server === undefined) continue
+      const target = endpoint.target(route.server, route.via)
+      const uris = want(route.server, target, server.era === 'legacy')
+      uris?.set(route.rename?.value ?? uri, uri)
+      if (uris !== undefined) heard.add(uri)
+    }
+    if (request.session !== undefined) {
+      // A legacy server may say something on its own wherever the session has been.
+      for (const [server, { era }] of visibleServers(endpoint, principal))
+        if (era === 'legacy') for (const target of endpoint.targets(server)) want(server, target, true)
+    }
+    this.#unwatch(subscriber, new Set(wanted.keys()))
+    for (const [key, { target, legacy, server, uris }] of wanted) {
+      const watched = this.#watches.get(key) ?? this.#watch(key, server, target, legacy, subscriber)
+      watched.wants.set(subscriber, uris)
+      watched.watch.want([...new Set([...watched.wants.values()].flatMap((map) => [...map.keys()]))].sort())
+    }
+    return heard
+  }
+
+  #watch(key: string, server: string, target: Target, legacy: boolean, subscriber: Subscriber): Watched {
+    const { session } = subscriber.request
+    const owner = { name: legacy ? subscriber.owner : 'hub', capabilities: session?.capabilities ?? {} }
+    const wants: Watched['wants'] = new Map()
+    const watch = new Watch(target.backend, owner, legacy, {
+      heard: (message) => this.#heard(message, server, target, wants),
+      missed: () => {
+        for (const [one, uris] of wants) for (const exposed of uris.values()) one.updated(exposed)
+      },
+    })
+    const watched = { watch, wants }
+    this.#watches.set(key, watched)
+    void watch.run()
+    return watched
+  }
+
+  /** The subscriber no longer wants to hear from servers other than these. */
+  #unwatch(subscriber: Subscriber, kept: ReadonlySet<string>): void {
+    for (const [key, { watch, wants }] of this.#watches) {
+      if (kept.has(key) || !wants.delete(subscriber)) continue
+      if (wants.size > 0) continue
+      watch.stop()
+      this.#watches.delete(key)
+    }
+  }
+
+  #heard(message: Message, server: string, _target: Target, wants: Watched['wants']): void {
+    if (message.method.endsWith('/list_changed')) return this.#host.changed(server)
+    if (message.method === 'notifications/resources/updated') {
+      const { uri } = message.params
+      for (const [subscriber, uris] of wants) {
+        const exposed = typeof uri === 'string' ? uris.get(uri) : undefined
+        if (exposed !== undefined) subscriber.updated(exposed)
+      }
+      return
+    }
+    if (message.kind === 'notification' && message.method !== 'notifications/progress')
+      for (const [subscriber] of wants) subscriber.push(message.text)
+  }
+}
+
+const storeKey = (session: string): string => `subscriptions/${session}`
+
+/** Who shares a stream: modern servers do not care who listens, legacy ones speak on a session. */
+const watchKey = (target: Target, subscriber: Subscriber, legacy: boolean): string =>
+  legacy ? `${target.key} ${subscriber.owner}` : target.key
+
+function filterUris({ subscription }: StreamRequest): string[] {
+  const uris: Json | undefined = subscription?.notifications['resourceSubscriptions']
+  const texts = Array.isArray(uris) ? uris.filter((one) => typeof one === 'string') : []
+  return [...new Set(texts)].slice(0, MAX_URIS)
+}

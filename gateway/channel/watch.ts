@@ -1,0 +1,128 @@
+// One stream from a server to a hub: what the server says outside of calls, for everybody who shares it. It lives as long
+// as somebody does, comes back after it broke, and says so, since whatever happened in between is unknown.
+
+import type { Message } from '../../protocol/envelope.ts'
+import type { Backend, Owner } from '../backend/upstream.ts'
+
+const FIRST_RETRY_MS = 1_000
+const LAST_RETRY_MS = 60_000
+const SUBSCRIBE_MS = 10_000
+/** A stream that lasted this long was a good one: the next failure is a first one. */
+const GOOD_MS = 30_000
+
+export interface WatchEnd {
+  /** A message of the server. */
+  heard(message: Message): void
+  /** The stream is back after it was away: anything may have changed meanwhile. */
+  missed(): void
+}
+
+export class Watch {
+  readonly #backend: Backend
+  readonly #owner: Owner
+  readonly #legacy: boolean
+  readonly #end: WatchEnd
+  readonly #stop = new AbortController()
+  #uris: readonly string[] = []
+  #stream: AbortController | undefined
+  #wake: (() => void) | undefined
+  #poked = false
+
+  constructor(backend: Backend, owner: Owner, legacy: boolean, end: WatchEnd) {
+    this.#backend = backend
+    this.#owner = owner
+    this.#legacy = legacy
+    this.#end = end
+  }
+
+  /** Listens until `stop`; never throws. */
+  async run(): Promise<void> {
+    let failures = 0
+    let before = false
+    while (!this.#stop.signal.aborted) {
+      const started = Date.now()
+      this.#poked = false
+      const heard = await this.#listen(before)
+      before ||= heard
+      if (this.#stop.signal.aborted) return
+      if (this.#poked) continue
+      failures = heard && Date.now() - started > GOOD_MS ? 1 : failures + 1
+      await this.#rest(Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 10)))
+    }
+  }
+
+  /** The resources to hear of, by the server's own URIs. */
+  want(uris: readonly string[]): void {
+    const news = uris.filter((uri) => !this.#uris.includes(uri))
+    const same = news.length === 0 && uris.length === this.#uris.length
+    this.#uris = uris
+    if (same) return
+    if (this.#legacy) void this.#subscribe(news)
+    else this.poke()
+  }
+
+  /** Something changed that makes it worth trying again now. */
+  poke(): void {
+    this.#poked = true
+    this.#stream?.abort()
+    this.#wake?.()
+  }
+
+  get listening(): boolean {
+    return this.#stream !== undefined
+  }
+
+  stop(): void {
+    this.#stop.abort()
+    this.#stream?.abort()
+    this.#wake?.()
+  }
+
+  /** One stream from beginning to end; whether there was one. */
+  async #listen(again: boolean): Promise<boolean> {
+    const stream = new AbortController()
+    this.#stream = stream
+    let heard = false
+    try {
+      if (this.#legacy) await this.#subscribe(this.#uris)
+      else if (this.#uris.length === 0) return false
+      const messages = await this.#backend.listen(this.#uris, this.#owner, stream.signal)
+      if (messages === undefined) return false
+      heard = true
+      if (again) this.#end.missed()
+      for await (const message of messages) {
+        if (stream.signal.aborted) break
+        this.#end.heard(message)
+      }
+    } catch {
+      // It is tried again; calls meet the same trouble and say so.
+    } finally {
+      stream.abort()
+      this.#stream = undefined
+    }
+    return heard
+  }
+
+  /** Repeated for a session that may be a new one: subscribing twice is subscribing once. Never throws. */
+  async #subscribe(uris: readonly string[]): Promise<void> {
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(SUBSCRIBE_MS)])
+    for (const uri of uris) {
+      const text = JSON.stringify({ jsonrpc: '2.0', id: 'subscribe', method: 'resources/subscribe', params: { uri } })
+      try {
+        const reply = await this.#backend.call({ text, id: '"subscribe"', headers: {}, signal }, this.#owner)
+        if (reply.kind === 'stream') for await (const message of reply.messages) if (message.kind === 'response') break
+      } catch {
+        return
+      }
+    }
+  }
+
+  async #rest(milliseconds: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, milliseconds * (0.8 + Math.random() * 0.4))
+    this.#wake = resolve
+    await promise
+    clearTimeout(timer)
+    this.#wake = undefined
+  }
+}
