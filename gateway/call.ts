@@ -1,46 +1,54 @@
-// One message forwarded to its server: breaker, deadline, translation both ways. Whatever happens, the wait ends: with the
-// server's answer, with a typed fault, or because the caller went away.
+// One message forwarded to its server: breaker, deadline, translation both ways, and what the server asks meanwhile. Whatever
+// happens, the wait ends: with the server's answer, with a typed fault, or because the caller went away.
 
-import { isObject, type Message } from '../protocol/envelope.ts'
+import { parseMessage, type JsonObject, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { META } from '../protocol/revision.ts'
 import { traceparent } from '../protocol/trace.ts'
+import { PATIENCE_MS, pose, Questions, sealQuestion, takenBack } from './ask.ts'
 import { decline } from './backend/handshake.ts'
-import type { Backend, Owner } from './backend/upstream.ts'
+import type { Backend, Owner, Reply } from './backend/upstream.ts'
+import {
+  MAX_ROUNDS,
+  answerable,
+  answerText,
+  declared,
+  incapable,
+  questionText,
+  readInput,
+  retry,
+  unanswerable,
+  wantsInput,
+  type InputRequired,
+} from './bridge.ts'
 import type { Route } from './decide.ts'
 import type { Deadline } from './deadline.ts'
-import type { Endpoint, Host, Target } from './endpoint.ts'
-import type { Opened } from './open.ts'
-import type { Principal } from './principal.ts'
-import type { RequestRecord } from './record.ts'
-import { ownerOf, type ClientSession } from './session.ts'
-import { inbound, outbound, taskOf, type Passage, type Sealed } from './translate.ts'
+import type { Host, Target } from './endpoint.ts'
+import { readsStreams, type Delivered, type Delivery, type Forwarding } from './forwarding.ts'
+import { sealEvent } from './resume.ts'
+import { openState, seal } from './sealed.ts'
+import { ownerOf } from './session.ts'
+import { inbound, outbound, type Outbound, type Passage } from './translate.ts'
 
-const STATE_TTL_MS = 3_600_000
-const TASK_TTL_MS = 24 * 3_600_000
 const CANCEL_MS = 5_000
+/** The first revision whose clients know events without data. */
+const PRIMES_SINCE = '2025-11-25'
 
-export interface Forwarding {
-  readonly message: Message
-  readonly opened: Opened
-  readonly session: ClientSession | undefined
-  readonly principal: Principal
-  readonly endpoint: Endpoint
-  readonly headers: Headers
-  readonly record: RequestRecord
-}
+type Stream = Reply & { readonly kind: 'stream' }
 
-/** What goes back to the client: texts of messages, the last one being the response. */
-export interface Delivery {
-  /** The response, when nothing precedes it; undefined for notifications. */
-  readonly response: Delivered | undefined
-  readonly stream: AsyncGenerator<Delivered, void, void> | undefined
-}
-
-export interface Delivered {
-  readonly text: string
-  /** The server's message behind it; undefined when the text is a notification. */
-  readonly response: Message | undefined
+/** A call while it lasts. */
+interface Exchange {
+  readonly forwarding: Forwarding
+  readonly passage: Passage
+  readonly sent: Outbound
+  readonly host: Host
+  readonly target: Target
+  readonly deadline: Deadline
+  readonly owner: Owner
+  /** What the client declared to be ready for; undefined when there is no way to ask it anything. */
+  readonly asks: JsonObject | undefined
+  /** The client got an event id: it may leave and come back for the rest. */
+  resumable: boolean
 }
 
 /** Throws the `Fault` that ends the call, whose clock is `deadline`. */
@@ -51,26 +59,13 @@ export async function forward(
   target: Target,
   deadline: Deadline,
 ): Promise<Delivery> {
-  const { message, endpoint, session, principal, record } = forwarding
-  const server = endpoint.catalog.servers.get(route.server)
-  if (server === undefined)
-    throw new Fault('backend_unavailable', `Server ${route.server} is not available.`, {
-      data: { server: route.server },
-    })
+  const { session, principal, record } = forwarding
   record.server = route.server
-  const owner = ownerOf(session, principal)
-  const toModern = server.era === 'modern' && forwarding.opened.era === 'legacy'
-  const passage: Passage = {
-    message,
-    opened: forwarding.opened,
-    route,
-    server,
-    owned: session !== undefined,
-    requestId: record.id,
-    traceparent: traceparent(record.trace),
-    logLevel: toModern && session !== undefined ? ((await host.levels.get(session.id)) ?? 'info') : undefined,
-    requestState: message.params['requestState'] === undefined ? undefined : await openState(forwarding, route, host),
-  }
+  const asks =
+    session !== undefined && forwarding.opened.era === 'legacy' && readsStreams(forwarding.headers)
+      ? session.capabilities
+      : undefined
+  const passage = await passageOf(forwarding, route, host, asks)
   const sent = outbound(passage, forwarding.headers)
   const wait = target.breaker.enter()
   if (wait !== undefined) {
@@ -79,28 +74,32 @@ export async function forward(
       detail: 'circuit open',
     })
   }
+  const owner = ownerOf(session, principal)
+  const exchange: Exchange = { forwarding, passage, sent, host, target, deadline, owner, asks, resumable: false }
   deadline.onAbort(() => {
-    if (server.era === 'legacy' && sent.id !== undefined) host.defer(cancel(target.backend, owner, sent.id))
+    // Who may come back for the rest has not cancelled by leaving (MCP 2025-11-25, basic/transports).
+    if (deadline.left && exchange.resumable) return
+    if (passage.server.era === 'legacy' && sent.id !== undefined) host.defer(cancel(target.backend, owner, sent.id))
   })
   try {
-    const reply = await deadline.within(target.backend.call({ ...sent, signal: deadline.signal }, owner))
+    const reply = await deadline.within(begin(exchange))
     if (reply.kind === 'accepted') {
       target.breaker.success()
       deadline.end()
       return { response: undefined, stream: undefined }
     }
-    if (reply.kind === 'rejected') {
-      // HTTP 4xx is also how a server refuses an era that it no longer speaks.
-      host.changed(route.server)
-    }
+    // HTTP 4xx is also how a server refuses an era that it no longer speaks.
+    if (reply.kind === 'rejected') host.changed(route.server)
     if (reply.kind !== 'stream') {
       const answer = reply.message
       if (answer === undefined) throw unacceptable(route.server)
       target.breaker.success()
-      deadline.end()
-      return { response: await deliver(answer, passage, forwarding, host), stream: undefined }
+      if (!bridges(answer, exchange)) {
+        deadline.end()
+        return { response: await deliver(answer, exchange), stream: undefined }
+      }
     }
-    const stream = follow(reply, passage, forwarding, host, deadline, () => target.breaker.success())
+    const stream = converse(reply, exchange)
     const first = await stream.next()
     if (first.done === true)
       throw new Fault('backend_protocol', `Server ${route.server} did not answer.`, { data: { server: route.server } })
@@ -108,7 +107,7 @@ export async function forward(
       await stream.return()
       return { response: first.value, stream: undefined }
     }
-    return { response: undefined, stream: prepend(first.value, watched(stream, target.breaker, deadline)) }
+    return { response: undefined, stream: prepend(first.value, watched(stream, exchange)) }
   } catch (error) {
     deadline.end()
     settleBreaker(target.breaker, error)
@@ -117,39 +116,177 @@ export async function forward(
   }
 }
 
+async function passageOf(
+  forwarding: Forwarding,
+  route: Route,
+  host: Host,
+  asks: JsonObject | undefined,
+): Promise<Passage> {
+  const { message, opened, endpoint, session, record } = forwarding
+  const server = endpoint.catalog.servers.get(route.server)
+  if (server === undefined)
+    throw new Fault('backend_unavailable', `Server ${route.server} is not available.`, {
+      data: { server: route.server },
+    })
+  const toModern = server.era === 'modern' && opened.era === 'legacy'
+  return {
+    message,
+    opened,
+    route,
+    server,
+    owned: session !== undefined,
+    requestId: record.id,
+    traceparent: traceparent(record.trace),
+    logLevel: toModern && session !== undefined ? ((await host.levels.get(session.id)) ?? 'info') : undefined,
+    requestState: message.params['requestState'] === undefined ? undefined : await openState(forwarding, route, host),
+    declared: toModern && asks !== undefined && session !== undefined ? declared(asks, session.revision) : undefined,
+  }
+}
+
+/** Sends the call, or asks for the rest of a stream whose call was sent before. */
+async function begin({ forwarding, passage, sent, target, deadline, owner }: Exchange): Promise<Reply> {
+  const call = { ...sent, signal: deadline.signal }
+  if (forwarding.after === undefined) return target.backend.call(call, owner)
+  const rest = await target.backend.resume(forwarding.after, call, owner)
+  if (rest !== undefined) return rest
+  const { server } = passage.route
+  throw new Fault('cancelled', `Server ${server} does not go on with this call.`, { data: { server } })
+}
+
 function unacceptable(server: string): Fault {
   return new Fault('backend_protocol', `Server ${server} does not accept the request.`, { data: { server } })
 }
 
-/** The server's messages as the client reads them. What the server asks is declined: nobody has declared to answer. */
-async function* follow(
-  reply: { messages: AsyncGenerator<Message, void, void>; answer: (text: string) => Promise<void> },
-  passage: Passage,
-  forwarding: Forwarding,
-  host: Host,
-  deadline: Deadline,
-  success: () => void,
-): AsyncGenerator<Delivered, void, void> {
+/** Whether an answer is a modern server's question that a legacy client has to be asked. */
+const bridges = (answer: Message, { forwarding, passage }: Exchange): boolean =>
+  forwarding.opened.era === 'legacy' && passage.server.era === 'modern' && wantsInput(answer)
+
+/** Everything that the client gets to read: the server's messages, its questions, and the response at last. */
+async function* converse(first: Reply, exchange: Exchange): AsyncGenerator<Delivered, void, void> {
+  const { passage, host, target, deadline, owner, sent } = exchange
+  let reply = first
+  try {
+    for (let round = 0; ; round += 1) {
+      const answer = reply.kind === 'stream' ? yield* follow(reply, exchange) : messageOf(reply)
+      if (answer === undefined) return
+      target.breaker.success()
+      if (!bridges(answer, exchange)) {
+        yield await deliver(answer, exchange)
+        return
+      }
+      const { server } = passage.route
+      const input = readInput(answer, server)
+      if (exchange.asks === undefined || !answerable(input, exchange.asks)) {
+        yield own(unanswerable(input, passage.message, passage.opened.revision, server))
+        return
+      }
+      if (round >= MAX_ROUNDS)
+        throw new Fault('backend_protocol', `Server ${server} asks again and again.`, { data: { server } })
+      const answers = yield* ask(input, exchange)
+      const again = retry(sent, JSON.stringify(`${passage.requestId}-${round}`), input, answers)
+      reply = await deadline.within(target.backend.call({ ...again, signal: deadline.signal }, owner))
+    }
+  } finally {
+    deadline.end()
+    if (reply.kind === 'stream') host.defer(reply.messages.return())
+  }
+}
+
+function messageOf(reply: Reply): Message | undefined {
+  return reply.kind === 'message' || reply.kind === 'rejected' ? reply.message : undefined
+}
+
+/** One stream of the server up to its response, which is returned. */
+async function* follow(reply: Stream, exchange: Exchange): AsyncGenerator<Delivered, Message | undefined, void> {
+  const { passage, forwarding, host, deadline, target } = exchange
+  let questions: Questions | undefined
+  let primed = reply.lastEvent === undefined || !knowsPriming(exchange)
   try {
     for (;;) {
-      const next = await deadline.within(reply.messages.next())
-      if (next.done === true) return
+      const pending = reply.messages.next()
+      if (!primed) {
+        primed = true
+        if ((await deadline.within(Promise.race([pending, deadline.slow]))) === undefined) {
+          const event = await eventOf(reply, exchange)
+          if (event !== undefined) yield { text: '', response: undefined, event }
+        }
+      }
+      const next = await deadline.within(pending)
+      if (next.done === true) return undefined
       const message = next.value
-      if (message.kind === 'request') await reply.answer(decline(message))
-      else if (message.kind === 'response') {
-        success()
-        yield await deliver(message, passage, forwarding, host)
-        return
+      if (message.kind === 'response') return message
+      if (message.kind === 'request') {
+        questions ??= new Questions()
+        const text = await posed(message, questions, exchange)
+        if (text === undefined) await reply.answer(decline(message))
+        else {
+          target.breaker.success()
+          deadline.ask(PATIENCE_MS)
+          yield { text, response: undefined, event: await eventOf(reply, exchange) }
+        }
+      } else if (message.method === 'notifications/cancelled') {
+        const text = questions?.takeBack(message)
+        if (text !== undefined) yield { text, response: undefined, event: await eventOf(reply, exchange) }
       } else if (/\/(list_changed|updated)$/u.test(message.method)) host.changed(passage.route.server)
       else if (wanted(message, forwarding)) {
         // Only what the client asked to hear shows that the call gets on; chatter must not keep it waiting.
         deadline.extend()
-        yield await deliver(message, passage, forwarding, host)
+        const delivered = await deliver(message, exchange)
+        const event = await eventOf(reply, exchange)
+        yield event === undefined ? delivered : { ...delivered, event }
       }
     }
-  } finally {
-    deadline.end()
-    host.defer(reply.messages.return())
+  } catch (error) {
+    if (questions !== undefined && !deadline.left)
+      for (const text of questions.abandon()) yield { text, response: undefined }
+    throw error
+  }
+}
+
+/** A server's request as its client gets it; undefined when it is to be declined. */
+async function posed(message: Message, questions: Questions, exchange: Exchange): Promise<string | undefined> {
+  const { asks, passage, forwarding, host } = exchange
+  const { session } = forwarding
+  if (asks === undefined || session === undefined || passage.server.era === 'modern' || !questions.room)
+    return undefined
+  const { server, via } = passage.route
+  const question = await pose(message, { session: session.id, server, via }, asks, host.sealer, host.now)
+  if (question === undefined) return undefined
+  questions.add(message.id ?? 'null', question.id)
+  return question.text
+}
+
+/** Asks the client all of a modern server's questions at once. Returns JSON texts of the answers, in order. */
+async function* ask(input: InputRequired, exchange: Exchange): AsyncGenerator<Delivered, string[], void> {
+  const { forwarding, passage, host, deadline } = exchange
+  const { session } = forwarding
+  const { server, via } = passage.route
+  if (session === undefined || input.requests.length === 0) return []
+  const questions = await Promise.all(
+    input.requests.map(async (request) => {
+      const key = crypto.randomUUID()
+      const id = await sealQuestion({ session: session.id, server, via, key }, host.sealer, host.now)
+      return { key, id, text: questionText(request, id, session.revision, server) }
+    }),
+  )
+  const round = new AbortController()
+  deadline.onAbort((reason) => round.abort(reason))
+  deadline.ask(PATIENCE_MS)
+  for (const { text } of questions) yield { text, response: undefined }
+  const open = new Set(questions.map(({ id }) => id))
+  try {
+    const taken = questions.map(async ({ key, id }) => {
+      const text = await host.channel.take(session.id, key, round.signal)
+      open.delete(id)
+      return answerText(text, server)
+    })
+    const answers = await deadline.within(Promise.all(taken))
+    deadline.answered()
+    return answers
+  } catch (error) {
+    round.abort(error)
+    if (!deadline.left) for (const id of open) yield { text: takenBack(JSON.stringify(id)), response: undefined }
+    throw error
   }
 }
 
@@ -161,9 +298,17 @@ function wanted(message: Message, { opened }: Forwarding): boolean {
   return message.method !== 'notifications/progress' || opened.meta['progressToken'] !== undefined
 }
 
-async function deliver(message: Message, passage: Passage, forwarding: Forwarding, host: Host): Promise<Delivered> {
-  const { route } = passage
-  const sealed = await seal(message, passage, forwarding, host)
+/** A text of ours in place of the server's response. */
+const own = (text: string): Delivered => ({ text, response: parseMessage(text) })
+
+async function deliver(message: Message, { passage, forwarding, host }: Exchange): Promise<Delivered> {
+  const { route, opened } = passage
+  if (opened.era === 'legacy') {
+    if (message.error?.['code'] === -32021) return own(incapable(message, passage.message, route.server))
+    if (wantsInput(message))
+      return own(unanswerable(readInput(message, route.server), passage.message, opened.revision, route.server))
+  }
+  const sealed = await seal(message, route, forwarding, host)
   const known = forwarding.endpoint.catalog.renamed(route.server)
   const uri = forwarding.message.params['uri']
   const renamed =
@@ -184,92 +329,18 @@ async function deliver(message: Message, passage: Passage, forwarding: Forwardin
   }
 }
 
-/** A server's task id as it travels: it opens at the endpoint and for the caller it was made for. */
-export interface SealedTask {
-  readonly endpoint: string
-  readonly via: string | undefined
-  /** Exposed name of the tool that began it. */
-  readonly tool: string | undefined
-  readonly principal: string
-  readonly server: string
-  readonly expires: number
-  readonly id: string
+const knowsPriming = ({ forwarding: { session } }: Exchange): boolean =>
+  session !== undefined && session.revision >= PRIMES_SINCE
+
+/** The sealed id of the event that was read last, for clients with a session and from servers that give ids. */
+async function eventOf(reply: Stream, exchange: Exchange): Promise<string | undefined> {
+  const { forwarding, passage, host } = exchange
+  const last = reply.lastEvent?.()
+  if (last === undefined || forwarding.session === undefined) return undefined
+  const event = await sealEvent(last, forwarding, passage.route, host)
+  if (event !== undefined) exchange.resumable = true
+  return event
 }
-
-const endpointOf = ({ endpoint }: Forwarding, { via }: Route): string => via ?? endpoint.key
-
-interface State {
-  readonly endpoint: string
-  readonly principal: string
-  readonly server: string
-  readonly method: string
-  readonly name: string
-  readonly expires: number
-  readonly state: string
-}
-
-const NOTHING: Sealed = { requestState: undefined, taskId: undefined }
-
-/** Seals what only we may read: request state and task ids, bound to the caller and the server. */
-async function seal(message: Message, { route }: Passage, forwarding: Forwarding, host: Host): Promise<Sealed> {
-  const { result } = message
-  if (!isObject(result)) return NOTHING
-  const { principal } = forwarding
-  const { requestState } = result
-  const { method } = forwarding.message
-  const isTask = result['resultType'] === 'task' || isObject(result['task']) || method.startsWith('tasks/')
-  const task = isTask ? taskOf(result) : undefined
-  if (typeof requestState !== 'string' && task === undefined) return NOTHING
-  const state: State = {
-    endpoint: endpointOf(forwarding, route),
-    principal: principal.id,
-    server: route.server,
-    method,
-    name: stateName(forwarding.message),
-    expires: host.now() + STATE_TTL_MS,
-    state: String(requestState),
-  }
-  return {
-    requestState: typeof requestState === 'string' ? await host.sealer.seal('state', state) : undefined,
-    taskId: task === undefined ? undefined : await sealTask(task, route, forwarding, host),
-  }
-}
-
-/** A task has one id for its caller: the one it was asked for with, else a new one. */
-async function sealTask(task: string, route: Route, forwarding: Forwarding, host: Host): Promise<string> {
-  const { principal, message } = forwarding
-  const asked = message.params['taskId']
-  if (typeof asked === 'string' && route.rename?.value === task) return asked
-  const sealed: SealedTask = {
-    endpoint: forwarding.endpoint.key,
-    via: route.via,
-    tool: route.entry?.exposed,
-    principal: principal.id,
-    server: route.server,
-    expires: host.now() + TASK_TTL_MS,
-    id: task,
-  }
-  return host.sealer.seal('task', sealed)
-}
-
-/** The server's request state behind the sealed one, which must belong to this caller, server and operation. */
-async function openState(forwarding: Forwarding, route: Route, host: Host): Promise<string> {
-  const { message, principal } = forwarding
-  const sealed = message.params['requestState']
-  const state =
-    typeof sealed === 'string' ? ((await host.sealer.open('state', sealed)) as State | undefined) : undefined
-  const valid =
-    state?.endpoint === endpointOf(forwarding, route) &&
-    state.principal === principal.id &&
-    state.server === route.server &&
-    state.method === message.method &&
-    state.name === stateName(message) &&
-    state.expires > host.now()
-  if (!valid) throw new Fault('invalid_params', '"requestState" is not valid for this request.')
-  return state.state
-}
-
-const stateName = ({ params }: Message): string => String(params['name'] ?? params['uri'] ?? '')
 
 async function cancel(backend: Backend, owner: Owner, id: string): Promise<void> {
   const text = `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id}}}`
@@ -277,7 +348,7 @@ async function cancel(backend: Backend, owner: Owner, id: string): Promise<void>
   await backend.call(call, owner).catch(() => undefined)
 }
 
-function settleBreaker(breaker: { success(): void; failure(): void; release(): void }, error: unknown): void {
+function settleBreaker(breaker: Target['breaker'], error: unknown): void {
   const reason = error instanceof Fault ? error.reason : 'internal'
   if (reason === 'backend_unavailable' || reason === 'backend_timeout') breaker.failure()
   else if (reason.startsWith('backend_')) breaker.success()
@@ -286,13 +357,12 @@ function settleBreaker(breaker: { success(): void; failure(): void; release(): v
 
 async function* watched(
   stream: AsyncGenerator<Delivered, void, void>,
-  breaker: { success(): void; failure(): void; release(): void },
-  deadline: Deadline,
+  { target, deadline }: Exchange,
 ): AsyncGenerator<Delivered, void, void> {
   try {
     yield* stream
   } catch (error) {
-    settleBreaker(breaker, error)
+    settleBreaker(target.breaker, error)
     throw error
   } finally {
     deadline.end()

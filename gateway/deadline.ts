@@ -24,12 +24,15 @@ export class Deadline {
   readonly #idleMs: number
   readonly #slowAt: number
   #silentUntil: number
+  /** Until when the client is waited for, because the server asked it something. */
+  #askedUntil = 0
   readonly #until: number
   /** When the alarm that counts rings; infinity once nothing is waited for. */
   #ringsAt = Number.POSITIVE_INFINITY
   readonly #after: After
   readonly #onAbort: ((reason: unknown) => void)[] = []
   #onEnd: (() => void) | undefined
+  #left = false
 
   /** Starts at once; the server may be silent for `idleMs`. `now` is in milliseconds since the epoch. */
   constructor(server: string, idleMs: number, now: number, after: After = bySignal) {
@@ -71,6 +74,29 @@ export class Deadline {
     this.#silentUntil = Date.now() + this.#idleMs
   }
 
+  /** The server asked the client something: a human may have to answer, so the silence allowed is `patienceMs`. */
+  ask(patienceMs: number): void {
+    this.#askedUntil = Date.now() + patienceMs
+  }
+
+  /** Everything that was asked is answered: it is the server's turn again. */
+  answered(): void {
+    const now = Date.now()
+    this.#askedUntil = 0
+    this.#silentUntil = now + this.#idleMs
+    if (this.#ringsAt !== Number.POSITIVE_INFINITY) this.#wait(Math.min(this.#silentUntil, this.#until), now)
+  }
+
+  /** The client went away, which is not the same as cancelling its call (MCP 2025-11-25, basic/transports). */
+  leave(): void {
+    this.#left = true
+    this.abort(new Fault('cancelled', 'The client left.'))
+  }
+
+  get left(): boolean {
+    return this.#left
+  }
+
   /** The call is over; nothing will ring. */
   end(): void {
     this.#ringsAt = Number.POSITIVE_INFINITY
@@ -90,7 +116,7 @@ export class Deadline {
   #ring(): void {
     const now = Date.now()
     if (now >= this.#slowAt) this.#slow.resolve(undefined)
-    const end = Math.min(this.#silentUntil, this.#until)
+    const end = Math.min(Math.max(this.#silentUntil, this.#askedUntil), this.#until)
     if (now >= end) this.abort(this.#fault())
     else this.#wait(now < this.#slowAt ? Math.min(end, this.#slowAt) : end, now)
   }
@@ -105,6 +131,11 @@ export class Deadline {
   #fault(): Fault {
     const seconds = Math.round(this.#idleMs / 1000)
     const server = this.#server
+    if (this.#askedUntil > this.#silentUntil) {
+      // Not the server's failure: nobody answered it.
+      const text = `Server ${server} asked this client something and got no answer in time.`
+      return new Fault('cancelled', text, { data: { server }, detail: 'question not answered' })
+    }
     const data = { server, retryAfterSeconds: 5 }
     return new Fault('backend_timeout', `Server ${server} did not answer within ${seconds} s.`, { data })
   }

@@ -140,8 +140,8 @@ describe('the one server of an endpoint', () => {
 test('notifications are heard, passed to the one server, or ignored, by era', () => {
   const cases: readonly [method: string, legacy: string, alone: string, modern: string][] = [
     ['notifications/initialized', 'ignore', 'ignore', 'ignore'],
-    ['notifications/progress', 'ignore', 'ignore', 'ignore'],
-    ['notifications/roots/list_changed', 'ignore', 'ignore', 'ignore'],
+    ['notifications/progress', 'progress', 'progress', 'ignore'],
+    ['notifications/roots/list_changed', 'roots', 'roots', 'ignore'],
     ['notifications/cancelled', 'cancel', 'cancel', 'ignore'],
     ['notifications/vendor', 'ignore', 'ns/a', 'ignore'],
     ['tools/call', 'ignore', 'ignore', 'ignore'],
@@ -154,10 +154,9 @@ test('notifications are heard, passed to the one server, or ignored, by era', ()
     assert.equal(brief(decide(message, { ...base, era: 'modern', sole: 'ns/a' })), modern, method)
   }
   const response = parseMessage('{"jsonrpc":"2.0","id":1,"result":{}}')
-  assert.equal(
-    decide(response, { catalog, principal: caller(), era: 'legacy', sole: 'ns/a', task: undefined }).kind,
-    'ignore',
-  )
+  const answering = { catalog, principal: caller(), sole: 'ns/a', task: undefined }
+  assert.equal(decide(response, { ...answering, era: 'legacy' }).kind, 'answer')
+  assert.equal(decide(response, { ...answering, era: 'modern' }).kind, 'ignore')
 })
 
 /** How each kind of entry is asked for. */

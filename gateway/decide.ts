@@ -21,6 +21,8 @@ export interface Route {
 
 export type Decision =
   | { readonly kind: 'initialize' | 'discover' | 'empty' | 'listen' | 'ignore' }
+  /** What a legacy client says to a server that asked it something, or of its roots. */
+  | { readonly kind: 'answer' | 'progress' | 'roots' }
   | { readonly kind: 'list'; readonly section: Section; readonly cursor: string | undefined }
   | { readonly kind: 'level'; readonly level: string }
   | { readonly kind: 'cancel'; readonly request: Json }
@@ -51,7 +53,7 @@ const MAX_URI = 8192
 const REMOVED = new Set(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe'])
 
 export function decide(message: Message, situation: Situation): Decision {
-  if (message.kind === 'response') return { kind: 'ignore' }
+  if (message.kind === 'response') return { kind: situation.era === 'legacy' ? 'answer' : 'ignore' }
   if (message.kind === 'notification') return decideNotification(message, situation)
   if (situation.era === 'modern' && REMOVED.has(message.method)) return unknownMethod(message.method)
   const { params } = message
@@ -103,6 +105,8 @@ function decideNotification(message: Message, { era, sole }: Situation): Decisio
   if (message.method === 'notifications/cancelled') {
     return era === 'modern' ? { kind: 'ignore' } : { kind: 'cancel', request: message.params['requestId'] ?? null }
   }
+  if (era === 'legacy' && message.method === 'notifications/progress') return { kind: 'progress' }
+  if (era === 'legacy' && message.method === 'notifications/roots/list_changed') return { kind: 'roots' }
   // Only what is a notification by name: a request without an id must not slip past the rules for requests.
   const foreign = /^notifications\/(?!(?:initialized|progress|roots\/list_changed)$)/u.test(message.method)
   if (!foreign || era === 'modern' || sole === undefined) return { kind: 'ignore' }

@@ -4,17 +4,20 @@
 import { paramSpan, parseJson, toMessage, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { decodeHeader, mirroredValues } from '../protocol/header.ts'
+import { deliverAnswer, deliverProgress, deliverRoots } from './answer.ts'
 import { batchMessage, readBody, splitBatch, type BatchPart } from './body.ts'
-import { forward, type Forwarding, type SealedTask } from './call.ts'
+import { forward } from './call.ts'
 import { Deadline } from './deadline.ts'
 import { decide, type Decision, type Route } from './decide.ts'
 import { offersSubscriptions, type Endpoint, type Host } from './endpoint.ts'
+import type { Forwarding } from './forwarding.ts'
 import { open, type Opened } from './open.ts'
 import { discovery, endSession, hear, initialize, listen, spreadLevel } from './own.ts'
 import { judge } from './policy.ts'
 import type { Principal } from './principal.ts'
 import { RequestRecord } from './record.ts'
 import { answer, refusal, relay, type Asker } from './reply.ts'
+import type { SealedTask } from './sealed.ts'
 
 const MAX_BATCH_REPLY = 8 * 1024 * 1024
 
@@ -127,6 +130,15 @@ async function act(decision: Decision, forwarding: Forwarding, asker: Asker, hos
     case 'step_up':
       throw endpoint.guard.stepUp(decision.scopes)
     case 'ignore':
+      return done(new Response(null, { status: 202 }))
+    case 'answer':
+    case 'progress':
+      await (decision.kind === 'answer' ? deliverAnswer : deliverProgress)(forwarding, host).catch((error: unknown) => {
+        record.fail(asFault(error))
+      })
+      return done(new Response(null, { status: 202 }))
+    case 'roots':
+      host.defer(deliverRoots(forwarding))
       return done(new Response(null, { status: 202 }))
     case 'empty':
       return done(answer(asker.id, '{}'))

@@ -4,9 +4,9 @@
 import { faultText, isObject } from '../protocol/envelope.ts'
 import { Fault, modernStatus, wire } from '../protocol/fault.ts'
 import type { Era } from '../protocol/revision.ts'
-import { sseComment, sseMessage } from '../protocol/sse.ts'
-import type { Delivered, Delivery } from './call.ts'
+import { sseComment, sseEvent, sseMessage } from '../protocol/sse.ts'
 import type { Deadline } from './deadline.ts'
+import type { Delivered, Delivery } from './forwarding.ts'
 import type { RequestRecord } from './record.ts'
 
 /** A client that left is noticed at the next write, so this also bounds how long its call goes on. */
@@ -17,6 +17,8 @@ export interface Asker {
   /** JSON text of the request's id. */
   readonly id: string | undefined
   readonly acceptsStream: boolean
+  /** The client reads nothing but an event stream: it resumes one by GET. */
+  readonly onlyStream?: boolean
 }
 
 const encoder = new TextEncoder()
@@ -34,6 +36,7 @@ export async function relay(
   record: RequestRecord,
   deadline: Deadline,
 ): Promise<Response> {
+  if (asker.onlyStream === true) return streamed(events({ work }, asker, record), deadline)
   const early = asker.acceptsStream ? await Promise.race([work, deadline.slow]) : await work
   if (early !== undefined && early.stream === undefined) {
     if (early.response === undefined) {
@@ -43,9 +46,11 @@ export async function relay(
     return single(early.response, asker, record)
   }
   if (!asker.acceptsStream) return single(await last(early?.stream), asker, record)
-  const texts = events(early ?? { work }, asker, record)
-  return new Response(stream(texts, deadline), { headers: STREAM_HEADERS })
+  return streamed(events(early ?? { work }, asker, record), deadline)
 }
+
+const streamed = (texts: AsyncGenerator<string, void, void>, deadline: Deadline): Response =>
+  new Response(stream(texts, deadline), { headers: STREAM_HEADERS })
 
 /** The response to a request that failed before anything was sent. */
 export function refusal(fault: Fault, asker: Asker): Response {
@@ -120,7 +125,8 @@ async function* events(
           finish(next.value, record)
           finished = true
         }
-        yield sseMessage(next.value.text)
+        const { text, event } = next.value
+        yield event === undefined ? sseMessage(text) : sseEvent(event, text)
       }
     }
     if (!finished) throw new Fault('backend_protocol', 'The server ended without an answer.')
@@ -165,7 +171,7 @@ function stream(texts: AsyncGenerator<string, void, void>, deadline: Deadline): 
       else controller.enqueue(encoder.encode(next.value))
     },
     async cancel() {
-      deadline.abort(new Fault('cancelled', 'The client left.'))
+      deadline.leave()
       await texts.return()
     },
   })

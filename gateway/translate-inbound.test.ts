@@ -148,15 +148,6 @@ describe('a result on its way to its client', () => {
     test(title, () => assert.equal(received(result(value), client, server, extra), result(expected, '"their id"')))
   }
 
-  test('that needs what a legacy call cannot carry becomes an error that says so', () => {
-    const text = received(result('{"resultType":"input_required","inputRequests":{}}'), 'legacy', 'modern')
-    assert.deepEqual(
-      [member(exact(text), 'id'), member(exact(text), 'error', 'data')],
-      ['their id', { server: 'ns/s' }],
-    )
-    assert.match(String(member(exact(text), 'error', 'message')), /ns\/s needs input/)
-  })
-
   test('whose output is not an object is wrapped for legacy clients, as its schema is', () => {
     const tool = '{"name":"x","inputSchema":{"type":"object"},"outputSchema":{"type":"array"}}'
     const entry = merge([memberOf('ns/s', { tools: [tool] })], DEFAULT_AGGREGATION, []).find('tools', 's_x')
@@ -203,7 +194,6 @@ describe('errors', () => {
     assert.match(received(error(missing), 'legacy', 'legacy'), /"code": -32002 \}/)
     const capability = '{"code":-32021,"message":"m"}'
     assert.match(received(error(capability), 'modern', 'modern'), /"code":-32021/)
-    assert.match(received(error(capability), 'legacy', 'modern'), /"code":-32603.*ns\/s needs input or a capability/)
   })
   test('that speak of our hop are faults of the server', () => {
     for (const code of [-32020, -32022]) {

@@ -1,7 +1,7 @@
 // Messages between the caller's era and the server's, in both directions, by edits in place: what neither era nor naming
 // concerns stays byte for byte. Reserved `_meta` keys belong to one hop and never cross it.
 
-import { distinctMembers, errorText, isObject, paramSpan, type JsonObject, type Message } from '../protocol/envelope.ts'
+import { distinctMembers, isObject, paramSpan, type JsonObject, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { encodeHeader, mirroredValues } from '../protocol/header.ts'
 import { IMPLEMENTATION, META, MODERN_REVISION, nameMember } from '../protocol/revision.ts'
@@ -26,6 +26,8 @@ export interface Passage {
   readonly logLevel: string | undefined
   /** The server's own request state, once our seal is open. */
   readonly requestState: string | undefined
+  /** For modern servers: what a legacy client may be asked. */
+  readonly declared?: JsonObject | undefined
 }
 
 export interface Outbound {
@@ -89,12 +91,12 @@ function paramEdits(passage: Passage, params: Member): Edit[] {
   return edits
 }
 
-/** `_meta` for a modern server on behalf of a legacy client: no capability is declared that we could not serve. */
+/** `_meta` for a modern server on behalf of a legacy client: no capability is declared that it could not be asked for. */
 function envelope(passage: Passage, current: string): string {
-  const { opened, logLevel, traceparent } = passage
+  const { opened, logLevel, traceparent, declared } = passage
   return rewrite(current, 0, reserved, {
     [META.version]: JSON.stringify(MODERN_REVISION),
-    [META.capabilities]: '{}',
+    [META.capabilities]: declared === undefined ? '{}' : JSON.stringify(declared),
     [META.client]: JSON.stringify(opened.client ?? IMPLEMENTATION),
     ...(logLevel !== undefined && { [META.logLevel]: JSON.stringify(logLevel) }),
     ...(opened.meta['traceparent'] !== undefined && { traceparent: JSON.stringify(traceparent) }),
@@ -157,7 +159,6 @@ export function inbound(
   if (message.error !== undefined) return inboundError(message, message.error, passage, edits)
   const span = message.spans.get('result')
   if (span === undefined || !isObject(message.result)) return edit(message.text, edits)
-  if (passage.opened.era === 'legacy' && message.result['resultType'] === 'input_required') return unanswerable(passage)
   const spans = members(message.text, span.start)
   if (renamed !== undefined) edits.push(...uriEdits(message.text, spans, renamed))
   const set: Record<string, string> = {}
@@ -246,14 +247,7 @@ function inboundError(message: Message, error: JsonObject, passage: Passage, edi
   const codeSpan = span === undefined ? undefined : members(message.text, span.start).get('code')
   const replaced = passage.opened.era === 'modern' ? LEGACY_ONLY.get(code) : undefined
   if (replaced !== undefined && codeSpan !== undefined) edits.push({ ...codeSpan, text: replaced })
-  if (passage.opened.era === 'legacy' && code === -32021) return unanswerable(passage)
   return edit(message.text, edits)
-}
-
-/** The server wants something from the client that a legacy call cannot carry yet. */
-function unanswerable({ message, route }: Passage): string {
-  const text = `Server ${route.server} needs input or a capability that this client's protocol version cannot give.`
-  return errorText(message.id, -32603, text, { server: route.server })
 }
 
 function taskSpan(text: string, result: ReadonlyMap<string, Member>): Span | undefined {

@@ -1,0 +1,75 @@
+// What servers of either era ask of a legacy client, through the edge, with a real client and real servers.
+
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { startEdge } from '../edge.ts'
+import type { TestEdge } from '../edge.ts'
+import { startFixture } from '../peers/fixture.ts'
+import type { Fixture } from '../peers/fixture.ts'
+import { entry, virtual } from '../peers/manifests.ts'
+import { connectAnswering } from './client.ts'
+import type { Answering, Answers } from './client.ts'
+
+describe('questions of a server to a legacy client', () => {
+  let edge: TestEdge
+  const fixtures: Fixture[] = []
+  const clients: Answering[] = []
+
+  before(async () => {
+    const legacy = await startFixture({ eras: 'legacy' })
+    const modern = await startFixture({ eras: 'modern' })
+    fixtures.push(legacy, modern)
+    edge = await startEdge({
+      resources: [
+        entry('legacy', legacy.url),
+        entry('modern', modern.url),
+        virtual('legacy', ['legacy']),
+        virtual('modern', ['modern']),
+      ],
+    })
+    for (const name of ['legacy', 'modern']) await edge.lists(edge.endpoint(name), ['test_elicitation'])
+  })
+  after(async () => {
+    await Promise.all(clients.map((client) => client.close()))
+    await edge?.close()
+    await Promise.all(fixtures.map((fixture) => fixture.close()))
+  })
+
+  async function connect(name: string, answers?: Answers): Promise<Answering> {
+    const url = edge.endpoint(name)
+    const client = await connectAnswering(url, await edge.token(url), answers)
+    clients.push(client)
+    return client
+  }
+
+  for (const era of ['legacy', 'modern']) {
+    describe(`from a ${era} server`, () => {
+      test('elicitation, sampling and roots are asked and answered within the call', async () => {
+        const client = await connect(era)
+        assert.equal(
+          await client.call('test_elicitation', { message: 'Who?' }),
+          'User response: action=accept, content={"username":"blue","email":"blue"}',
+        )
+        assert.equal(
+          await client.call('test_sampling', { prompt: 'Hi' }),
+          'LLM response: {"type":"text","text":"sampled"}',
+        )
+        assert.equal(await client.call('test_input_required_result_list_roots'), 'file:///work')
+        const methods = client.asked.map(({ method }) => method)
+        assert.deepEqual(methods, ['elicitation/create', 'sampling/createMessage', 'roots/list'])
+      })
+
+      test('several questions at once and one after the other', async () => {
+        const client = await connect(era)
+        assert.match(await client.call('test_input_required_result_multiple_inputs'), /sampled.* blue of 1 roots/)
+        assert.equal(await client.call('test_input_required_result_multi_round'), 'blue likes blue')
+        assert.equal(client.asked.length, 5)
+      })
+
+      test('a refusal of the user reaches the server', async () => {
+        const client = await connect(era, { elicit: () => ({ action: 'decline' }) })
+        assert.match(await client.call('test_elicitation'), /action=decline/)
+      })
+    })
+  }
+})
