@@ -313,14 +313,15 @@ export class State {
     const breakerKey = `${server} ${planned.url} ${JSON.stringify(member.breaker)}`
     const breaker = this.#breakers.get(breakerKey) ?? new Breaker(member.breaker, now)
     this.#breakers.set(breakerKey, breaker)
-    const lasting = { ...up, fetch: network(env, planned.allowPrivate) }
     const inEra = (era: Era): Backend =>
-      era === 'modern' ? new ModernBackend(up, lasting) : new LegacyBackend(up, this.#sessions, lasting)
-    const backend =
-      planned.transport === 'sse'
-        ? new SseBackend(up, env.SSE_SESSIONS)
-        : inEra(catalog.servers.get(server)?.era ?? 'legacy')
-    return { backend, breaker, timeoutMs: member.timeoutMs }
+      era === 'modern' ? new ModernBackend(up) : new LegacyBackend(up, this.#sessions)
+    const isSse = planned.transport === 'sse'
+    return {
+      backend: isSse ? new SseBackend(up, env.SSE_SESSIONS) : inEra(catalog.servers.get(server)?.era ?? 'legacy'),
+      inEra: isSse ? undefined : inEra,
+      breaker,
+      timeoutMs: member.timeoutMs,
+    }
   }
 }
 

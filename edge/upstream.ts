@@ -46,6 +46,7 @@ export function upstream(
     allowPrivate: server.allowPrivate,
     allowLoopback: env.ALLOW_LOOPBACK === 'true',
     fetch: through,
+    lasting: network(env, server.allowPrivate),
     headers: async () => {
       headers ??= await openHeaders(server, credential, vault)
       return headers

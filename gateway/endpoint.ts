@@ -3,6 +3,7 @@
 
 import { isObject, type JsonObject } from '../protocol/envelope.ts'
 import type { AuditEvent } from '../protocol/audit.ts'
+import type { Era } from '../protocol/revision.ts'
 import type { Guard, Revoked } from './auth/guard.ts'
 import type { Breaker } from './backend/breaker.ts'
 import type { Backend } from './backend/upstream.ts'
@@ -35,6 +36,8 @@ export interface Target {
   /** Equal for the same server reached with the same credential. */
   readonly key: string
   readonly backend: Backend
+  /** The same server spoken to in an era that its catalog does not say; undefined for transports of one era. */
+  readonly inEra?: ((era: Era) => Backend) | undefined
   readonly breaker: Breaker
   /** Longest silence of the server during a call, in milliseconds. */
   readonly timeoutMs: number

@@ -3,10 +3,11 @@
 
 import { isObject, type JsonObject, type Message } from '../../protocol/envelope.ts'
 import { MODERN_REVISION, type Era } from '../../protocol/revision.ts'
+import { isModern, speaksLegacy } from './era.ts'
 import { exchange } from './exchange.ts'
 import { boundedCapabilities, handshake, sessionHeaders, settle } from './handshake.ts'
 import { protocol } from './http.ts'
-import { modernCall } from './modern.ts'
+import { modernCall, modernExchange } from './modern.ts'
 import { terminate, unasked } from './session.ts'
 import { SseConnection } from './sse.ts'
 import type { Call, Reply, Upstream } from './upstream.ts'
@@ -31,8 +32,11 @@ export async function connect(upstream: Upstream, signal: AbortSignal): Promise<
 
 async function modern(upstream: Upstream, signal: AbortSignal): Promise<Peer | undefined> {
   const send = async (method: string, params: JsonObject, until: AbortSignal) =>
-    exchange(upstream, { ...modernCall(method, params, until), ...LIST })
+    modernExchange(upstream, { ...modernCall(method, params, until), ...LIST })
   const reply = await send('server/discover', {}, signal)
+  if (reply.kind === 'rejected' && isModern(reply) && !speaksLegacy(reply)) {
+    throw protocol(upstream, 'does not agree on a protocol version')
+  }
   if (reply.kind !== 'message' && reply.kind !== 'stream') return undefined
   const { result } = await settle(reply, upstream)
   const versions = isObject(result) ? result['supportedVersions'] : undefined

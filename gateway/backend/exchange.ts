@@ -117,9 +117,7 @@ async function refused(upstream: Upstream, response: Response, type: string, cal
       data: { server, retryAfterSeconds: 5 },
     })
   }
-  const code = message?.error?.['code']
-  if (status >= 400)
-    return { kind: 'rejected', status, message: answer, code: typeof code === 'number' ? code : undefined }
+  if (status >= 400) return { kind: 'rejected', status, message: answer, error: message?.error }
   throw protocol(upstream, `answered HTTP ${status} with content type "${type.slice(0, 64)}"`)
 }
 

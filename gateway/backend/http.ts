@@ -107,6 +107,9 @@ export function protocol(upstream: Upstream, what: string): Fault {
   return new Fault('backend_protocol', `Server ${upstream.server} ${what}.`, { data: { server: upstream.server } })
 }
 
+/** The same server, over the network for streams that outlive a request. */
+export const lasting = (upstream: Upstream): Upstream => ({ ...upstream, fetch: upstream.lasting ?? upstream.fetch })
+
 /** The media type, without parameters, in lower case. */
 export function contentType(response: Response): string {
   return (response.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''

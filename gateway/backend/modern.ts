@@ -4,8 +4,9 @@
 import { isObject, type JsonObject, type Message } from '../../protocol/envelope.ts'
 import { encodeHeader } from '../../protocol/header.ts'
 import { IMPLEMENTATION, META, MODERN_REVISION, nameMember } from '../../protocol/revision.ts'
-import { speaksLegacy } from './era.ts'
+import { speaksLegacy, supported } from './era.ts'
 import { exchange } from './exchange.ts'
+import { lasting } from './http.ts'
 import type { Backend, Call, Owner, Reply, Unasked, Upstream } from './upstream.ts'
 
 /** How long a server may take to say which subscriptions it honours. */
@@ -17,16 +18,13 @@ let counter = 0
 /** A modern server over streamable HTTP. */
 export class ModernBackend implements Backend {
   readonly #upstream: Upstream
-  readonly #lasting: Upstream
 
-  /** `lasting` is the same server for streams that outlive the request that opens them. */
-  constructor(upstream: Upstream, lasting: Upstream = upstream) {
+  constructor(upstream: Upstream) {
     this.#upstream = upstream
-    this.#lasting = lasting
   }
 
   async call(call: Call): Promise<Reply> {
-    const reply = await exchange(this.#upstream, call)
+    const reply = await modernExchange(this.#upstream, call)
     return reply.kind === 'rejected' && speaksLegacy(reply) ? { ...reply, speaks: 'legacy' } : reply
   }
 
@@ -48,7 +46,7 @@ export class ModernBackend implements Backend {
     )
     let messages: Unasked | undefined
     try {
-      const reply = await exchange(this.#lasting, { ...call, limit: MAX_UNASKED })
+      const reply = await modernExchange(lasting(this.#upstream), { ...call, limit: MAX_UNASKED })
       if (reply.kind !== 'stream') return undefined
       const first = await reply.messages.next()
       if (first.done === true || !honoursResources(first.value)) return undefined
@@ -61,6 +59,12 @@ export class ModernBackend implements Backend {
   }
 
   async end(): Promise<void> {}
+}
+
+/** As `exchange`; a server that refuses our revision but says that it supports it is asked once more: nothing was executed. */
+export async function modernExchange(upstream: Upstream, call: Call): Promise<Reply> {
+  const reply = await exchange(upstream, call)
+  return supported(reply)?.includes(MODERN_REVISION) === true ? exchange(upstream, call) : reply
 }
 
 async function* notifications(messages: Unasked, stop: AbortController): Unasked {

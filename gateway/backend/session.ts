@@ -9,7 +9,7 @@ import type { Levels } from '../levels.ts'
 import { lostSession, speaksModern } from './era.ts'
 import { exchange, parsed, resumed } from './exchange.ts'
 import { handshake, sessionHeaders, setLevelText, settle, type Agreement } from './handshake.ts'
-import { protocol, request } from './http.ts'
+import { lasting, protocol, request } from './http.ts'
 import { EventStream } from './stream.ts'
 import type { Backend, Call, Owner, Rejected, Reply, Unasked, Upstream } from './upstream.ts'
 
@@ -127,13 +127,10 @@ function asRejected(reply: Reply): Rejected {
 /** A legacy server over streamable HTTP. */
 export class LegacyBackend implements Backend {
   readonly #upstream: Upstream
-  readonly #lasting: Upstream
   readonly #sessions: Sessions
 
-  /** `lasting` is the same server for streams that outlive the request that opens them. */
-  constructor(upstream: Upstream, sessions: Sessions, lasting: Upstream = upstream) {
+  constructor(upstream: Upstream, sessions: Sessions) {
     this.#upstream = upstream
-    this.#lasting = lasting
     this.#sessions = sessions
   }
 
@@ -174,7 +171,7 @@ export class LegacyBackend implements Backend {
 
   async listen(_uris: readonly string[], owner: Owner, signal: AbortSignal): Promise<Unasked | undefined> {
     const session = await this.#sessions.find(this.#upstream, owner)
-    return session === undefined ? undefined : unasked(this.#lasting, sessionHeaders(session), signal)
+    return session === undefined ? undefined : unasked(lasting(this.#upstream), sessionHeaders(session), signal)
   }
 
   async end(owner: Owner, signal: AbortSignal): Promise<void> {

@@ -16,6 +16,8 @@ export interface Upstream {
   /** Credential and forwarded headers for one request. Throws `Fault` `backend_refused` when a secret is missing. */
   readonly headers: () => Promise<Readonly<Record<string, string>>>
   readonly fetch: Fetch
+  /** As `fetch` where that ends with the request it serves: honours the signal, for streams that outlive a request. */
+  readonly lasting?: Fetch
   /** Private addresses are allowed by the resource; loopback only if the edge's operator allows it as well. */
   readonly allowPrivate: boolean
   readonly allowLoopback: boolean
@@ -57,8 +59,8 @@ export interface Rejected {
   readonly status: number
   /** The JSON-RPC error that answers the call, if the server sent one. */
   readonly message: Message | undefined
-  /** Code of the JSON-RPC error in the body, whether it answers the call or names no id. */
-  readonly code?: number | undefined
+  /** The JSON-RPC error in the body, whether it answers the call or names no id. */
+  readonly error?: JsonObject | undefined
   /** The refusal is how a server answers that speaks only this other era: the call may be sent again in it. */
   readonly speaks?: Era
 }
