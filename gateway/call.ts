@@ -1,55 +1,21 @@
-// One message forwarded to its server: breaker, deadline, translation both ways, and what the server asks meanwhile. Whatever
+// One message forwarded to its server: breaker, deadline, translation, and the server's answer to begin with. Whatever
 // happens, the wait ends: with the server's answer, with a typed fault, or because the caller went away.
 
-import { parseMessage, type JsonObject, type Message } from '../protocol/envelope.ts'
+import type { JsonObject } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
-import { META } from '../protocol/revision.ts'
 import { traceparent } from '../protocol/trace.ts'
-import { PATIENCE_MS, pose, Questions, sealQuestion, takenBack } from './ask.ts'
-import { decline } from './backend/handshake.ts'
 import type { Backend, Owner, Reply } from './backend/upstream.ts'
-import {
-  MAX_ROUNDS,
-  answerable,
-  answerText,
-  declared,
-  incapable,
-  questionText,
-  readInput,
-  retry,
-  unanswerable,
-  wantsInput,
-  type InputRequired,
-} from './bridge.ts'
+import { declared } from './bridge.ts'
+import { bridges, converse, deliver, type Exchange } from './converse.ts'
 import type { Route } from './decide.ts'
 import type { Deadline } from './deadline.ts'
 import type { Host, Target } from './endpoint.ts'
 import { readsStreams, type Delivered, type Delivery, type Forwarding } from './forwarding.ts'
-import { sealEvent } from './resume.ts'
-import { openState, seal } from './sealed.ts'
+import { openState } from './sealed.ts'
 import { ownerOf } from './session.ts'
-import { inbound, outbound, type Outbound, type Passage } from './translate.ts'
+import { outbound, type Passage } from './translate.ts'
 
 const CANCEL_MS = 5_000
-/** The first revision whose clients know events without data. */
-const PRIMES_SINCE = '2025-11-25'
-
-type Stream = Reply & { readonly kind: 'stream' }
-
-/** A call while it lasts. */
-interface Exchange {
-  readonly forwarding: Forwarding
-  readonly passage: Passage
-  readonly sent: Outbound
-  readonly host: Host
-  readonly target: Target
-  readonly deadline: Deadline
-  readonly owner: Owner
-  /** What the client declared to be ready for; undefined when there is no way to ask it anything. */
-  readonly asks: JsonObject | undefined
-  /** The client got an event id: it may leave and come back for the rest. */
-  resumable: boolean
-}
 
 /** Throws the `Fault` that ends the call, whose clock is `deadline`. */
 export async function forward(
@@ -155,191 +121,6 @@ async function begin({ forwarding, passage, sent, target, deadline, owner }: Exc
 
 function unacceptable(server: string): Fault {
   return new Fault('backend_protocol', `Server ${server} does not accept the request.`, { data: { server } })
-}
-
-/** Whether an answer is a modern server's question that a legacy client has to be asked. */
-const bridges = (answer: Message, { forwarding, passage }: Exchange): boolean =>
-  forwarding.opened.era === 'legacy' && passage.server.era === 'modern' && wantsInput(answer)
-
-/** Everything that the client gets to read: the server's messages, its questions, and the response at last. */
-async function* converse(first: Reply, exchange: Exchange): AsyncGenerator<Delivered, void, void> {
-  const { passage, host, target, deadline, owner, sent } = exchange
-  let reply = first
-  try {
-    for (let round = 0; ; round += 1) {
-      const answer = reply.kind === 'stream' ? yield* follow(reply, exchange) : messageOf(reply)
-      if (answer === undefined) return
-      target.breaker.success()
-      if (!bridges(answer, exchange)) {
-        yield await deliver(answer, exchange)
-        return
-      }
-      const { server } = passage.route
-      const input = readInput(answer, server)
-      if (exchange.asks === undefined || !answerable(input, exchange.asks)) {
-        yield own(unanswerable(input, passage.message, passage.opened.revision, server))
-        return
-      }
-      if (round >= MAX_ROUNDS)
-        throw new Fault('backend_protocol', `Server ${server} asks again and again.`, { data: { server } })
-      const answers = yield* ask(input, exchange)
-      const again = retry(sent, JSON.stringify(`${passage.requestId}-${round}`), input, answers)
-      reply = await deadline.within(target.backend.call({ ...again, signal: deadline.signal }, owner))
-    }
-  } finally {
-    deadline.end()
-    if (reply.kind === 'stream') host.defer(reply.messages.return())
-  }
-}
-
-function messageOf(reply: Reply): Message | undefined {
-  return reply.kind === 'message' || reply.kind === 'rejected' ? reply.message : undefined
-}
-
-/** One stream of the server up to its response, which is returned. */
-async function* follow(reply: Stream, exchange: Exchange): AsyncGenerator<Delivered, Message | undefined, void> {
-  const { passage, forwarding, host, deadline, target } = exchange
-  let questions: Questions | undefined
-  let primed = reply.lastEvent === undefined || !knowsPriming(exchange)
-  try {
-    for (;;) {
-      const pending = reply.messages.next()
-      if (!primed) {
-        primed = true
-        if ((await deadline.within(Promise.race([pending, deadline.slow]))) === undefined) {
-          const event = await eventOf(reply, exchange)
-          if (event !== undefined) yield { text: '', response: undefined, event }
-        }
-      }
-      const next = await deadline.within(pending)
-      if (next.done === true) return undefined
-      const message = next.value
-      if (message.kind === 'response') return message
-      if (message.kind === 'request') {
-        questions ??= new Questions()
-        const text = await posed(message, questions, exchange)
-        if (text === undefined) await reply.answer(decline(message))
-        else {
-          target.breaker.success()
-          deadline.ask(PATIENCE_MS)
-          yield { text, response: undefined, event: await eventOf(reply, exchange) }
-        }
-      } else if (message.method === 'notifications/cancelled') {
-        const text = questions?.takeBack(message)
-        if (text !== undefined) yield { text, response: undefined, event: await eventOf(reply, exchange) }
-      } else if (/\/(list_changed|updated)$/u.test(message.method)) host.changed(passage.route.server)
-      else if (wanted(message, forwarding)) {
-        // Only what the client asked to hear shows that the call gets on; chatter must not keep it waiting.
-        deadline.extend()
-        const delivered = await deliver(message, exchange)
-        const event = await eventOf(reply, exchange)
-        yield event === undefined ? delivered : { ...delivered, event }
-      }
-    }
-  } catch (error) {
-    if (questions !== undefined && !deadline.left)
-      for (const text of questions.abandon()) yield { text, response: undefined }
-    throw error
-  }
-}
-
-/** A server's request as its client gets it; undefined when it is to be declined. */
-async function posed(message: Message, questions: Questions, exchange: Exchange): Promise<string | undefined> {
-  const { asks, passage, forwarding, host } = exchange
-  const { session } = forwarding
-  if (asks === undefined || session === undefined || passage.server.era === 'modern' || !questions.room)
-    return undefined
-  const { server, via } = passage.route
-  const question = await pose(message, { session: session.id, server, via }, asks, host.sealer, host.now)
-  if (question === undefined) return undefined
-  questions.add(message.id ?? 'null', question.id)
-  return question.text
-}
-
-/** Asks the client all of a modern server's questions at once. Returns JSON texts of the answers, in order. */
-async function* ask(input: InputRequired, exchange: Exchange): AsyncGenerator<Delivered, string[], void> {
-  const { forwarding, passage, host, deadline } = exchange
-  const { session } = forwarding
-  const { server, via } = passage.route
-  if (session === undefined || input.requests.length === 0) return []
-  const questions = await Promise.all(
-    input.requests.map(async (request) => {
-      const key = crypto.randomUUID()
-      const id = await sealQuestion({ session: session.id, server, via, key }, host.sealer, host.now)
-      return { key, id, text: questionText(request, id, session.revision, server) }
-    }),
-  )
-  const round = new AbortController()
-  deadline.onAbort((reason) => round.abort(reason))
-  deadline.ask(PATIENCE_MS)
-  for (const { text } of questions) yield { text, response: undefined }
-  const open = new Set(questions.map(({ id }) => id))
-  try {
-    const taken = questions.map(async ({ key, id }) => {
-      const text = await host.channel.take(session.id, key, round.signal)
-      open.delete(id)
-      return answerText(text, server)
-    })
-    const answers = await deadline.within(Promise.all(taken))
-    deadline.answered()
-    return answers
-  } catch (error) {
-    round.abort(error)
-    if (!deadline.left) for (const id of open) yield { text: takenBack(JSON.stringify(id)), response: undefined }
-    throw error
-  }
-}
-
-/** Whether the client asked for this notification: modern clients get progress and logs only on request. */
-function wanted(message: Message, { opened }: Forwarding): boolean {
-  if (opened.era === 'legacy')
-    return message.method !== 'notifications/progress' || opened.meta['progressToken'] !== undefined
-  if (message.method === 'notifications/message') return opened.meta[META.logLevel] !== undefined
-  return message.method !== 'notifications/progress' || opened.meta['progressToken'] !== undefined
-}
-
-/** A text of ours in place of the server's response. */
-const own = (text: string): Delivered => ({ text, response: parseMessage(text) })
-
-async function deliver(message: Message, { passage, forwarding, host }: Exchange): Promise<Delivered> {
-  const { route, opened } = passage
-  if (opened.era === 'legacy') {
-    if (message.error?.['code'] === -32021) return own(incapable(message, passage.message, route.server))
-    if (wantsInput(message))
-      return own(unanswerable(readInput(message, route.server), passage.message, opened.revision, route.server))
-  }
-  const sealed = await seal(message, route, forwarding, host)
-  const known = forwarding.endpoint.catalog.renamed(route.server)
-  const uri = forwarding.message.params['uri']
-  const renamed =
-    known !== undefined && route.rename !== undefined && typeof uri === 'string'
-      ? new Map([...known, [route.rename.value, uri]])
-      : known
-  try {
-    return {
-      text: inbound(message, passage, sealed, renamed),
-      response: message.kind === 'response' ? message : undefined,
-    }
-  } catch (error) {
-    if (error instanceof Fault) throw error
-    throw new Fault('backend_protocol', `Server ${route.server} sent a message that cannot be read.`, {
-      data: { server: route.server },
-      cause: error,
-    })
-  }
-}
-
-const knowsPriming = ({ forwarding: { session } }: Exchange): boolean =>
-  session !== undefined && session.revision >= PRIMES_SINCE
-
-/** The sealed id of the event that was read last, for clients with a session and from servers that give ids. */
-async function eventOf(reply: Stream, exchange: Exchange): Promise<string | undefined> {
-  const { forwarding, passage, host } = exchange
-  const last = reply.lastEvent?.()
-  if (last === undefined || forwarding.session === undefined) return undefined
-  const event = await sealEvent(last, forwarding, passage.route, host)
-  if (event !== undefined) exchange.resumable = true
-  return event
 }
 
 async function cancel(backend: Backend, owner: Owner, id: string): Promise<void> {
