@@ -10,8 +10,10 @@ export interface Tally {
   readonly left: number
   /** Failures by cause, most frequent first. */
   readonly failed: readonly (readonly [string, number])[]
-  /** What must not happen, one line each. */
+  /** Calls that ended as none may, one line each. */
   readonly problems: readonly string[]
+  /** Keys that were executed more often than they were sent. */
+  readonly repeated: readonly string[]
   /** Longest time that a call took, in milliseconds. */
   readonly longestMs: number
   readonly executed: number
@@ -70,15 +72,16 @@ export class Ledger {
         problems.push(`${caller} ${key}: answered, but never executed`)
       }
     }
-    for (const [key, times] of this.#executions) {
-      if (times > Math.max(1, this.#sent.get(key) ?? 1)) problems.push(`${key}: executed ${times} times`)
-    }
+    const repeated = [...this.#executions]
+      .filter(([key, times]) => times > Math.max(1, this.#sent.get(key) ?? 1))
+      .map(([key, times]) => `${key}: executed ${times} times`)
     return {
       calls: this.#entries.length,
       ok,
       left,
       failed: [...failed].sort(([, one], [, two]) => two - one),
       problems,
+      repeated,
       longestMs: Math.round(longestMs),
       executed: [...this.#executions.values()].reduce((sum, times) => sum + times, 0),
     }

@@ -10,6 +10,8 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '130' },
     callers: { type: 'string', default: '64' },
     seed: { type: 'string', default: '1' },
+    warm: { type: 'string', default: '40' },
+    growth: { type: 'string', default: '0.3' },
     rest: { type: 'string', default: '90' },
   },
 })
@@ -18,6 +20,8 @@ const report = await runChaos({
   seconds: Number(values.seconds),
   callers: Number(values.callers),
   seed: Number(values.seed),
+  warmSeconds: Number(values.warm),
+  growth: Number(values.growth),
   restSeconds: Number(values.rest),
   say,
 })

@@ -30,15 +30,23 @@ export async function footprint(edge: EdgeProcess, backends: readonly Backend[])
   }
 }
 
+/** What may remain. */
+export interface Allowance {
+  /** Sessions that nobody could end. */
+  readonly sessions: number
+  /** More resident memory, as a part of what there was. */
+  readonly growth: number
+}
+
 /** What is more than it was, in words; empty when everything is back. */
-export function excess(before: Footprint, after: Footprint, allowedSessions: number): string[] {
+export function excess(before: Footprint, after: Footprint, { sessions, growth }: Allowance): string[] {
   const found: string[] = []
   const more = (what: string, was: number, is: number, allowed: number): void => {
     if (is > was + allowed) found.push(`${what}: ${was} before, ${is} after`)
   }
-  more('resident MiB', before.residentMiB, after.residentMiB, 64 + before.residentMiB * 0.5)
+  more('resident MiB', before.residentMiB, after.residentMiB, before.residentMiB * growth)
   more('sockets', before.sockets, after.sockets, 8)
-  more('sessions at the backends', before.sessions, after.sessions, allowedSessions)
+  more('sessions at the backends', before.sessions, after.sessions, sessions)
   more('responses under way', before.responses, after.responses, 2)
   for (const [className, count] of Object.entries(after.objects))
     more(className, before.objects[className] ?? 0, count, 2)
@@ -50,13 +58,13 @@ export async function settled(
   edge: EdgeProcess,
   backends: readonly Backend[],
   before: Footprint,
-  allowedSessions: number,
+  allowed: Allowance,
   deadlineMs: number,
 ): Promise<Footprint> {
   const deadline = performance.now() + deadlineMs
   for (;;) {
     const after = await footprint(edge, backends)
-    if (excess(before, after, allowedSessions).length === 0 || performance.now() > deadline) return after
+    if (excess(before, after, allowed).length === 0 || performance.now() > deadline) return after
     await sleep(500)
   }
 }

@@ -24,6 +24,10 @@ export interface RunOptions {
   readonly seconds: number
   readonly callers: number
   readonly seed: number
+  /** Peace before the storm; its memory is what the memory afterwards is compared with. */
+  readonly warmSeconds: number
+  /** How much more memory may be resident afterwards: 0.5 is half as much again. A short peace has not filled the heap. */
+  readonly growth: number
   /** How long the edge may take to let go of everything. */
   readonly restSeconds: number
   readonly say: (line: string) => void
@@ -68,14 +72,14 @@ interface World {
 }
 
 export async function runChaos(options: RunOptions): Promise<Report> {
-  const { seconds, say } = options
+  const { growth, say } = options
   const world = await build(options)
   const { edge, backends, ledger } = world
   try {
     const warm = await world.crew()
     const stopWarm = new AbortController()
     const warming = Promise.all(warm.map((caller) => caller.work(stopWarm.signal)))
-    await sleep(Math.max(4_000, seconds * 100))
+    await sleep(options.warmSeconds * 1000)
     stopWarm.abort()
     await warming
     await Promise.all(warm.map((caller) => caller.leave()))
@@ -107,7 +111,7 @@ export async function runChaos(options: RunOptions): Promise<Report> {
     // Sessions whose opening or end was cut off are the server's to expire: nobody knows their ids.
     const allowed =
       world.toBackends.reduce((sum, proxy) => sum + proxy.cuts.length, 0) + edge.downs.length * crew.length
-    const after = await settled(edge, backends, before, allowed, options.restSeconds * 1000)
+    const after = await settled(edge, backends, before, { sessions, growth }, options.restSeconds * 1000)
     return {
       tally: ledger.tally({ downs: edge.downs, stormy: { from, until } }),
       ...storm,
@@ -117,7 +121,7 @@ export async function runChaos(options: RunOptions): Promise<Report> {
       listening: { holders: holders.length, heard: informed.length },
       before,
       after,
-      excess: excess(before, after, allowed),
+      excess: excess(before, after, { sessions, growth }),
       complaints: edge.complaints(),
     }
   } finally {

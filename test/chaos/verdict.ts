@@ -6,7 +6,7 @@ const RECOVERY_MS = 10_000
 
 /** What is wrong, one line each. */
 export function verdictOf(report: Report): string[] {
-  const wrong = [...report.tally.problems, ...report.excess]
+  const wrong = [...report.tally.problems, ...report.tally.repeated, ...report.excess]
   if (report.recoveryMs > RECOVERY_MS) {
     wrong.push(`${report.slowest} succeeded only ${report.recoveryMs} ms after the last fault`)
   }
