@@ -109,7 +109,7 @@ export async function runChaos(options: RunOptions): Promise<Report> {
     await Promise.all(crew.map((caller) => caller.leave()))
 
     // Sessions whose opening or end was cut off are the server's to expire: nobody knows their ids.
-    const allowed =
+    const sessions =
       world.toBackends.reduce((sum, proxy) => sum + proxy.cuts.length, 0) + edge.downs.length * crew.length
     const after = await settled(edge, backends, before, { sessions, growth }, options.restSeconds * 1000)
     return {
