@@ -12,7 +12,10 @@ import {
 } from '@modelcontextprotocol/server'
 import { randomUUID } from 'node:crypto'
 import { addPrompts, addResources } from './fixture-content.ts'
+import { Events, reconnection } from './fixture-events.ts'
 import { roundTools, states } from './fixture-rounds.ts'
+import { addSkills, SKILLS } from './fixture-skills.ts'
+import { Tasks, taskTools, TASKS } from './fixture-tasks.ts'
 import { plainTools } from './fixture-tools.ts'
 import type { Announce, FixtureTool } from './fixture-tools.ts'
 import { text } from './fixture-tools.ts'
@@ -34,6 +37,9 @@ const capabilities = {
   logging: {},
 }
 
+const extensions = { [TASKS]: {}, [SKILLS]: { directoryRead: true } }
+const tools = [...plainTools, ...roundTools, ...taskTools, reconnection]
+
 function addTool(server: McpServer, tool: FixtureTool, announce: Announce): void {
   server.registerTool(
     tool.name,
@@ -48,11 +54,15 @@ function addTool(server: McpServer, tool: FixtureTool, announce: Announce): void
 function build(announce: Announce, era: 'legacy' | 'modern'): McpServer {
   const server = new McpServer(
     { name: 'conformance-fixture', version: '1.0.0' },
-    { capabilities, requestState: { verify: (state, ctx) => states.verify(state, ctx) } },
+    {
+      capabilities: era === 'modern' ? { ...capabilities, extensions } : capabilities,
+      requestState: { verify: (state, ctx) => states.verify(state, ctx) },
+    },
   )
-  for (const tool of [...plainTools, ...roundTools]) addTool(server, tool, announce)
+  for (const tool of tools) addTool(server, tool, announce)
   addPrompts(server)
   addResources(server)
+  if (era === 'modern') addSkills(server)
   if (era === 'legacy') {
     server.server.setRequestHandler('resources/subscribe', () => ({}))
     server.server.setRequestHandler('resources/unsubscribe', () => ({}))
@@ -69,9 +79,11 @@ interface Session {
 class Sessions {
   readonly #sessions = new Map<string, Session>()
   readonly #build: () => McpServer
+  readonly #resumable: boolean
 
-  constructor(build: () => McpServer) {
+  constructor(build: () => McpServer, resumable: boolean) {
     this.#build = build
+    this.#resumable = resumable
   }
 
   async fetch(request: Request): Promise<Response> {
@@ -90,6 +102,7 @@ class Sessions {
       sessionIdGenerator: () => randomUUID(),
       onsessioninitialized: (sessionId) => void this.#sessions.set(sessionId, { transport, server }),
       onsessionclosed: (sessionId) => void this.#sessions.delete(sessionId),
+      ...(this.#resumable && { eventStore: new Events(), retryInterval: 50 }),
     })
     await server.connect(transport)
     return transport.handleRequest(request)
@@ -105,10 +118,15 @@ class Sessions {
   }
 }
 
-/** Starts the fixture on a free loopback port; `eras` narrows what it speaks. */
-export async function startFixture(
-  options: { eras?: 'both' | 'legacy' | 'modern'; port?: number } = {},
-): Promise<Fixture> {
+/** What a fixture is like: which eras it speaks, and whether streams of legacy sessions can be resumed. */
+export interface FixtureOptions {
+  readonly eras?: 'both' | 'legacy' | 'modern'
+  readonly resumable?: boolean
+  readonly port?: number
+}
+
+/** Starts the fixture on a free loopback port; without options it speaks both eras and forgets its streams. */
+export async function startFixture(options: FixtureOptions = {}): Promise<Fixture> {
   const eras = options.eras ?? 'both'
   const announce: Announce = {
     toolsChanged: () => {
@@ -127,13 +145,14 @@ export async function startFixture(
     return server
   }
   const modern = createMcpHandler(() => make('modern'), { legacy: 'reject' })
-  const sessions = new Sessions(() => make('legacy'))
+  const sessions = new Sessions(() => make('legacy'), options.resumable ?? false)
+  const tasks = new Tasks()
   const handle = toNodeHandler({
     fetch: async (request) => {
       if (!hostHeaderAllowed(request)) return new Response('Host or Origin not allowed', { status: 403 })
       if (eras === 'legacy') return sessions.fetch(request)
       if (eras === 'both' && (await isLegacyRequest(request))) return sessions.fetch(request)
-      return modern.fetch(request)
+      return (await tasks.answer(request)) ?? modern.fetch(request)
     },
   })
   const server = await listen(
@@ -150,6 +169,7 @@ export async function startFixture(
       sessions.each((session) => addTool(session, tool, announce))
     },
     close: async () => {
+      tasks.close()
       await sessions.close()
       await modern.close()
       await server.close()
