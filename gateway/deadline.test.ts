@@ -101,4 +101,43 @@ describe('a deadline', () => {
     assert.equal(deadline.signal.reason, reason)
     assert.deepEqual(said, ['ended', 'aborted'])
   })
+
+  test('gives a question its time, whatever is said meanwhile, and does not blame the server', async () => {
+    const deadline = start(30 * SECOND)
+    deadline.ask(5 * MINUTE)
+    mock.timers.tick(MINUTE)
+    deadline.extend()
+    mock.timers.tick(4 * MINUTE - 1)
+    assert.equal(deadline.signal.aborted, false)
+    mock.timers.tick(1)
+    const { reason } = deadline.signal
+    assert.ok(reason instanceof Fault && reason.reason === 'cancelled' && /got no answer/.test(reason.message))
+  })
+
+  test('counts the server’s own silence again once everything is answered', () => {
+    const deadline = start(30 * SECOND)
+    deadline.ask(5 * MINUTE)
+    mock.timers.tick(MINUTE)
+    deadline.answered()
+    mock.timers.tick(30 * SECOND - 1)
+    assert.equal(deadline.signal.aborted, false)
+    mock.timers.tick(1)
+    assert.ok(timedOut(deadline.signal.reason))
+  })
+
+  test('of a call that is over is not started by a late answer', () => {
+    const deadline = start(30 * SECOND)
+    deadline.end()
+    deadline.answered()
+    mock.timers.tick(20 * MINUTE)
+    assert.equal(deadline.signal.aborted, false)
+  })
+
+  test('tells leaving from cancelling', () => {
+    const [left, cancelled] = [start(SECOND), start(SECOND)]
+    left.leave()
+    cancelled.abort(new Fault('cancelled', 'Enough.'))
+    assert.deepEqual([left.left, cancelled.left], [true, false])
+    assert.ok(left.signal.reason instanceof Fault && left.signal.reason.reason === 'cancelled')
+  })
 })
