@@ -59,6 +59,14 @@ export class Sessions {
     await tolerate(this.#store.del(await storeKey(upstream, id)))
   }
 
+  /** Forgets a session that the server has lost, but not the one that another isolate has opened since. */
+  async lose(upstream: Upstream, owner: Owner, session: Held): Promise<void> {
+    const id = sessionId(upstream, owner)
+    this.#known.delete(id)
+    const stored = await this.#load(await storeKey(upstream, id))
+    if (stored === undefined || stored.session === session.session) await this.forget(upstream, owner)
+  }
+
   /** The session without opening one. */
   async find(upstream: Upstream, owner: Owner): Promise<Held | undefined> {
     const id = sessionId(upstream, owner)
@@ -143,7 +151,7 @@ export class LegacyBackend implements Backend {
         if (reply.kind !== 'rejected') return reply
         // 404 is how a server says that the session is gone (MCP 2025-11-25, transports), whatever error it adds; many
         // answer 400 without naming the call. Either way nothing was executed, so the call may be sent again.
-        if (lostSession(reply) && attempt === 0) await this.#sessions.forget(this.#upstream, owner)
+        if (lostSession(reply) && attempt === 0) await this.#sessions.lose(this.#upstream, owner, session)
         else if (reply.message !== undefined && reply.status !== 404) return reply
         else throw protocol(this.#upstream, `answered HTTP ${reply.status}`)
       }
