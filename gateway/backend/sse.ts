@@ -107,7 +107,9 @@ export class SseConnection {
     if (this.#pending.has(key)) {
       throw new Fault('invalid_request', 'A request with this "id" still waits for its response; use another id.')
     }
-    const { pending, messages } = this.#receive(progressToken(call.text), call.signal, () => this.#pending.delete(key))
+    const { pending, messages } = this.#receive(progressToken(call.text), call.signal, () => {
+      if (this.#pending.get(key) === pending) this.#pending.delete(key)
+    })
     this.#pending.set(key, pending)
     try {
       await this.#post(call)
@@ -227,7 +229,9 @@ export class SseConnection {
   /** Every message has one receiver: the call it belongs to, else who listens, else the call that waits longest. */
   #dispatch(message: Message): void {
     if (message.kind === 'response') {
-      if (message.id !== undefined) this.#pending.get(idKey(message.id))?.push(message)
+      const key = idKey(message.id ?? 'null')
+      this.#pending.get(key)?.push(message)
+      this.#pending.delete(key)
       return
     }
     if (message.method === 'notifications/progress') {
