@@ -150,7 +150,8 @@ describe('a client that cannot be asked', () => {
     const text = unanswerable(read(`,"inputRequests":{"a":${form},"b":${url}}`), call, '2025-11-25', 'ns/s')
     const { error, id } = parseMessage(text)
     assert.deepEqual([id, error?.['code']], ['1', -32042])
-    const { elicitations } = error?.['data'] as { elicitations: JsonObject[] }
+    assert.ok(error)
+    const { elicitations } = error['data'] as { elicitations: JsonObject[] }
     assert.equal(elicitations.length, 1)
     const [{ elicitationId, ...elicitation } = {}] = elicitations
     assert.deepEqual(elicitation, { mode: 'url', message: 'Connect', url: 'https://a.example/x?y=1' })
@@ -182,7 +183,7 @@ describe('a client that cannot be asked', () => {
     const long = form.replace('Who?', `\\u0007\\u202e${'y'.repeat(9000)}`)
     const text = told(unanswerable(read(`,"inputRequests":{"a":${long}}`), call, '2025-11-25', 'ns/s'))
     assert.ok(text.length < 700)
-    assert.doesNotMatch(text, /[\u0007\u202e]/)
+    assert.doesNotMatch(text, /\p{Cc}y|\p{Cf}/u)
   })
 
   test('learns which capability is missing', () => {
