@@ -3,6 +3,7 @@
 
 import type { JsonObject } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
+import type { Era } from '../protocol/revision.ts'
 import { traceparent } from '../protocol/trace.ts'
 import type { Backend, Owner, Reply } from './backend/upstream.ts'
 import { declared } from './bridge.ts'
@@ -41,14 +42,19 @@ export async function forward(
     })
   }
   const owner = ownerOf(session, principal)
-  const exchange: Exchange = { forwarding, passage, sent, host, target, deadline, owner, asks, resumable: false }
+  let exchange: Exchange = { forwarding, passage, sent, host, target, deadline, owner, asks, resumable: false }
   deadline.onAbort(() => {
     // Who may come back for the rest has not cancelled by leaving (MCP 2025-11-25, basic/transports).
     if (deadline.left && exchange.resumable) return
+    const { passage, sent, target } = exchange
     if (passage.server.era === 'legacy' && sent.id !== undefined) host.defer(cancel(target.backend, owner, sent.id))
   })
   try {
-    const reply = await deadline.within(begin(exchange))
+    let reply = await deadline.within(begin(exchange))
+    if (reply.kind === 'rejected' && reply.speaks !== undefined) {
+      const other = await deadline.within(beginAgain(exchange, reply.speaks))
+      if (other !== undefined) ({ reply, exchange } = other)
+    }
     if (reply.kind === 'accepted') {
       target.breaker.success()
       deadline.end()
@@ -87,9 +93,11 @@ async function passageOf(
   route: Route,
   host: Host,
   asks: JsonObject | undefined,
+  era?: Era,
 ): Promise<Passage> {
   const { message, opened, endpoint, session, record } = forwarding
-  const server = endpoint.catalog.servers.get(route.server)
+  const known = endpoint.catalog.servers.get(route.server)
+  const server = known === undefined || era === undefined ? known : { ...known, era }
   if (server === undefined)
     throw new Fault('backend_unavailable', `Server ${route.server} is not available.`, {
       data: { server: route.server },
@@ -117,6 +125,27 @@ async function begin({ forwarding, passage, sent, target, deadline, owner }: Exc
   if (rest !== undefined) return rest
   const { server } = passage.route
   throw new Fault('cancelled', `Server ${server} does not go on with this call.`, { data: { server } })
+}
+
+/**
+ * The call in the other era, for a server that has changed since its catalog was read: it refused how the call was sent and
+ * has not executed it. Undefined when that is refused as well: then the first refusal is the answer.
+ */
+async function beginAgain(exchange: Exchange, era: Era): Promise<{ reply: Reply; exchange: Exchange } | undefined> {
+  const { forwarding, passage, host, target, asks } = exchange
+  const inRounds = passage.requestState !== undefined || forwarding.after !== undefined
+  if (target.inEra === undefined || inRounds) return undefined
+  host.changed(passage.route.server)
+  const turned = await passageOf(forwarding, passage.route, host, asks, era)
+  const sent = outbound(turned, forwarding.headers)
+  const again: Exchange = { ...exchange, passage: turned, sent, target: { ...target, backend: target.inEra(era) } }
+  try {
+    const reply = await begin(again)
+    return reply.kind === 'rejected' ? undefined : { reply, exchange: again }
+  } catch (error) {
+    if (error instanceof Fault && error.reason === 'backend_protocol') return undefined
+    throw error
+  }
 }
 
 function unacceptable(server: string): Fault {
