@@ -44,7 +44,8 @@ describe('in a storm of faults', () => {
   })
 
   test('whoever listens is told of a change that comes after the faults', () => {
-    assert.deepEqual(report.listening.heard, report.listening.holders)
+    assert.ok(report.listening.holders > 10)
+    assert.equal(few(report.listening.deaf), '')
   })
 
   test('memory, sockets, objects, sessions and streams return to what they were', () => {

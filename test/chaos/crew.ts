@@ -59,8 +59,8 @@ export class Caller {
   succeededAt = 0
   /** Changes it was told of. */
   heard = 0
-  /** Whether the edge offers a stream of changes; unknown until asked. */
-  listens: boolean | undefined
+  /** Streams of changes that it opened, whether one is open now, and how the last one ended. */
+  readonly stream = { opened: 0, open: false, ended: '' }
 
   constructor(options: CallerOptions) {
     const { backend, via, index, proxy, url, token, ledger, seed } = options
@@ -96,14 +96,17 @@ export class Caller {
   /** Holds the stream of changes, again and again, until the signal aborts. Libraries do so by themselves. */
   async listen(signal: AbortSignal): Promise<void> {
     if (!(this.#client instanceof Thin)) return
-    while (!signal.aborted && this.listens !== false) {
-      const ended = await this.#client
-        .listen(signal, (method) => {
-          this.listens = true
-          if (method === 'notifications/tools/list_changed') this.heard += 1
-        })
-        .catch((error: unknown) => (error as { readonly outcome?: Outcome }).outcome)
-      if (ended?.kind === 'refused' && ended.reason === 'method_not_allowed') this.listens = false
+    while (!signal.aborted) {
+      const { stream } = this
+      const heard = (method: string): void => {
+        if (method === 'notifications/tools/list_changed') this.heard += 1
+      }
+      const opened = (): void => {
+        stream.opened += 1
+        stream.open = true
+      }
+      stream.ended = await this.#client.listen(signal, opened, heard).catch((error: unknown) => describe(error))
+      stream.open = false
       await sleep(RECONNECT_MS, undefined, { signal }).catch(() => undefined)
     }
   }
@@ -130,6 +133,11 @@ export class Caller {
     if (roll < 0.4 && thin) return call('work', { ms: 1_000, steps: 4 }, { leaveMs: Math.round(50 + 900 * amount) })
     return call('work', { ms: Math.round(30 * amount), size: Math.round(500 * amount) })
   }
+}
+
+function describe(error: unknown): string {
+  const { outcome, message } = error as { readonly outcome?: Outcome; readonly message?: string }
+  return outcome === undefined ? String(message) : JSON.stringify(outcome)
 }
 
 /** Whether the backend may ask this caller: a legacy backend asks legacy clients only, a plain one nobody. */

@@ -65,9 +65,9 @@ export class Ledger {
       if (outcome.kind === 'left') left++
       else if (verdict.kind === 'ok') ok++
       else if (verdict.kind === 'failed') {
-        const why = `${caller.replace(/\d+$/, '').trim()}: ${verdict.why}`
+        const why = `${caller.replace(/\d+$/, '')}${attempt.tool}: ${verdict.why}`
         failed.set(why, (failed.get(why) ?? 0) + 1)
-      } else problems.push(`${caller} ${key} at ${Math.round(from)}: ${verdict.why}`)
+      } else problems.push(`${caller} ${attempt.tool} ${key} at ${Math.round(from)}: ${verdict.why}`)
       if (outcome.kind === 'result' && !outcome.isError && !this.#executions.has(key)) {
         problems.push(`${caller} ${key}: answered, but never executed`)
       }

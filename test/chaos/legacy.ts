@@ -146,19 +146,19 @@ export class LegacySession implements Session {
     if (toolOf(message) === 'work') return answered(await run(message, execute, { notify: send, signal }))
     const { key } = workOf(message)
     if (!this.#elicitation) return answered(`${key} cannot ask`, true)
-    const word = wordOf(await this.#ask(send))
+    const word = wordOf(await this.#ask(key, send))
     if (word === undefined) return answered(`${key} got no word`, true)
     execute(key)
     return answered(`${key} done ${word}`)
   }
 
   /** Undefined when nobody answers in time. */
-  #ask(send: (message: object) => void): Promise<unknown> {
+  #ask(key: string, send: (message: object) => void): Promise<unknown> {
     const id = randomUUID()
     const { promise, resolve } = Promise.withResolvers<unknown>()
     const timer = setTimeout(() => resolve(undefined), ASK_MS)
     this.#asked.set(id, resolve)
-    send({ jsonrpc: '2.0', id, method: 'elicitation/create', params: question })
+    send({ jsonrpc: '2.0', id, method: 'elicitation/create', params: question(key) })
     return promise.finally(() => {
       clearTimeout(timer)
       this.#asked.delete(id)

@@ -34,7 +34,9 @@ for (const [why, count] of tally.failed) say(`  ${count} × ${why}`)
 say(
   `longest call ${tally.longestMs} ms, streams resumed ${report.resumed}, all callers again after ${report.recoveryMs} ms (last: ${report.slowest})`,
 )
-say(`listeners ${report.listening.holders}, told of a change after the storm ${report.listening.heard}`)
+say(
+  `listeners ${report.listening.holders}, streams opened again ${report.listening.reopened}, deaf ${report.listening.deaf.length}`,
+)
 say(`before ${JSON.stringify(report.before)}`)
 say(`after  ${JSON.stringify(report.after)}`)
 for (const [line, count] of report.complaints.slice(0, 20)) say(`stderr ${count} × ${line}`)

@@ -54,7 +54,7 @@ function ask({ execute }: Life, message: Message, send: (result: object) => void
   const { key } = workOf(message)
   const responses = message.params?.['inputResponses'] as { readonly word?: unknown } | undefined
   if (responses === undefined) {
-    const inputRequests = { word: { method: 'elicitation/create', params: question } }
+    const inputRequests = { word: { method: 'elicitation/create', params: question(key) } }
     return send({ resultType: 'input_required', inputRequests, requestState: key })
   }
   const word = wordOf(responses.word)

@@ -72,7 +72,7 @@ export class OldSession implements Session {
     const { promise, resolve } = Promise.withResolvers<unknown>()
     const timer = setTimeout(() => resolve(undefined), ASK_MS)
     this.#asked.set(id, resolve)
-    this.#send({ jsonrpc: '2.0', id, method: 'elicitation/create', params: question })
+    this.#send({ jsonrpc: '2.0', id, method: 'elicitation/create', params: question(key) })
     const word = wordOf(await promise)
     clearTimeout(timer)
     this.#asked.delete(id)

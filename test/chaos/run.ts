@@ -44,8 +44,8 @@ export interface Report {
   /** How the last caller's calls ended after the storm. */
   readonly slowestCalls: readonly string[]
   readonly resumed: number
-  /** Callers that hold a stream of changes, and those that heard of a change made after the storm. */
-  readonly listening: { readonly holders: number; readonly heard: number }
+  /** Callers that hold a stream of changes after the storm, and who of them did not hear of a change. */
+  readonly listening: { readonly holders: number; readonly reopened: number; readonly deaf: readonly string[] }
   readonly before: Footprint
   readonly after: Footprint
   readonly excess: readonly string[]
@@ -56,6 +56,8 @@ const KINDS: readonly BackendKind[] = ['modern', 'plain', 'asking', 'old']
 const CALL_TIMEOUT = '6s'
 const RECOVERY_MS = 10_000
 const PEACE_MS = 3_000
+/** How long the news of a changed catalog may take to the last listener. */
+const TOLD_MS = 10_000
 /** Objects that one eviction fault tries. */
 const EVICTIONS = 4
 /** Backends die often here; a breaker that stays open for long would keep the calls away from what is tested. */
@@ -96,14 +98,8 @@ export async function runChaos(options: RunOptions): Promise<Report> {
     const until = performance.now()
     say(`the storm is over: ${JSON.stringify(storm.faults)}`)
     const recovery = await recovered(crew, until)
-    const heard = crew.map((caller) => caller.heard)
-    for (const backend of backends) backend.change()
+    const told = await announced(crew, backends)
     await sleep(PEACE_MS)
-    const holders = crew.filter((caller) => caller.listens === true)
-    for (const limit = performance.now() + RECOVERY_MS; performance.now() < limit; await sleep(100)) {
-      if (holders.every((caller) => caller.heard > (heard[crew.indexOf(caller)] ?? 0))) break
-    }
-    const informed = holders.filter((caller) => caller.heard > (heard[crew.indexOf(caller)] ?? 0))
     stop.abort()
     await Promise.all([working, listening])
     await Promise.all(crew.map((caller) => caller.leave()))
@@ -118,7 +114,7 @@ export async function runChaos(options: RunOptions): Promise<Report> {
       ...recovery,
       slowestCalls: ledger.after(recovery.slowest, until),
       resumed: crew.reduce((sum, caller) => sum + caller.resumed, 0),
-      listening: { holders: holders.length, heard: informed.length },
+      listening: told,
       before,
       after,
       excess: excess(before, after, { sessions, growth }),
@@ -280,4 +276,20 @@ async function recovered(crew: readonly Caller[], since: number): Promise<{ reco
   }))
   const slowest = times.reduce((one, two) => (two.ms > one.ms ? two : one))
   return { recoveryMs: slowest.ms, slowest: slowest.name }
+}
+
+/** Changes every catalog once and waits until all who hold a stream were told. */
+async function announced(crew: readonly Caller[], backends: readonly Backend[]): Promise<Report['listening']> {
+  const before = new Map(crew.map((caller) => [caller, caller.heard]))
+  const holders = crew.filter((caller) => caller.stream.opened > 0)
+  const deaf = (): Caller[] => holders.filter((caller) => caller.heard === before.get(caller))
+  for (const backend of backends) backend.change()
+  for (const limit = performance.now() + TOLD_MS; performance.now() < limit; await sleep(100)) {
+    if (deaf().length === 0) break
+  }
+  return {
+    holders: holders.length,
+    reopened: holders.reduce((sum, { stream }) => sum + stream.opened - 1, 0),
+    deaf: deaf().map(({ name, stream }) => `${name}: ${JSON.stringify(stream)}`),
+  }
 }

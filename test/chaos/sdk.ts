@@ -6,6 +6,7 @@ import { StreamableHTTPClientTransport as TransportV1 } from '@modelcontextproto
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js'
 import type { Outcome } from './outcome.ts'
 import type { Call } from './thin.ts'
+import { wantedWord } from './tool.ts'
 
 export type Library = 'v1' | 'v2 legacy' | 'v2 modern'
 
@@ -31,7 +32,6 @@ interface Connected {
 export class Sdk {
   readonly #options: SdkOptions
   #connected: Connected | undefined
-  #key = ''
 
   constructor(options: SdkOptions) {
     this.#options = options
@@ -39,7 +39,6 @@ export class Sdk {
 
   /** As `Thin.call`; `leaveMs` and `pauseMs` are not for libraries. One call at a time. */
   async call(call: Call): Promise<Outcome> {
-    this.#key = call.work.key
     try {
       this.#connected ??= await this.#connect(call.deadlineMs)
       const result = await this.#connected.call(call)
@@ -72,7 +71,10 @@ export class Sdk {
       return fetch(input, init)
     }
     const options = { requestInit: { headers: { authorization: `Bearer ${token}` } }, fetch: counting }
-    const elicited = async () => ({ action: 'accept' as const, content: { word: this.#key } })
+    const elicited = async ({ params }: { readonly params: unknown }) => ({
+      action: 'accept' as const,
+      content: { word: wantedWord(params) },
+    })
     if (library === 'v1') {
       const client = new ClientV1(info, { capabilities })
       client.setRequestHandler(ElicitRequestSchema, elicited)

@@ -5,10 +5,12 @@ import { legacyRevision, modernRevision } from '../peers/wire.ts'
 import { Line } from './http.ts'
 import type { Arriving, Sent } from './http.ts'
 import type { Outcome } from './outcome.ts'
+import { wantedWord } from './tool.ts'
 import type { Message, Work } from './tool.ts'
 
 const RESUMES = 5
 const RESUME_PAUSE_MS = 200
+const ANSWER_MS = 5_000
 
 export type Era = 'modern' | 'legacy'
 
@@ -76,24 +78,27 @@ export class Thin {
     }
   }
 
-  /** Holds the stream on which the edge says what changed; resolves with each such message to `heard`, rejects when it ends. */
-  async listen(signal: AbortSignal, heard: (method: string) => void): Promise<void> {
+  /** Holds the stream on which the edge says what changed, until it ends. Rejects when it cannot be had or breaks. */
+  async listen(signal: AbortSignal, opened: () => void, heard: (method: string) => void): Promise<'ended'> {
     const { era } = this.#options
     await this.#ready(signal)
-    const notifications = { toolsListChanged: true }
+    const params = { notifications: { toolsListChanged: true } }
     const arriving =
       era === 'legacy'
         ? await this.#send({ method: 'GET', signal }, {})
-        : await this.#post({ method: 'subscriptions/listen', params: { notifications } }, signal)
+        : await this.#post({ method: 'subscriptions/listen', params }, signal)
     if (arriving.status !== 200) {
       for await (const { text } of arriving.messages) throw new Ended(refusal(arriving.status, text))
       throw new Error(`HTTP ${arriving.status}`)
     }
+    opened()
     for await (const { text } of arriving.messages) {
-      const { method } = text === '' ? {} : (JSON.parse(text) as Message)
-      if (method !== undefined) heard(method)
+      if (text === '') continue
+      const message = JSON.parse(text) as Message
+      this.#asked(message)
+      if (message.method !== undefined) heard(message.method)
     }
-    throw new Error('the stream ended')
+    return 'ended'
   }
 
   /** Ends the session, if there is one. */
@@ -146,10 +151,10 @@ export class Thin {
           eventId = one.eventId ?? eventId
           if (one.text === '') continue
           const message = JSON.parse(one.text) as Message
-          if (message.method !== undefined && message.id !== undefined) {
-            this.#answer(message.id, work.key, signal).catch(() => undefined)
+          if (message.method !== undefined) {
+            this.#asked(message)
+            continue
           }
-          if (message.method !== undefined) continue
           if (message.id !== id) return refusal(arriving.status, one.text)
           arriving.leave()
           return await this.#settle(call, message, arriving.status, signal)
@@ -181,17 +186,22 @@ export class Thin {
     const { result } = message
     if (result === undefined) return refusal(status, JSON.stringify(message))
     if (result['resultType'] === 'input_required') {
-      const inputResponses = { word: accept(call.work.key) }
+      const asked = result['inputRequests'] as { readonly word?: { readonly params?: unknown } } | undefined
+      const inputResponses = { word: accept(wantedWord(asked?.word?.params)) }
       return this.#perform(call, signal, { inputResponses, requestState: result['requestState'] })
     }
     const [content] = result['content'] as readonly { readonly text?: string }[]
     return { kind: 'result', text: content?.text ?? '', isError: result['isError'] === true }
   }
 
-  /** Answers a question with the key of the call it belongs to. */
-  async #answer(id: string | number, key: string, signal: AbortSignal): Promise<void> {
-    const arriving = await this.#post({ id, result: accept(key) }, signal)
-    for await (const _ of arriving.messages);
+  /** Answers a question, if it is one, once. Nobody waits for that: the call says how it went. */
+  #asked({ id, method, params }: Message): void {
+    if (id === undefined || method === undefined) return
+    const send = async (): Promise<void> => {
+      const arriving = await this.#post({ id, result: accept(wantedWord(params)) }, AbortSignal.timeout(ANSWER_MS))
+      for await (const _ of arriving.messages);
+    }
+    send().catch(() => undefined)
   }
 
   #post(message: object, signal: AbortSignal, more: Partial<Sent> = {}): Promise<Arriving> {

@@ -74,12 +74,18 @@ export function listed(generation: number): object[] {
   return ['work', 'ask', `generation_${generation}`].map((name) => ({ name, description: name, inputSchema: schema }))
 }
 
-/** What `ask` asks, of either era. */
-export const question = {
+/** What `ask` asks, of either era; the word it wants is the key of the call. */
+export const question = (key: string): object => ({
   mode: 'form',
-  message: 'What is the word?',
+  message: `The word is: ${key}`,
   requestedSchema: { type: 'object', properties: { word: { type: 'string' } }, required: ['word'] },
-} as const
+})
+
+/** The word that a question wants. */
+export function wantedWord(params: unknown): string {
+  const { message } = (params ?? {}) as { readonly message?: unknown }
+  return typeof message === 'string' ? message.replace('The word is: ', '') : ''
+}
 
 /** The word in an answer to the question; undefined when it was declined or is not there. */
 export function wordOf(answer: unknown): string | undefined {
