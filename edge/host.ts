@@ -66,7 +66,8 @@ function make(env: Env): EdgeHost {
   const issuers = { store, fetch: network(env, allowLoopback), allowLoopback, now }
   const defaultIssuer = issuerPlan(env.OIDC_ISSUER, allowLoopback)
   const levels = new Levels(store, now)
-  const newState = () => new State({ env, store, sealer, levels, vaultKeys, issuers, defaultIssuer, now })
+  const channel = new EdgeChannel(env.CHANNELS)
+  const newState = () => new State({ env, store, sealer, levels, channel, vaultKeys, issuers, defaultIssuer, now })
   const state = newState()
   const adminIssuer = issuerPlan(env.ADMIN_ISSUER, allowLoopback) ?? defaultIssuer
   const resource = `${env.PUBLIC_URL}/admin`
@@ -90,7 +91,7 @@ function make(env: Env): EdgeHost {
     sessions: new ClientSessions(sealer, store, now),
     levels,
     inFlight: new InFlight(),
-    channel: new EdgeChannel(env.CHANNELS),
+    channel,
     trail: new AuditTrail(Number(env.AUDIT_BATCH_MS ?? 0) || 0),
     announced: new Announced(),
     newState,

@@ -6,9 +6,10 @@ import { abortable, promptly } from '../gateway/backend/http.ts'
 import { SseConnection } from '../gateway/backend/sse.ts'
 import type { Backend, Call, Owner, Reply, Unasked, Upstream } from '../gateway/backend/upstream.ts'
 import { MAX_REPLY } from '../gateway/backend/upstream.ts'
-import { faultText, isObject, parseMessage, type JsonObject, type Message } from '../protocol/envelope.ts'
+import { faultText, isObject, parseMessage, type Message } from '../protocol/envelope.ts'
 import { Fault, type Reason } from '../protocol/fault.ts'
 import { readSse, sseComment, sseMessage } from '../protocol/sse.ts'
+import { EdgeChannel } from './channel.ts'
 import type { Env } from './env.ts'
 import { network } from './upstream.ts'
 
@@ -26,8 +27,7 @@ interface Errand {
     readonly allowLoopback: boolean
   }
   readonly credentials: Readonly<Record<string, string>>
-  /** What the server may ask of the session's client. */
-  readonly capabilities: JsonObject
+  readonly owner: Owner
   readonly text: string
   readonly id: string | undefined
   readonly headers: Readonly<Record<string, string>>
@@ -47,7 +47,7 @@ export class SseBackend implements Backend {
     const errand: Errand = {
       upstream: { server, url, account, allowPrivate, allowLoopback },
       credentials: await this.#upstream.headers(),
-      capabilities: owner.capabilities,
+      owner,
       text: call.text,
       id: call.id,
       headers: call.headers,
@@ -194,9 +194,11 @@ export class SseSessionObject extends DurableObject<Env> {
       headers: async () => errand.credentials,
       fetch: network(this.#env, errand.upstream.allowPrivate),
     }
-    this.#opening = SseConnection.open(upstream, errand.capabilities, AbortSignal.timeout(15_000))
+    this.#opening = SseConnection.open(upstream, errand.owner.capabilities, AbortSignal.timeout(15_000))
     try {
       this.#connection = await this.#opening
+      const { session } = errand.owner
+      if (session !== undefined) void new EdgeChannel(this.#env.CHANNELS).attach(session, upstream.server)
       return this.#connection
     } finally {
       this.#opening = undefined

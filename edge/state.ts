@@ -5,6 +5,7 @@ import { Guard } from '../gateway/auth/guard.ts'
 import { IssuerKeys, type IssuerHost } from '../gateway/auth/issuer.ts'
 import { Breaker } from '../gateway/backend/breaker.ts'
 import { ModernBackend } from '../gateway/backend/modern.ts'
+import type { Channel } from '../gateway/channel/channel.ts'
 import { LegacyBackend, Sessions } from '../gateway/backend/session.ts'
 import type { Backend } from '../gateway/backend/upstream.ts'
 import type { Catalog } from '../gateway/catalog/catalog.ts'
@@ -48,6 +49,7 @@ export interface StateHost {
   readonly store: Store
   readonly sealer: Sealer
   readonly levels: Levels
+  readonly channel: Channel
   readonly vaultKeys: KeyRing
   readonly issuers: IssuerHost
   readonly defaultIssuer: IssuerPlan | undefined
@@ -75,7 +77,7 @@ export class State {
   constructor(host: StateHost) {
     this.#host = host
     this.#bodies = new Bodies(host.store)
-    this.#sessions = new Sessions(host.store, host.sealer, host.levels)
+    this.#sessions = new Sessions(host.store, host.sealer, host.levels, host.channel)
   }
 
   get plan(): Plan {
@@ -283,7 +285,7 @@ export class State {
       const known = targets.get(id)
       if (known !== undefined) return known
       const member = this.#plan.endpoints.get(via ?? key)?.members.find((one) => one.server === server)
-      const made: Target = { key: id, ...this.#target(server, member, catalog) }
+      const made: Target = { key: id, via, ...this.#target(server, member, catalog) }
       targets.set(id, made)
       return made
     }
@@ -297,11 +299,11 @@ export class State {
       targets: (server) =>
         plans
           .filter((endpoint) => endpoint.members.some((member) => member.server === server))
-          .map((endpoint) => target(server, endpoint.key)),
+          .map((endpoint) => target(server, key === EVERYTHING ? endpoint.key : undefined)),
     }
   }
 
-  #target(server: string, member: MemberPlan | undefined, catalog: Catalog): Omit<Target, 'key'> {
+  #target(server: string, member: MemberPlan | undefined, catalog: Catalog): Omit<Target, 'key' | 'via'> {
     const planned = this.#plan.servers.get(server)
     if (planned === undefined || member === undefined) {
       throw new Fault('backend_unavailable', `Server ${server} is not available.`, { data: { server } })

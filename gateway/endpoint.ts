@@ -35,6 +35,8 @@ export interface Endpoint {
 export interface Target {
   /** Equal for the same server reached with the same credential. */
   readonly key: string
+  /** The endpoint whose way this is, where the catalog spans several. */
+  readonly via: string | undefined
   readonly backend: Backend
   /** The same server spoken to in an era that its catalog does not say; undefined for transports of one era. */
   readonly inEra?: ((era: Era) => Backend) | undefined

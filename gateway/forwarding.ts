@@ -7,6 +7,9 @@ import type { Principal } from './principal.ts'
 import type { RequestRecord } from './record.ts'
 import type { ClientSession } from './session.ts'
 
+/** A request, once its caller is known. */
+export type Presented = Pick<Forwarding, 'headers' | 'principal' | 'endpoint' | 'record'>
+
 export interface Forwarding {
   readonly message: Message
   readonly opened: Opened

@@ -10,13 +10,14 @@ import { forward } from './call.ts'
 import { Deadline } from './deadline.ts'
 import { decide, type Decision, type Route } from './decide.ts'
 import { offersSubscriptions, type Endpoint, type Host } from './endpoint.ts'
-import type { Forwarding } from './forwarding.ts'
+import { readsStreams, type Forwarding, type Presented } from './forwarding.ts'
 import { open, type Opened } from './open.ts'
 import { discovery, endSession, hear, initialize, listen, spreadLevel } from './own.ts'
 import { judge } from './policy.ts'
 import type { Principal } from './principal.ts'
 import { RequestRecord } from './record.ts'
 import { answer, refusal, relay, type Asker } from './reply.ts'
+import { isCallEvent, resumption } from './resume.ts'
 import type { SealedTask } from './sealed.ts'
 
 const MAX_BATCH_REPLY = 8 * 1024 * 1024
@@ -33,7 +34,7 @@ export async function handle(
     if (refused !== undefined) throw refused
     const principal = await endpoint.guard.enter(request.headers.get('authorization'), host.revoked)
     record.principal = principal
-    if (request.method === 'GET') return await hear(request.headers, endpoint, principal, host, record)
+    if (request.method === 'GET') return await listenTo({ headers: request.headers, principal, endpoint, record }, host)
     if (request.method === 'DELETE') return await endSession(request, endpoint, principal, host, record)
     const text = await readBody(request)
     const value = parseJson(text)
@@ -46,6 +47,25 @@ export async function handle(
   } catch (error) {
     return fail(error, { era: 'legacy', id: undefined, acceptsStream: false }, record)
   }
+}
+
+/** GET: what the server says on its own, or the rest of a call's stream that the client lost. */
+async function listenTo(presented: Presented, host: Host): Promise<Response> {
+  const { headers, principal, endpoint } = presented
+  const sealed = headers.get('mcp-session-id')
+  if (sealed === null)
+    throw new Fault('method_not_allowed', 'Use POST; only sessions have a GET stream.', { headers: { allow: 'POST' } })
+  const session = await host.sessions.open(sealed, principal, endpoint.key)
+  if (!readsStreams(headers)) throw new Fault('not_acceptable', 'Accept must allow text/event-stream.')
+  const lastEvent = headers.get('last-event-id') ?? undefined
+  if (lastEvent === undefined || !isCallEvent(lastEvent)) return hear(session, lastEvent, presented, host)
+  const found = await resumption(lastEvent, { ...presented, session }, host)
+  if (found === undefined) throw new Fault('invalid_request', 'The event of "Last-Event-ID" is not known any more.')
+  const { route, forwarding } = found
+  presented.record.describe(forwarding.message)
+  presented.record.client = session.client
+  const asker: Asker = { era: 'legacy', id: forwarding.message.id, acceptsStream: true, onlyStream: true }
+  return relayed(route, forwarding, asker, host)
 }
 
 /** Every message of a batch with a record of its own; answers are collected, never streamed. */

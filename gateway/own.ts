@@ -11,7 +11,7 @@ import type { Opened } from './open.ts'
 import type { Principal } from './principal.ts'
 import type { RequestRecord } from './record.ts'
 import { answer, STREAM_HEADERS, type Asker } from './reply.ts'
-import { askable, ownerOf } from './session.ts'
+import { askable, ownerOf, type ClientSession } from './session.ts'
 
 const END_MS = 5_000
 /** Servers that one message of a client may reach besides those it calls. */
@@ -81,22 +81,14 @@ export async function listen(
   return new Response(stream, { headers: STREAM_HEADERS })
 }
 
-/** GET: the stream of a legacy session (MCP 2025-11-25, basic/transports, listening for messages from the server). */
+/** The GET stream of a legacy session (MCP 2025-11-25, basic/transports, listening for messages from the server). */
 export async function hear(
-  headers: Headers,
-  endpoint: Endpoint,
-  principal: Principal,
+  { id, revision, capabilities: declared }: ClientSession,
+  lastEvent: string | undefined,
+  { headers, endpoint, record }: Pick<Forwarding, 'headers' | 'endpoint' | 'record'>,
   host: Host,
-  record: RequestRecord,
 ): Promise<Response> {
-  const sealed = headers.get('mcp-session-id')
-  if (sealed === null)
-    throw new Fault('method_not_allowed', 'Use POST; only sessions have a GET stream.', { headers: { allow: 'POST' } })
-  const { id, revision, capabilities: askable } = await host.sessions.open(sealed, principal, endpoint.key)
-  if (!(headers.get('accept') ?? '').includes('text/event-stream'))
-    throw new Fault('not_acceptable', 'Accept must allow text/event-stream.')
-  const lastEvent = headers.get('last-event-id') ?? undefined
-  const session = { id, revision, capabilities: askable, lastEvent }
+  const session = { id, revision, capabilities: declared, lastEvent }
   const authorization = headers.get('authorization')
   const stream = await host.channel.open({ endpoint: endpoint.key, authorization, session })
   record.finish('success', 0)

@@ -4,7 +4,7 @@
 import { isObject, parseMessage, type Json } from '../protocol/envelope.ts'
 import { decide, type Route } from './decide.ts'
 import type { Host } from './endpoint.ts'
-import type { Forwarding } from './forwarding.ts'
+import type { Forwarding, Presented } from './forwarding.ts'
 import type { ClientSession } from './session.ts'
 
 /** As long as a call can last, and some more to come back. */
@@ -61,13 +61,16 @@ export async function sealEvent(
   return sealed.length > MAX_SEALED ? undefined : sealed
 }
 
+/** Whether an event id is one of a call's stream: those of a session's own stream are short. */
+export const isCallEvent = (id: string): boolean => id.split('.', 6).length === 5
+
 /**
  * The call behind a `Last-Event-ID`, ready to be forwarded as any other. Undefined for an id that is none of ours, of another
  * session or too old, and when the caller may not make the call any more.
  */
 export async function resumption(
   lastEvent: string,
-  presented: Omit<Forwarding, 'message' | 'opened' | 'session' | 'after'> & { readonly session: ClientSession },
+  presented: Presented & { readonly session: ClientSession },
   host: Host,
 ): Promise<Resumption | undefined> {
   const { session, principal, endpoint } = presented

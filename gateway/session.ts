@@ -94,10 +94,10 @@ export function askable(declared: Json | undefined): JsonObject {
 }
 
 /** Whose sessions at legacy servers a request uses: those of its client's session, else of its principal. */
-export function ownerOf(session: ClientSession | undefined, principal: Principal): Owner {
+export function ownerOf(session: Pick<ClientSession, 'id' | 'capabilities'> | undefined, principal: Principal): Owner {
   return session === undefined
     ? { name: `principal ${principal.id}`, capabilities: {} }
-    : { name: `session ${session.id}`, capabilities: session.capabilities }
+    : { name: `session ${session.id}`, session: session.id, capabilities: session.capabilities }
 }
 
 function gone(detail: string): Fault {

@@ -61,7 +61,8 @@ function scripted() {
   }
   const store = new MemoryStore(Date.now)
   const sealer = new Sealer([{ kid: 'a', key: new Uint8Array(32) }])
-  const isolate = () => new LegacyBackend(upstream, new Sessions(store, sealer, new Levels(store, Date.now)))
+  const channel = { attach: async () => undefined }
+  const isolate = () => new LegacyBackend(upstream, new Sessions(store, sealer, new Levels(store, Date.now), channel))
   return Object.assign(server, { isolate })
 }
 

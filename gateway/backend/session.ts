@@ -3,6 +3,7 @@
 
 import { Fault } from '../../protocol/fault.ts'
 import { Lru } from '../lru.ts'
+import type { Channel } from '../channel/channel.ts'
 import type { Store } from '../ports.ts'
 import type { Sealer } from '../seal.ts'
 import type { Levels } from '../levels.ts'
@@ -17,9 +18,6 @@ const TTL_SECONDS = 6 * 3600
 const CACHED = 4096
 /** Largest message outside of calls, in characters: a server's request may carry a picture. */
 const MAX_UNASKED = 4 * 1024 * 1024
-/** How owners that are sessions of clients are spelled; others are principals. */
-const CLIENT = 'session '
-
 /** What a session needs to go on: kept small, since there are many. */
 interface Held {
   readonly revision: string
@@ -32,12 +30,14 @@ export class Sessions {
   readonly #store: Store
   readonly #sealer: Sealer
   readonly #levels: Levels
+  readonly #channel: Pick<Channel, 'attach'>
   readonly #known = new Lru<string, Held>(CACHED)
 
-  constructor(store: Store, sealer: Sealer, levels: Levels) {
+  constructor(store: Store, sealer: Sealer, levels: Levels, channel: Pick<Channel, 'attach'>) {
     this.#store = store
     this.#sealer = sealer
     this.#levels = levels
+    this.#channel = channel
   }
 
   /** The owner's session, opened when there is none. A store that is away costs sharing, not the call. */
@@ -49,7 +49,10 @@ export class Sessions {
     const stored = await this.#load(key)
     const session = stored ?? (await this.#open(upstream, owner, key, signal))
     this.#known.set(id, session)
-    if (stored === undefined) await this.#level(upstream, owner, session, signal)
+    if (stored === undefined) {
+      if (owner.session !== undefined) void this.#channel.attach(owner.session, upstream.server)
+      await this.#level(upstream, owner, session, signal)
+    }
     return session
   }
 
@@ -75,8 +78,8 @@ export class Sessions {
 
   /** A session that opens late learns the log level that its client set before. */
   async #level(upstream: Upstream, owner: Owner, session: Held, signal: AbortSignal): Promise<void> {
-    if (!session.logs || !owner.name.startsWith(CLIENT)) return
-    const level = await this.#levels.get(owner.name.slice(CLIENT.length))
+    if (!session.logs || owner.session === undefined) return
+    const level = await this.#levels.get(owner.session)
     if (level === undefined) return
     const call = { text: setLevelText(level), id: '"level"', headers: {}, signal }
     await settle(await exchange(upstream, call, sessionHeaders(session)), upstream).catch(() => undefined)

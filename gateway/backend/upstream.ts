@@ -67,8 +67,10 @@ export interface Rejected {
 
 /** On whose behalf a server is called: whose session it is, where the server keeps any. */
 export interface Owner {
-  /** `session <id>` for a legacy client's session, `principal <id>` for everybody else. */
+  /** Tells owners apart. */
   readonly name: string
+  /** Id of the client's session, for those who have one: it may listen to what the server says on its own. */
+  readonly session?: string
   /** What a server may ask of the client, told to legacy servers when the owner's session opens. */
   readonly capabilities: JsonObject
 }

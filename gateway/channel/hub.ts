@@ -4,11 +4,15 @@
 
 import type { Json, Message } from '../../protocol/envelope.ts'
 import { Fault } from '../../protocol/fault.ts'
+import { pose, Questions } from '../ask.ts'
 import type { Revoked } from '../auth/guard.ts'
+import { decline } from '../backend/handshake.ts'
+import type { Owner } from '../backend/upstream.ts'
 import { decideSubscription } from '../decide.ts'
 import { visibleServers, type Endpoint, type Target } from '../endpoint.ts'
 import type { Clock, Store } from '../ports.ts'
 import type { Sealer } from '../seal.ts'
+import { ownerOf } from '../session.ts'
 import type { Channel, StreamRequest } from './channel.ts'
 import { Subscriber } from './subscriber.ts'
 import { Watch } from './watch.ts'
@@ -27,6 +31,7 @@ const MAX_URIS = 128
 /** Servers whose own streams one client can cause. */
 const MAX_WATCHES_OF_ONE = 32
 const TTL_SECONDS = 24 * 3600
+const ANSWER_MS = 10_000
 
 export interface HubHost {
   readonly store: Store
@@ -229,11 +234,11 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
   }
 
   #watch(key: string, server: string, target: Target, legacy: boolean, subscriber: Subscriber): Watched {
-    const { session } = subscriber.request
-    const owner = { name: legacy ? subscriber.owner : 'hub', capabilities: session?.capabilities ?? {} }
+    const owner = legacy ? ownerFor(subscriber) : { name: 'hub', capabilities: {} }
+    const questions = new RecentQuestions()
     const wants: Watched['wants'] = new Map()
     const watch = new Watch(target.backend, owner, legacy, {
-      heard: (message) => this.#heard(message, server, target, wants),
+      heard: (message) => this.#heard(message, server, target, wants, questions),
       missed: () => {
         for (const [one, uris] of wants) for (const exposed of uris.values()) one.updated(exposed)
       },
@@ -254,7 +259,7 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
     }
   }
 
-  #heard(message: Message, server: string, _target: Target, wants: Watched['wants']): void {
+  #heard(message: Message, server: string, target: Target, wants: Watched['wants'], questions: RecentQuestions): void {
     if (message.method.endsWith('/list_changed')) return this.#host.changed(server)
     if (message.method === 'notifications/resources/updated') {
       const { uri } = message.params
@@ -264,8 +269,61 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
       }
       return
     }
-    if (message.kind === 'notification' && message.method !== 'notifications/progress')
-      for (const [subscriber] of wants) subscriber.push(message.text)
+    if (message.kind === 'request') return void this.#asked(message, server, target, wants, questions)
+    const text = message.method === 'notifications/cancelled' ? questions.takeBack(message) : message.text
+    if (text === undefined || message.method === 'notifications/progress') return
+    for (const [subscriber] of wants) subscriber.push(text)
+  }
+
+  /** A legacy server asks outside of any call: whoever owns its session is asked, or it is told that nobody answers. */
+  async #asked(
+    message: Message,
+    server: string,
+    target: Target,
+    wants: Watched['wants'],
+    questions: RecentQuestions,
+  ): Promise<void> {
+    const { sealer, now } = this.#host
+    const [subscriber] = wants.keys()
+    const session = subscriber?.request.session
+    if (subscriber === undefined || session === undefined || message.id === undefined) return
+    const origin = { session: session.id, server, via: target.via }
+    const posed =
+      message.method === 'ping' || !questions.room(now())
+        ? undefined
+        : await pose(message, origin, session.capabilities, sealer, now)
+    if (posed !== undefined) {
+      questions.add(message.id, posed.id)
+      subscriber.push(posed.text)
+      return
+    }
+    const signal = AbortSignal.timeout(ANSWER_MS)
+    const owner = ownerFor(subscriber)
+    await target.backend
+      .call({ text: decline(message), id: undefined, headers: {}, signal }, owner)
+      .catch(() => undefined)
+  }
+}
+
+/** Questions of one server's stream: bounded by the minute, as a call's are by the call. */
+class RecentQuestions {
+  #questions = new Questions()
+  #since = 0
+
+  room(now: number): boolean {
+    if (now - this.#since > 60_000) {
+      this.#questions = new Questions()
+      this.#since = now
+    }
+    return this.#questions.room
+  }
+
+  add(id: string, posed: string): void {
+    this.#questions.add(id, posed)
+  }
+
+  takeBack(message: Message): string | undefined {
+    return this.#questions.takeBack(message)
   }
 }
 
@@ -273,7 +331,11 @@ const storeKey = (session: string): string => `subscriptions/${session}`
 
 /** Who shares a stream: modern servers do not care who listens, legacy ones speak on a session. */
 const watchKey = (target: Target, subscriber: Subscriber, legacy: boolean): string =>
-  legacy ? `${target.key} ${subscriber.owner}` : target.key
+  legacy ? `${target.key} ${ownerFor(subscriber).name}` : target.key
+
+function ownerFor({ request: { session }, principal }: Subscriber): Owner {
+  return ownerOf(session, principal)
+}
 
 function filterUris({ subscription }: StreamRequest): string[] {
   const uris: Json | undefined = subscription?.notifications['resourceSubscriptions']

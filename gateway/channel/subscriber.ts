@@ -49,11 +49,6 @@ export class Subscriber {
     this.#look()
   }
 
-  get owner(): string {
-    const { session } = this.request
-    return session === undefined ? `principal ${this.principal.id}` : `session ${session.id}`
-  }
-
   /** The client of a session is back, with a credential and an endpoint that may be new. */
   again(request: StreamRequest, endpoint: Endpoint, principal: Principal, now: number): void {
     this.request = request

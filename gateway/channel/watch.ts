@@ -42,12 +42,14 @@ export class Watch {
     while (!this.#stop.signal.aborted) {
       const started = Date.now()
       this.#poked = false
-      const heard = await this.#listen(before)
-      before ||= heard
+      const outcome = await this.#listen(before)
+      before ||= outcome === 'heard'
       if (this.#stop.signal.aborted) return
       if (this.#poked) continue
-      failures = heard && Date.now() - started > GOOD_MS ? 1 : failures + 1
-      await this.#rest(Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 10)))
+      failures = outcome === 'heard' && Date.now() - started > GOOD_MS ? 1 : failures + 1
+      // A session that is not there yet says so when it comes; asking for it again and again would wake whoever knows.
+      const nothing = outcome === 'nothing' && this.#uris.length === 0
+      await this.#rest(nothing ? undefined : Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 10)))
     }
   }
 
@@ -78,17 +80,17 @@ export class Watch {
     this.#wake?.()
   }
 
-  /** One stream from beginning to end; whether there was one. */
-  async #listen(again: boolean): Promise<boolean> {
+  /** One stream from beginning to end; whether there was one to hear, none to be had, or a failure. */
+  async #listen(again: boolean): Promise<'heard' | 'nothing' | 'failed'> {
     const stream = new AbortController()
     this.#stream = stream
-    let heard = false
+    let outcome: 'heard' | 'nothing' | 'failed' = 'failed'
     try {
       if (this.#legacy) await this.#subscribe(this.#uris)
-      else if (this.#uris.length === 0) return false
+      else if (this.#uris.length === 0) return 'nothing'
       const messages = await this.#backend.listen(this.#uris, this.#owner, stream.signal)
-      if (messages === undefined) return false
-      heard = true
+      if (messages === undefined) return 'nothing'
+      outcome = 'heard'
       if (again) this.#end.missed()
       for await (const message of messages) {
         if (stream.signal.aborted) break
@@ -100,7 +102,7 @@ export class Watch {
       stream.abort()
       this.#stream = undefined
     }
-    return heard
+    return outcome
   }
 
   /** Repeated for a session that may be a new one: subscribing twice is subscribing once. Never throws. */
@@ -117,12 +119,16 @@ export class Watch {
     }
   }
 
-  async #rest(milliseconds: number): Promise<void> {
+  /** Waits this long, or until somebody pokes. */
+  async #rest(milliseconds: number | undefined): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, milliseconds * (0.8 + Math.random() * 0.4))
     this.#wake = resolve
-    await promise
-    clearTimeout(timer)
+    if (milliseconds === undefined) await promise
+    else {
+      const timer = setTimeout(resolve, milliseconds * (0.8 + Math.random() * 0.4))
+      await promise
+      clearTimeout(timer)
+    }
     this.#wake = undefined
   }
 }
