@@ -3,29 +3,31 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startBearer } from '../peers/bearer.ts'
-import { startFixture } from '../peers/fixture.ts'
-import { conform, explain, failing } from './suite.ts'
+import { agree } from './agreement.ts'
+import { explain, failing } from './suite.ts'
+import { judge, openTarget } from './targets.ts'
 
-test('the fixture passes every scored scenario of 2026-07-28, and the header and schema scenarios', async (t) => {
-  const fixture = await startFixture()
+test('the fixture passes every scenario of 2026-07-28, scored or not', async (t) => {
+  const fixture = await openTarget('direct')
   t.after(() => fixture.close())
-  const report = await conform(fixture.url, '2026-07-28')
+  const report = await judge(fixture, '2026-07-28')
   assert.equal(report.scored.length, 37)
   assert.deepEqual(failing(report.scored), [], explain(report.scored))
-  const extra = report.unscored.filter(({ name }) => /^(http-|json-schema)/.test(name))
-  assert.equal(extra.length, 3)
-  assert.deepEqual(failing(extra), [], explain(extra))
+  assert.deepEqual(failing(report.unscored), [], explain(report.unscored))
+  await agree(report, '2026-07-28', 'direct')
 })
 
-test('the fixture passes every scored scenario of 2025-11-25, also through the bearer proxy', async (t) => {
-  const fixture = await startFixture()
+test('the fixture passes every scenario of 2025-11-25, also through the bearer proxy', async (t) => {
+  const fixture = await openTarget('direct')
   t.after(() => fixture.close())
+  const { origin, pathname } = new URL(fixture.url)
   const proxy = await startBearer(
-    () => new URL(fixture.url).origin,
+    () => origin,
     () => Promise.resolve('a token'),
   )
   t.after(() => proxy.close())
-  const report = await conform(`${proxy.url}/mcp`, '2025-11-25')
+  const report = await judge({ ...fixture, url: `${proxy.url}${pathname}` }, '2025-11-25')
   assert.equal(report.scored.length, 30)
   assert.deepEqual(failing(report.scored), [], explain(report.scored))
+  await agree(report, '2025-11-25', 'direct')
 })

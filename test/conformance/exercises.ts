@@ -2,6 +2,7 @@
 // Exercises of 2026-07-28 are done in both eras at the front: towards its servers the edge must not behave differently.
 
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Front, FrontEra } from './front.ts'
 
 export interface Exercise {
@@ -82,10 +83,13 @@ export const exercises: Readonly<Record<string, Exercise>> = {
     },
   },
   'elicitation-sep1034-client-defaults': {
-    // A legacy server can ask only a legacy client.
+    // A legacy server can ask only a legacy client. This one asks on the stream of its session, and only if that is open.
     fronts: ['legacy'],
     tool: 'test_client_elicitation_defaults',
-    run: async (front) => void (await front.call('test_client_elicitation_defaults')),
+    run: async (front) => {
+      await sleep(1_000)
+      await front.call('test_client_elicitation_defaults')
+    },
   },
   'sse-retry': {
     fronts: both,

@@ -17,7 +17,7 @@ export type Target = (typeof targets)[number]
 export const revisions: readonly Revision[] = ['2025-11-25', '2026-07-28']
 
 /** In no requirement set, but of a protocol extension that passes through a gateway. */
-const extensions = ['sep-2640-skills-directory', 'sep-2640-skills-enumeration', 'sep-2640-skills-manifest']
+export const extensions = ['sep-2640-skills-directory', 'sep-2640-skills-enumeration', 'sep-2640-skills-manifest']
 
 /** Where a target is, for as long as it is open. */
 export interface OpenTarget {

@@ -1,9 +1,8 @@
 // The conformance fixture's tasks (extension io.modelcontextprotocol/tasks, SEP-2663), for modern clients that declare it.
-// They answer before the SDK sees the request: its server strips what a task is made of. A second of a tool lasts 100 ms here.
+// They answer before the SDK sees the request: its server strips what a task is made of. A second of a task lasts 100 ms here.
 
 import { acceptedContent, inputRequired } from '@modelcontextprotocol/server'
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { text } from './fixture-tools.ts'
 import type { Arguments, FixtureTool } from './fixture-tools.ts'
 
@@ -37,10 +36,7 @@ export const taskTools: readonly FixtureTool[] = [
     name: 'slow_compute',
     description: 'Computes for a while',
     inputSchema: { type: 'object', properties: { seconds: { type: 'number' }, label: { type: 'string' } } },
-    run: async (args, ctx) => {
-      await sleep(seconds(args) * secondMs, undefined, { signal: ctx.mcpReq.signal })
-      return computed(args)
-    },
+    run: computed,
   },
   { name: 'failing_job', description: 'Fails after a while', run: failed },
   {
