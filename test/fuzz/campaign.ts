@@ -26,6 +26,8 @@ export interface Orders {
   readonly from?: number
   /** Only cases of this generator. */
   readonly only?: string | undefined
+  /** How long to wait for what clients left open to be noticed; the edge's own patience is about a minute. */
+  readonly settleMs: number
   readonly onFinding?: (finding: Finding) => void
   readonly onProgress?: (report: Report) => void
 }
@@ -84,6 +86,7 @@ export async function campaign(world: World, orders: Orders): Promise<Report> {
   let requests = 0
   let cases = 0
   let slowestMs = 0
+  let ended = 0
   let next = orders.from ?? 0
   const over = new AbortController()
 
@@ -95,7 +98,7 @@ export async function campaign(world: World, orders: Orders): Promise<Report> {
   const summary = (): Report => ({
     requests,
     cases,
-    seconds: (performance.now() - started) / 1000,
+    seconds: ((ended || performance.now()) - started) / 1000,
     findings: found,
     answers: counts,
     reasons: kinds,
@@ -119,14 +122,15 @@ export async function campaign(world: World, orders: Orders): Promise<Report> {
     }
   }
 
-  const caller = async (): Promise<void> => {
+  const caller = async (_: unknown, lane: number): Promise<void> => {
+    const values = world.principals[lane % world.principals.length] ?? new Map<string, string>()
     const wire = new Wire(url)
     while (requests < orders.requests && !over.signal.aborted) {
       const index = next
       next += 1
       const one = generate(orders.seed, index)
       if (orders.only !== undefined && one.generator !== orders.only) continue
-      const { played, objection } = await play(one, { url, values: world.values, wire }, `f-${index}`)
+      const { played, objection } = await play(one, { url, values, wire }, `f-${index}`)
       cases += 1
       for (const each of played) note(one.generator, each, index)
       if (objection !== undefined) report(objection, index, one)
@@ -159,6 +163,7 @@ export async function campaign(world: World, orders: Orders): Promise<Report> {
   }
   const watching = watch()
   await Promise.all(Array.from({ length: orders.concurrency }, caller))
+  ended = performance.now()
   over.abort()
   await watching
 
@@ -166,7 +171,7 @@ export async function campaign(world: World, orders: Orders): Promise<Report> {
     report(what, index, index < 0 ? undefined : generate(orders.seed, index))
   const wrong = await health(world)
   if (wrong !== undefined) report(`after the run: ${wrong}`, next, undefined)
-  handles.after = await settled(world, handles.before + MAX_HANDLES)
+  handles.after = await settled(world, handles.before + MAX_HANDLES, orders.settleMs)
   if (handles.after > handles.before + MAX_HANDLES)
     report(`workerd has ${handles.after} open files after the run, ${handles.before} before`, next, undefined)
   memory.end = await residentMiB(edge.pid).catch(() => 0)
@@ -180,7 +185,11 @@ export async function replay(world: World, one: Case): Promise<string | undefine
   const url = new URL(world.edge.url)
   const wire = new Wire(url)
   try {
-    const { objection } = await play(one, { url, values: world.values, wire }, 'replay')
+    const { objection } = await play(
+      one,
+      { url, values: world.principals[0] ?? new Map<string, string>(), wire },
+      'replay',
+    )
     return objection ?? (await health(world))
   } finally {
     wire.close()
@@ -194,9 +203,9 @@ async function health(world: World): Promise<string | undefined> {
   return world.check()
 }
 
-/** Waits (15 s) until no more than `most` files are open: what a client leaves is noticed at the next write. */
-async function settled(world: World, most: number): Promise<number> {
-  const deadline = Date.now() + 15_000
+/** Waits until no more than `most` files are open: what a client leaves is noticed at the next write. */
+async function settled(world: World, most: number, patienceMs: number): Promise<number> {
+  const deadline = Date.now() + patienceMs
   for (;;) {
     const open = await world.handles().catch(() => 0)
     if (open <= most || Date.now() > deadline) return open

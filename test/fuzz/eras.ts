@@ -33,6 +33,7 @@ function sessionId(random: Random, name: EndpointName): string {
     [12, () => '{{mine}}'],
     [3, () => `{{session.${name}}}`],
     [1, () => `{{session.${random.pick(endpoints)}}}`],
+    [1, () => `{{stranger.${name}}}`],
     [0.5, () => '{{mine}}x'],
     [
       0.5,

@@ -234,10 +234,13 @@ function wild(random: Random): Step {
     [1, () => '\n'],
     [1, () => '\r'],
   ])
-  const line = `${random.chance(0.6) ? 'POST' : random.pick(methods)} ${random.pick(paths)} ${random.pick(versions)}`
+  const isOwn = random.chance(0.4)
+  const line = `${random.chance(0.6) ? 'POST' : random.pick(methods)} ${isOwn ? '/mcp' : random.pick(paths)} ${random.pick(versions)}`
   const host = random.chance(0.9) ? `host: {{host}}${eol}` : ''
-  const more = random.many(0, 5, () => `${random.pick(fields)}${eol}`).join('')
-  const all = `${line}${eol}${host}user-agent: {{agent}}${eol}${more}${headers.replaceAll('\r\n', eol)}${eol}${body}`
+  // Admitted, so that what is wrong with the framing is read by the edge as well.
+  const own = isOwn ? `authorization: Bearer {{token.mcp}}${eol}content-type: application/json${eol}` : ''
+  const more = random.many(0, isOwn ? 1 : 5, () => `${random.pick(fields)}${eol}`).join('')
+  const all = `${line}${eol}${host}user-agent: {{agent}}${eol}${own}${more}${headers.replaceAll('\r\n', eol)}${eol}${body}`
   return finish(random, random.chance(0.15) ? all.slice(0, random.int(all.length)) : all)
 }
 

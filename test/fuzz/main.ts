@@ -51,6 +51,7 @@ try {
       concurrency: whole('concurrency'),
       from: whole('from'),
       only: values.only,
+      settleMs: 100_000,
       onFinding: ({ what, index, one }) =>
         console.log(
           `FOUND ${what}\n  case ${index}: ${one === undefined ? 'none in particular' : JSON.stringify(one)}`,

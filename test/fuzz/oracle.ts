@@ -7,6 +7,8 @@ import type { Outcome } from './wire.ts'
 
 /** Statuses that workerd itself gives to requests that are no HTTP it knows; the edge never sees them. */
 const OF_HTTP = /^ERROR: /u
+/** Workerd has no handler for it to call: the edge never sees it. */
+const isTunnel = ({ send }: Step): boolean => send.startsWith('CONNECT ')
 /** Where code is, and what it looks like when it breaks: nobody outside may see either. */
 const INSIDES =
   /\n {4}at |\bat \w+ \(|worker\.js|node_modules|file:\/\/\/(?!etc)|\/work\/|\.c\+\+|capnp|kj::|TypeError|RangeError|ReferenceError|SyntaxError|undefined is not|\[object Object\]/u
@@ -22,16 +24,19 @@ export function objection(step: Step, outcome: Outcome): string | undefined {
   }
   if (!(status >= 200 && status <= 599)) return `the status is ${status}`
   if (INSIDES.test(text)) return `the answer shows the insides: ${INSIDES.exec(text)?.[0]}`
-  if (status >= 500 && step.clean !== true && OF_HTTP.test(text)) return undefined
-  return misshapen(step, outcome) ?? untyped(outcome)
+  if (status >= 500 && step.clean !== true && (OF_HTTP.test(text) || isTunnel(step))) return undefined
+  return misshapen(step, outcome) ?? untyped(step, outcome)
 }
 
 /** A 5xx is a fault with a reason, and none is the edge's own confusion. */
-function untyped({ status, text }: Outcome): string | undefined {
-  const found = reasons(text)
+function untyped({ send }: Step, { status, text }: Outcome): string | undefined {
+  // The audit trail tells of the faults of other requests.
+  const found = send.includes('/admin/v1/audit') ? [] : reasons(text)
   if (found.includes('internal') || /-32603,"message":"Internal error/u.test(text))
     return `HTTP ${status} with an internal error`
-  return status < 500 || found.length > 0 ? undefined : `HTTP ${status} without a typed reason`
+  return status < 500 || found.length > 0
+    ? undefined
+    : `HTTP ${status} without a typed reason: ${JSON.stringify(text.slice(0, 200))}`
 }
 
 function misshapen(step: Step, { kind, head, text, status }: Outcome): string | undefined {
@@ -46,11 +51,14 @@ function misshapen(step: Step, { kind, head, text, status }: Outcome): string | 
     }
     return undefined
   } catch {
-    return `the answer is not the ${type} that it says it is`
+    return `the answer is not the ${type} that it says it is: ${JSON.stringify(text.slice(0, 300))}`
   }
 }
 
-/** The data of each event of a whole event stream of the edge, which writes one line each. */
+/** The data of each event of an event stream. */
 export function datas(text: string): string[] {
-  return text.split('\n').flatMap((line) => (line.startsWith('data: ') ? [line.slice(6)] : []))
+  return text.split('\n\n').flatMap((event) => {
+    const lines = event.split('\n').flatMap((line) => (line.startsWith('data: ') ? [line.slice(6)] : []))
+    return lines.length === 0 ? [] : [lines.join('\n')]
+  })
 }

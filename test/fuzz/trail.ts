@@ -11,6 +11,8 @@ export class Trail {
   readonly #seen = new Map<string, number>()
   readonly #expected = new Map<string, { readonly events: number; readonly index: number }>()
 
+  readonly #confused: { what: string; index: number }[] = []
+
   /** `lines` is everything that the edge prints, and grows. */
   constructor(lines: readonly string[]) {
     this.#lines = lines
@@ -28,6 +30,12 @@ export class Trail {
       const line = this.#lines[this.#read] ?? ''
       if (!line.includes('"audit_event"')) continue
       const agent = /"user_agent":"(f-[\d.]+)"/u.exec(line)?.[1]
+      if (line.includes('"reason":"internal"') && this.#confused.length < MAX_REPORTED) {
+        this.#confused.push({
+          what: `audited as internal: ${line.slice(0, 800)}`,
+          index: Number(agent?.split(/[-.]/u)[1] ?? -1),
+        })
+      }
       if (agent !== undefined) this.#seen.set(agent, (this.#seen.get(agent) ?? 0) + 1)
     }
   }
@@ -39,10 +47,11 @@ export class Trail {
       this.read()
       const wrong = [...this.#expected].filter(([agent, { events }]) => (this.#seen.get(agent) ?? 0) !== events)
       if (wrong.length === 0 || Date.now() > deadline) {
-        return wrong.slice(0, MAX_REPORTED).map(([agent, { events, index }]) => ({
+        const miscounted = wrong.slice(0, MAX_REPORTED).map(([agent, { events, index }]) => ({
           what: `${this.#seen.get(agent) ?? 0} audit events of ${agent} instead of ${events} (${wrong.length} such requests)`,
           index,
         }))
+        return [...this.#confused, ...miscounted]
       }
       await sleep(100)
     }

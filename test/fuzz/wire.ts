@@ -167,7 +167,8 @@ class Reader {
       this.#chunks()
       return
     }
-    this.body += text
+    // What comes after is the answer to what the edge took for another request.
+    this.body += text.slice(0, this.#length === undefined ? undefined : Math.max(0, this.#length - this.#size))
     this.#size += text.length
     if (this.#length !== undefined && this.#size >= this.#length) this.complete = true
   }

@@ -7,13 +7,14 @@ import type { TestEdge } from '../edge.ts'
 import { entry, virtual } from '../peers/manifests.ts'
 import { exchange, openSession } from '../peers/wire.ts'
 import { endpoints, pathOf } from './endpoints.ts'
+import type { EndpointName } from './endpoints.ts'
 import { startPuppet } from './puppet.ts'
 import type { Puppet } from './puppet.ts'
 
 export interface World {
   readonly edge: TestEdge
-  /** What the placeholders of cases stand for. */
-  readonly values: Map<string, string>
+  /** What the placeholders of cases stand for, for each of several principals: each may have so many streams only. */
+  readonly principals: readonly Map<string, string>[]
   readonly puppets: readonly Puppet[]
   /** New sessions for the placeholders: cases may have ended the old ones. */
   renew(): Promise<void>
@@ -23,6 +24,8 @@ export interface World {
   handles(): Promise<number>
   close(): Promise<void>
 }
+
+const PRINCIPALS = 12
 
 /** Deadlines are short, so that a server that says nothing costs little; breakers stay closed, so that all are called. */
 const operational = {
@@ -60,15 +63,21 @@ export async function startWorld(): Promise<World> {
     for (const puppet of puppets) await puppet.close()
     throw cause
   })
-  const values = new Map<string, string>([['host', new URL(edge.url).host]])
-  const urlOf = (name: string): string =>
-    name === 'mcp' || name === 'good' ? `${edge.url}${name === 'mcp' ? '/mcp' : '/test/good/mcp'}` : edge.endpoint(name)
+  const host = new URL(edge.url).host
+  const principals = Array.from({ length: PRINCIPALS }, () => new Map([['host', host]]))
   const claims = { exp: Math.floor(Date.now() / 1000) + 36_000 }
+  const urlOf = (name: EndpointName): string => `${edge.url}${pathOf(name)}`
+  const goodToken = await edge.token(edge.endpoint('good'), claims)
 
   const renew = async (): Promise<void> => {
-    for (const name of endpoints) {
-      const token = name === 'open' ? undefined : values.get(`token.${name}`)
-      values.set(`session.${name}`, (await openSession(`${edge.url}${pathOf(name)}`, token)) ?? 'none')
+    for (const [index, values] of principals.entries()) {
+      const next = principals[(index + 1) % PRINCIPALS]
+      for (const name of endpoints) {
+        const token = name === 'open' ? undefined : values.get(`token.${name}`)
+        const session = (await openSession(urlOf(name), token)) ?? 'none'
+        values.set(`session.${name}`, session)
+        next?.set(`stranger.${name}`, session)
+      }
     }
   }
   const close = async (): Promise<void> => {
@@ -76,14 +85,15 @@ export async function startWorld(): Promise<World> {
     for (const puppet of puppets) await puppet.close()
   }
   try {
-    values.set(
-      'token.admin',
-      await edge.issuer.token(`${edge.url}/admin`, { sub: 'root', scope: 'waggle:admin', ...claims }),
-    )
-    for (const name of [...endpoints, 'good']) {
-      values.set(`token.${name}`, await edge.token(urlOf(name), claims))
-      if (name !== 'mcp') await edge.lists(urlOf(name), [name === 'both' ? 'one_echo' : 'echo'])
+    const admin = await edge.issuer.token(`${edge.url}/admin`, { sub: 'root', scope: 'waggle:admin', ...claims })
+    for (const [index, values] of principals.entries()) {
+      values.set('token.admin', admin)
+      for (const name of endpoints)
+        values.set(`token.${name}`, await edge.token(urlOf(name), { ...claims, sub: `p${index}` }))
     }
+    for (const name of endpoints)
+      if (name !== 'mcp') await edge.lists(urlOf(name), [name === 'both' ? 'one_echo' : 'echo'])
+    await edge.lists(edge.endpoint('good'), ['echo'])
     await renew()
   } catch (cause) {
     await close()
@@ -91,15 +101,14 @@ export async function startWorld(): Promise<World> {
   }
   return {
     edge,
-    values,
+    principals,
     puppets,
     renew,
     check: async () => {
-      const token = values.get('token.good')
-      const answered = await exchange(urlOf('good'), {
+      const answered = await exchange(edge.endpoint('good'), {
         method: 'tools/call',
         params: { name: 'echo' },
-        token,
+        token: goodToken,
         timeoutMs: 10_000,
       }).catch(String)
       if (typeof answered === 'string') return `a good call fails: ${answered}`
