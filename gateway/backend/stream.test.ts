@@ -68,7 +68,7 @@ async function read(upstream: Upstream, first: Turn, more?: Partial<StreamOption
 test('a stream that ends after an event with an id goes on by GET after it, when the server says', async () => {
   const { upstream, seen } = scripted(
     { text: 'id: b\ndata: two\n\ndata: three\n\n' },
-    { text: 'id: c\ndata: four\n\n' },
+    { text: 'data: {}\n\nid: c\ndata: four\n\n' },
   )
   const started = performance.now()
   const first = { text: 'id: a\nretry: 300\ndata: \n\ndata: one\n\n' }

@@ -13,6 +13,8 @@ const MAX_RETRY_MS = 30_000
 const MAX_FAILURES = 5
 /** Connections in a row on which nothing was said: a server may have its clients poll, but not for ever. */
 const MAX_SILENT = 100
+/** What event stores of the TypeScript SDK make of a priming event when they send it again. */
+const PRIMING_AGAIN = '{}'
 /** What a header can carry back. */
 const SENDABLE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/u
 
@@ -85,7 +87,7 @@ export class EventStream {
         for await (const event of readSse(abortable(body, signal), limit, this.#lastEvent)) {
           this.#lastEvent = event.id
           if (event.retry !== undefined) this.#retryMs = Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, event.retry))
-          if (event.data === '') continue
+          if (event.data === '' || event.data === PRIMING_AGAIN) continue
           silent = 0
           yield event.data
         }
