@@ -17,6 +17,9 @@ import { ownerOf } from './session.ts'
 import { outbound, type Passage } from './translate.ts'
 
 const CANCEL_MS = 5_000
+/** How often, and how long one after the other, the rest of a stream is asked for. */
+const RESUMES = 6
+const RESUME_MS = 1_500
 
 /** Throws the `Fault` that ends the call, whose clock is `deadline`. */
 export async function forward(
@@ -121,8 +124,18 @@ async function passageOf(
 async function begin({ forwarding, passage, sent, target, deadline, owner }: Exchange): Promise<Reply> {
   const call = { ...sent, signal: deadline.signal }
   if (forwarding.after === undefined) return target.backend.call(call, owner)
-  const rest = await target.backend.resume(forwarding.after, call, owner)
-  if (rest !== undefined) return rest
+  for (let attempt = 0; attempt < RESUMES; attempt += 1) {
+    try {
+      const rest = await target.backend.resume(forwarding.after, call, owner)
+      if (rest !== undefined) return rest
+      break
+    } catch (error) {
+      const isBusy = error instanceof Fault && error.reason === 'backend_unavailable'
+      if (!isBusy || deadline.signal.aborted || attempt === RESUMES - 1) throw error
+    }
+    // A server refuses the second of two connections, and that a client has left is noticed a few seconds later.
+    await new Promise((resolve) => setTimeout(resolve, RESUME_MS))
+  }
   const { server } = passage.route
   throw new Fault('cancelled', `Server ${server} does not go on with this call.`, { data: { server } })
 }

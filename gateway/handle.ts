@@ -110,7 +110,7 @@ async function serve(
   let asker: Asker = {
     era: 'legacy',
     id: message.id,
-    acceptsStream: headers.get('accept')?.includes('text/event-stream') === true,
+    acceptsStream: readsStreams(headers),
   }
   record.describe(message)
   try {
