@@ -41,7 +41,7 @@ export class EdgeChannel implements Channel {
     })
     aborted.catch(() => undefined)
     for (;;) {
-      const text = await Promise.race([this.#take(session, key), aborted])
+      const text = await Promise.race([this.#take(session, key, signal), aborted])
       if (text !== undefined) return text
     }
   }
@@ -56,11 +56,12 @@ export class EdgeChannel implements Channel {
     if (response.status !== 204) throw asFault(await response.json())
   }
 
-  async #take(session: string, key: string): Promise<string | undefined> {
+  async #take(session: string, key: string, signal: AbortSignal): Promise<string | undefined> {
     try {
       const response = await this.#object(session).fetch('http://channel/take', {
         method: 'POST',
         body: JSON.stringify({ key }),
+        signal,
       })
       if (response.status === 200) return await response.text()
       await response.body?.cancel()

@@ -25,6 +25,10 @@ const MAX_WATCHED = 64
 const MIN_GAP_MS = 500
 const MAX_GAP_MS = 60_000
 const MIN_WAIT_MS = 250
+/** An object that comes back to life listens again to those that tell of changes within this time. */
+const AGAIN_MS = 3_000
+/** Calls that fail hint as well: trouble must not make the news after it wait. */
+const MAX_GAP_IN_TROUBLE_MS = 4_000
 /** Fetched catalogs become visible together, at most this late. */
 const ANNOUNCE_MS = 300
 
@@ -63,6 +67,8 @@ export class RefreshObject extends DurableObject<Env> {
   readonly #store
   readonly #schedule = new Map<string, Schedule>()
   readonly #watched = new Map<string, AbortController>()
+  /** Servers that said something before they were taken up. */
+  readonly #hinted = new Set<string>()
   #news = new Map<string, Digest>()
   #announcedAt = 0
   #running = false
@@ -120,7 +126,12 @@ export class RefreshObject extends DurableObject<Env> {
   /** Somebody says that the server's catalog changed: it is asked soon, but not for ever sooner than others. */
   async #hint(server: string): Promise<void> {
     const schedule = this.#schedule.get(server)
-    if (schedule === undefined) return
+    if (schedule === undefined) {
+      // An object that has just come to life knows nobody yet.
+      this.#hinted.add(server)
+      this.ctx.waitUntil(this.#run())
+      return
+    }
     schedule.changed = true
     schedule.next = Math.min(schedule.next, Math.max(Date.now(), schedule.askedAt + schedule.gapMs))
     await this.#arm()
@@ -137,6 +148,7 @@ export class RefreshObject extends DurableObject<Env> {
     const { servers } = this.#state.plan
     const mine = [...servers.values()].filter((server) => shardOf(server.key) === shard)
     await this.#adopt(mine)
+    this.#hinted.clear()
     const due = mine.filter((server) => (this.#schedule.get(server.key)?.next ?? 0) <= Date.now())
     const queue = [...due]
     const worker = async () => {
@@ -175,7 +187,10 @@ export class RefreshObject extends DurableObject<Env> {
     for (const server of fresh) {
       this.#release(server.key)
       const asked = this.#state.catalogs.get(server.key)?.source === server.source
-      const next = asked ? (health?.get(server.key)?.next ?? 0) : 0
+      const { next: planned = 0, tells } = (asked ? health?.get(server.key) : undefined) ?? {}
+      const told = this.#hinted.has(server.key)
+      // A server that tells of changes is listened to again, soon but not by all that restart at once.
+      const next = told ? 0 : tells === true ? Math.min(planned, Date.now() + Math.random() * AGAIN_MS) : planned
       this.#schedule.set(server.key, {
         source: server.source,
         next,
@@ -220,6 +235,7 @@ export class RefreshObject extends DurableObject<Env> {
         era: catalog.era,
         revision: catalog.revision,
         tools: catalog.sections.tools.length,
+        tells: tellsChanges(catalog),
         ...(catalog.problems[0] !== undefined && { message: describe(catalog) }),
         at: Date.now(),
         next: schedule.next,
@@ -228,6 +244,7 @@ export class RefreshObject extends DurableObject<Env> {
     } catch (error) {
       const fault = stop.signal.aborted ? tooSlow(server.key) : error
       schedule.failures += 1
+      schedule.gapMs = Math.min(schedule.gapMs, MAX_GAP_IN_TROUBLE_MS)
       schedule.next = Date.now() + Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(schedule.failures - 1, 10))
       const message = fault instanceof Fault ? fault.message : 'The catalog cannot be fetched.'
       const health = { state: 'failed' as const, message, at: Date.now(), next: schedule.next }
@@ -239,28 +256,38 @@ export class RefreshObject extends DurableObject<Env> {
 
   /** Listens for `list_changed` where the server offers it; otherwise says goodbye. */
   #watch(key: string, peer: Peer, catalog: ServerCatalog): void {
-    const offers = Object.values(catalog.capabilities).some((one) => isObject(one) && one['listChanged'] === true)
-    if (!offers || this.#watched.has(key) || this.#watched.size >= MAX_WATCHED) {
+    if (!tellsChanges(catalog) || this.#watched.has(key) || this.#watched.size >= MAX_WATCHED) {
       this.ctx.waitUntil(peer.close(AbortSignal.timeout(FIRST_RETRY_MS)))
       return
     }
     const stop = new AbortController()
     this.#watched.set(key, stop)
     const follow = async () => {
+      let listened = false
       try {
-        for await (const message of (await peer.listen(stop.signal)) ?? []) {
+        const messages = await peer.listen(stop.signal)
+        listened = messages !== undefined
+        for await (const message of messages ?? []) {
           if (!message.method.endsWith('/list_changed')) continue
           await this.#hint(key)
         }
       } catch {
-        // The next refresh opens a new stream.
+        // A stream that broke is as good as none.
       } finally {
-        if (this.#watched.get(key) === stop) this.#watched.delete(key)
+        if (this.#watched.get(key) === stop) {
+          this.#watched.delete(key)
+          // Whatever it would have said is found by asking, and that opens the next one.
+          if (listened) await this.#hint(key)
+        }
         await peer.close(AbortSignal.timeout(FIRST_RETRY_MS))
       }
     }
     this.ctx.waitUntil(follow())
   }
+}
+
+function tellsChanges({ capabilities }: ServerCatalog): boolean {
+  return Object.values(capabilities).some((one) => isObject(one) && one['listChanged'] === true)
 }
 
 function describe({ problems }: ServerCatalog): string {

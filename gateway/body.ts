@@ -29,7 +29,7 @@ export async function readBody(request: Request): Promise<string> {
   return text
 }
 
-/** A body that does not come is given up. */
+/** A body that does not come is given up; one that breaks off is the client's fault. */
 async function patiently<T>(body: Promise<T>): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => {
@@ -37,6 +37,9 @@ async function patiently<T>(body: Promise<T>): Promise<T> {
   }, BODY_MS)
   try {
     return await Promise.race([body, late])
+  } catch (error) {
+    if (error instanceof Fault) throw error
+    throw new Fault('invalid_request', 'The body ended before it was complete.', { cause: error })
   } finally {
     clearTimeout(timer)
   }

@@ -49,6 +49,8 @@ function brief(decision: Decision): string {
 
 describe('methods', () => {
   const unknown = 'method_not_found'
+  const tasks = { 'io.modelcontextprotocol/tasks': {} }
+  const knowsTasks = { 'io.modelcontextprotocol/clientCapabilities': { extensions: tasks } }
   const cases: readonly [method: string, params: unknown, legacy: string, modern: string][] = [
     ['initialize', {}, 'initialize', unknown],
     ['server/discover', {}, unknown, 'discover'],
@@ -89,7 +91,9 @@ describe('methods', () => {
     ],
     ['completion/complete', { ref: { type: 'ref/tool', name: 'a_get' } }, 'invalid_params', 'invalid_params'],
     ['completion/complete', { ref: 'a_ask' }, 'invalid_params', 'invalid_params'],
-    ['tasks/get', { taskId: 'sealed' }, 'invalid_params', 'invalid_params'],
+    ['tasks/get', { taskId: 'sealed' }, 'invalid_params', 'missing_capability'],
+    ['tasks/get', { taskId: 'sealed', _meta: knowsTasks }, 'invalid_params', 'invalid_params'],
+    ['tasks/result', { taskId: 'sealed', _meta: knowsTasks }, 'invalid_params', unknown],
     ['vendor/method', {}, unknown, unknown],
   ]
   for (const [method, params, legacy, modern] of cases) {

@@ -3,7 +3,7 @@
 
 import { isObject, type Json, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
-import type { Era } from '../protocol/revision.ts'
+import { META, type Era } from '../protocol/revision.ts'
 import type { Catalog, CatalogEntry } from './catalog/catalog.ts'
 import type { Section } from './catalog/server.ts'
 import { LOG_LEVELS } from './levels.ts'
@@ -182,9 +182,13 @@ function renaming(entry: CatalogEntry, name: string, path: readonly string[]): R
   return { path, value: name.replace(mark, '') }
 }
 
-function other(message: Message, { sole, task }: Situation): Decision {
+function other(message: Message, { era, sole, task }: Situation): Decision {
   // A server sees one caller in all of the edge's: its own list of tasks would show everybody's.
   if (message.method === 'tasks/list' || isLookAlike(message.method)) return unknownMethod(message.method)
+  if (era === 'modern' && message.method.startsWith('tasks/')) {
+    if (!TASK_METHODS.has(message.method)) return unknownMethod(message.method)
+    if (!declaresTasks(message)) return { kind: 'refuse', fault: needsTasks() }
+  }
   if (message.method.startsWith('tasks/') && message.params['taskId'] !== undefined) {
     if (task === undefined) return invalid('"taskId" names no task of this caller.')
     const rename = { path: ['taskId'], value: task.id }
@@ -193,6 +197,21 @@ function other(message: Message, { sole, task }: Situation): Decision {
   if (sole === undefined) return unknownMethod(message.method)
   return { kind: 'forward', route: { server: sole, entry: undefined, rename: undefined } }
 }
+
+/** What a client may do with a task, if it said that it knows tasks (SEP-2663). */
+const TASK_METHODS = new Set(['tasks/get', 'tasks/update', 'tasks/cancel'])
+const TASKS = 'io.modelcontextprotocol/tasks'
+
+function declaresTasks({ params: { _meta: meta } }: Message): boolean {
+  const declared = isObject(meta) ? meta[META.capabilities] : undefined
+  const extensions = isObject(declared) ? declared['extensions'] : undefined
+  return isObject(extensions) && isObject(extensions[TASKS])
+}
+
+const needsTasks = (): Fault =>
+  new Fault('missing_capability', `This needs the client capability extensions["${TASKS}"].`, {
+    data: { requiredCapabilities: { extensions: { [TASKS]: {} } } },
+  })
 
 /** Methods that a lenient server might take for one that is judged here. */
 function isLookAlike(method: string): boolean {

@@ -40,11 +40,13 @@ export function adminApi(host: AdminHost): Hono {
 async function answer(host: AdminHost, c: Context, action: AdminAction, handler: Handler): Promise<Response> {
   const started = host.now()
   const request = c.req.raw
-  const url = new URL(request.url)
   let principal: Principal | undefined
   let outcome: { reply: Reply; headers?: Readonly<Record<string, string>>; detail?: string }
   try {
     principal = await host.authorize(request)
+    // Two Host headers, or one that names no host, make a URL that cannot be read.
+    const url = URL.parse(request.url)
+    if (url === null) throw new Fault('invalid_request', 'The Host header names no host.')
     const reply = await handler({ host, request, principal, params: c.req.param(), query: url.searchParams })
     outcome = { reply, ...(reply.kind === 'done' && reply.detail !== undefined && { detail: reply.detail }) }
   } catch (error) {
@@ -55,7 +57,7 @@ async function answer(host: AdminHost, c: Context, action: AdminAction, handler:
   host.audit({
     ...(principal !== undefined && { principal }),
     action,
-    target: (reply.target ?? url.pathname).slice(0, 512),
+    target: (reply.target ?? c.req.path).slice(0, 512),
     outcome: verdict(status),
     ...(reply.kind === 'refused' && { reason: reply.reason }),
     ...(detail !== undefined && { detail }),

@@ -37,7 +37,9 @@ async function readAll(request: Request): Promise<Uint8Array> {
   }, deadline)
   try {
     for (;;) {
-      const { done, value } = await reader.read()
+      const { done, value } = await reader.read().catch((error: unknown) => {
+        throw new Fault('invalid_request', 'The body ended before it was complete.', { cause: error })
+      })
       if (late.value) throw new Fault('invalid_request', `The body did not arrive within ${deadline / 1000} s.`)
       if (done) break
       size += value.length

@@ -12,6 +12,8 @@ export interface Health {
   readonly revision?: string
   /** How many tools it has. */
   readonly tools?: number
+  /** It says when its lists change. */
+  readonly tells?: boolean
   /** Public text: what went wrong. */
   readonly message?: string
   /** Milliseconds since the epoch. */
