@@ -1,7 +1,7 @@
 // What a legacy client says without being called: answers to questions of servers, progress on them, changed roots. Each goes
 // to the server that it concerns, on the session that this server has with this client, or nowhere.
 
-import { errorText, isObject } from '../protocol/envelope.ts'
+import { distinctMembers, errorText, isObject } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { edit, members, type Span } from '../protocol/text.ts'
 import { openQuestion, type Question } from './ask.ts'
@@ -42,7 +42,7 @@ export async function deliverProgress(forwarding: Forwarding, host: Host): Promi
   const found = await asked(message.params['progressToken'], forwarding, host)
   const params = message.spans.get('params')
   if (found?.question.token === undefined || params === undefined) return
-  const span = members(message.text, params.start).get('progressToken')
+  const span = distinctMembers(message.text, params.start).get('progressToken')
   if (span !== undefined) await send(message.text, span, found.question.token, found.question, forwarding)
 }
 

@@ -88,6 +88,12 @@ describe('a question', () => {
     assert.equal(await asked(text.replace('1,', `"${'x'.repeat(600)}",`)), undefined)
     const token = `"params":{"_meta":{"progressToken":"${'x'.repeat(600)}"}}`
     assert.equal(await asked(text.replace('}', `,${token}}`)), undefined)
+    for (const twice of [
+      '"mode":"form","mode":"url"',
+      '"_meta":{"progressToken":1,"progressToken":2}',
+      '"_meta":{},"_META":{}',
+    ])
+      assert.equal(await asked(text.replace('}', `,"params":{${twice}}}`)), undefined, twice)
   })
 })
 

@@ -1,8 +1,9 @@
 // What a legacy server asks of a legacy client: the client sees a sealed id, so whichever isolate gets the answer can bring
 // it to the server that asked, and to no other. A client is asked only what it declared to be ready for.
 
-import { isObject, type JsonObject, type Message } from '../protocol/envelope.ts'
-import { edit, members, slice, type Edit } from '../protocol/text.ts'
+import { distinctMembers, isObject, type JsonObject, type Message } from '../protocol/envelope.ts'
+import { Fault } from '../protocol/fault.ts'
+import { edit, slice, type Edit, type Span } from '../protocol/text.ts'
 import type { Clock } from './ports.ts'
 import type { Sealer } from './seal.ts'
 
@@ -78,7 +79,7 @@ export async function pose(
   if (idSpan === undefined || message.id === undefined || message.id.length > MAX_ID) return undefined
   if (!mayAsk(message.method, message.params, capabilities)) return undefined
   const token = tokenSpan(message)
-  if (token !== undefined && token.end - token.start > MAX_ID) return undefined
+  if (token === null || (token !== undefined && token.end - token.start > MAX_ID)) return undefined
   const id = JSON.stringify(await sealQuestion({ ...origin, id: message.id }, sealer, now))
   const edits: Edit[] = [{ ...idSpan, text: id }]
   if (token !== undefined) {
@@ -124,11 +125,10 @@ export class Questions {
   takeBack(message: Message): string | undefined {
     const key = JSON.stringify(message.params['requestId'])
     const posed = this.#posed.get(key)
-    const params = message.spans.get('params')
-    const span = params === undefined ? undefined : members(message.text, params.start).get('requestId')
-    if (posed === undefined || span === undefined) return undefined
+    if (posed === undefined) return undefined
     this.#posed.delete(key)
-    return edit(message.text, [{ ...span, text: posed }])
+    const { reason } = message.params
+    return takenBack(posed, typeof reason === 'string' ? reason.slice(0, MAX_ID) : undefined)
   }
 
   /** `notifications/cancelled` for all that may be open, once nobody waits for their answers any more. */
@@ -139,13 +139,19 @@ export class Questions {
 }
 
 /** Tells the client that nobody waits for its answer any more; `id` is JSON text. */
-export const takenBack = (id: string): string =>
-  `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id},"reason":"The call has ended."}}`
+export const takenBack = (id: string, reason = 'The call has ended.'): string =>
+  `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id},"reason":${JSON.stringify(reason)}}}`
 
-/** Where the progress token of a request stands. */
-export function tokenSpan(message: Message): { readonly start: number; readonly end: number } | undefined {
+/** Where the progress token of a request stands; null when two readers could differ on that, or on anything it asks. */
+function tokenSpan(message: Message): Span | undefined | null {
   const params = message.spans.get('params')
-  const meta = params === undefined ? undefined : members(message.text, params.start).get('_meta')
-  if (meta === undefined || !isObject(message.params['_meta'])) return undefined
-  return members(message.text, meta.start).get('progressToken')
+  if (params === undefined) return undefined
+  try {
+    const meta = distinctMembers(message.text, params.start).get('_meta')
+    if (meta === undefined || !isObject(message.params['_meta'])) return undefined
+    return distinctMembers(message.text, meta.start).get('progressToken')
+  } catch (error) {
+    if (error instanceof Fault) return null
+    throw error
+  }
 }

@@ -55,6 +55,10 @@ describe('what a modern server wants', () => {
       ',"inputRequests":{"k":{"method":1}}',
       ',"inputRequests":{"k":{"method":"roots/list","params":[]}}',
       `,"inputRequests":{${many}}`,
+      ',"inputRequests":{},"requestState":"s","requestState":"t"',
+      ',"inputRequests":{"a":{"method":"roots/list"},"a":{"method":"ping"}}',
+      ',"inputRequests":{"a":{"method":"roots/list","method":"ping"}}',
+      ',"inputRequests":{"a":{"method":"elicitation/create","params":{"mode":"form","mode":"url"}}}',
     ])
       assert.throws(() => read(members), faulty('backend_protocol'), members)
   })

@@ -4,7 +4,7 @@
 
 import { errorText, isObject, parseMessage, resultText, type JsonObject, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
-import { edit, members, rewrite, slice } from '../protocol/text.ts'
+import { DuplicateKey, edit, members, rewrite, slice } from '../protocol/text.ts'
 import { mayAsk } from './ask.ts'
 import { fingerprint } from './catalog/hash.ts'
 import type { Outbound } from './translate.ts'
@@ -41,6 +41,14 @@ export const wantsInput = ({ result }: Message): boolean =>
 export function readInput(message: Message, server: string): InputRequired {
   const bad = (what: string): Fault =>
     new Fault('backend_protocol', `Server ${server} asks for input, but ${what}.`, { data: { server } })
+  try {
+    return read(message, bad)
+  } catch (error) {
+    throw error instanceof DuplicateKey ? bad('says something twice') : error
+  }
+}
+
+function read(message: Message, bad: (what: string) => Fault): InputRequired {
   const at = message.spans.get('result')
   if (at === undefined || !isObject(message.result)) throw bad('in no way that can be read')
   const { inputRequests = {} } = message.result
@@ -59,6 +67,8 @@ export function readInput(message: Message, server: string): InputRequired {
     const { method, params = {} } = request
     if (!isObject(params)) throw bad('the parameters of a request are not an object')
     const paramsSpan = members(message.text, span.start).get('params')
+    // Two readers of a member that occurs twice could be asked two different things.
+    if (paramsSpan !== undefined) members(message.text, paramsSpan.start)
     const text = paramsSpan === undefined ? undefined : slice(message.text, paramsSpan)
     return { key: JSON.stringify(name), method, params, text }
   })

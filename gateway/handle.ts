@@ -16,7 +16,7 @@ import { discovery, endSession, hear, initialize, listen, spreadLevel } from './
 import { judge } from './policy.ts'
 import type { Principal } from './principal.ts'
 import { RequestRecord } from './record.ts'
-import { answer, refusal, relay, type Asker } from './reply.ts'
+import { answer, asFault, refusal, relay, type Asker } from './reply.ts'
 import { isCallEvent, resumption } from './resume.ts'
 import type { SealedTask } from './sealed.ts'
 
@@ -244,10 +244,4 @@ function fail(error: unknown, asker: Asker, record: RequestRecord): Response {
   const fault = asFault(error)
   record.fail(fault)
   return refusal(fault, asker)
-}
-
-function asFault(error: unknown): Fault {
-  if (error instanceof Fault) return error
-  const detail = error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 300) : 'unknown'
-  return new Fault('internal', 'Internal error.', { detail, cause: error })
 }

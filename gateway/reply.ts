@@ -131,13 +131,20 @@ async function* events(
     }
     if (!finished) throw new Fault('backend_protocol', 'The server ended without an answer.')
   } catch (error) {
-    const fault = error instanceof Fault ? error : new Fault('internal', 'Internal error.', { cause: error })
+    const fault = asFault(error)
     record.fail(fault)
     finished = true
     yield sseMessage(faultText(asker.id, fault))
   } finally {
     if (!finished) record.fail(new Fault('cancelled', 'The client left.'))
   }
+}
+
+/** Anything thrown, as what the caller and the audit trail get to read of it. */
+export function asFault(error: unknown): Fault {
+  if (error instanceof Fault) return error
+  const detail = error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 300) : 'unknown'
+  return new Fault('internal', 'Internal error.', { detail, cause: error })
 }
 
 interface PendingDelivery {

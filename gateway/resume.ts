@@ -9,8 +9,9 @@ import type { ClientSession } from './session.ts'
 
 /** As long as a call can last, and some more to come back. */
 const TTL_MS = 20 * 60_000
-/** Longest id that opens again. */
-const MAX_SEALED = 16_384
+/** Longest id that is handed out: it comes back in a header. */
+const MAX_SEALED = 8_192
+const MAX_PAYLOAD = 6_000
 
 /** What the id of an event holds inside. */
 interface SealedEvent {
@@ -57,6 +58,7 @@ export async function sealEvent(
       ...(token !== undefined && { _meta: { progressToken: token } }),
     },
   }
+  if (message.id.length > MAX_PAYLOAD || JSON.stringify(payload).length > MAX_PAYLOAD) return undefined
   const sealed = await host.sealer.seal('event', payload)
   return sealed.length > MAX_SEALED ? undefined : sealed
 }
