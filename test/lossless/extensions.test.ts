@@ -110,7 +110,7 @@ describe('extensions', () => {
     const get = (bearer: string) =>
       exchange(endpoint, {
         method: 'tasks/get',
-        params: { taskId },
+        params: `{"taskId":${JSON.stringify(taskId)},${envelope(`{"${tasks}":{}}`)}}`,
         token: bearer,
         headers: { 'mcp-name': taskId },
       })
