@@ -8,20 +8,40 @@ import type { AddressInfo } from 'node:net'
 
 interface Message {
   readonly id?: number | string
-  readonly method: string
-  readonly params?: { readonly protocolVersion?: string; readonly arguments?: { readonly text?: string } }
+  /** Absent in an answer to what this server asked. */
+  readonly method?: string
+  readonly params?: {
+    readonly protocolVersion?: string
+    readonly name?: string
+    readonly arguments?: { readonly text?: string }
+    readonly inputResponses?: { readonly word?: Elicited }
+  }
+  readonly result?: Elicited
+}
+
+interface Elicited {
+  readonly content?: { readonly word?: string }
 }
 
 const ADDRESS = /^\/(modern|legacy)\/(\d{1,5})\/([a-z0-9-]{1,63})$/
 const MAX_SESSIONS = 10_000
 const catalogs = new Map<string, string>()
 const sessions = new Set<string>()
+/** Calls of `ask` that wait for their answer, by the id of the question. */
+const asked = new Map<string, (word: string) => void>()
 let lists = 0
 
-/** The tools of one server: `echo` first, then synthetic ones of about 280 bytes each, the same on every run. */
+/** What `ask`, the first tool of servers called `asking-…`, wants to know; the word is its answer. */
+const QUESTION = {
+  mode: 'form',
+  message: 'What is the word?',
+  requestedSchema: { type: 'object', properties: { word: { type: 'string' } }, required: ['word'] },
+}
+
+/** The tools of one server: `echo` (or `ask`) first, then synthetic ones of about 280 bytes each, the same on every run. */
 function tools(server: string, count: number): unknown[] {
   const echo = {
-    name: 'echo',
+    name: server.startsWith('asking-') ? 'ask' : 'echo',
     description: 'Returns the text it was given',
     inputSchema: { type: 'object', properties: { text: { type: 'string' } }, required: ['text'] },
   }
@@ -49,6 +69,26 @@ function listed(era: string, count: number, server: string): string {
   return fresh
 }
 
+/** A tool's answer, as the JSON text of the result. */
+function text(era: string, content = ''): string {
+  return JSON.stringify({
+    ...(era === 'modern' ? { resultType: 'complete' } : {}),
+    content: [{ type: 'text', text: content }],
+  })
+}
+
+/** `ask` of a legacy server: a request on the stream of the call, whose answer comes with a POST of its own. */
+function ask(response: ServerResponse, message: Message): void {
+  if (asked.size >= MAX_SESSIONS) asked.clear()
+  const id = randomUUID()
+  const event = (value: object): string => `data: ${JSON.stringify({ jsonrpc: '2.0', ...value })}\n\n`
+  response.writeHead(200, { 'content-type': 'text/event-stream' })
+  asked.set(id, (word) => {
+    response.end(`data: {"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":${text('legacy', word)}}\n\n`)
+  })
+  response.write(event({ id, method: 'elicitation/create', params: QUESTION }))
+}
+
 function caching(era: string): object {
   return era === 'modern' ? { resultType: 'complete', ttlMs: 600_000, cacheScope: 'public' } : {}
 }
@@ -57,11 +97,14 @@ function caching(era: string): object {
 function answer(era: string, count: number, server: string, message: Message): string | undefined {
   const identity = { capabilities: { tools: {} }, serverInfo: { name: server, version: '1.0.0' } }
   switch (message.method) {
-    case 'tools/call':
-      return JSON.stringify({
-        ...(era === 'modern' ? { resultType: 'complete' } : {}),
-        content: [{ type: 'text', text: message.params?.arguments?.text ?? '' }],
-      })
+    case 'tools/call': {
+      const { name, arguments: given, inputResponses } = message.params ?? {}
+      if (name === 'ask' && inputResponses === undefined) {
+        const inputRequests = { word: { method: 'elicitation/create', params: QUESTION } }
+        return JSON.stringify({ resultType: 'input_required', inputRequests, requestState: 'asked' })
+      }
+      return text(era, name === 'ask' ? inputResponses?.word?.content?.word : given?.text)
+    }
     case 'tools/list':
       lists++
       return listed(era, count, server)
@@ -75,6 +118,7 @@ function answer(era: string, count: number, server: string, message: Message): s
         : undefined
     case 'ping':
       return era === 'legacy' ? '{}' : undefined
+    case undefined:
     default:
       return undefined
   }
@@ -97,10 +141,17 @@ function post(request: IncomingMessage, response: ServerResponse, body: string):
   const [, era, count, server] = ADDRESS.exec(request.url ?? '') ?? []
   if (era === undefined || server === undefined) return send(response, 404, refusal(null, -32600, 'No such server'))
   const message = JSON.parse(body) as Message
-  if (message.id === undefined) return send(response, 202, '')
+  if (message.method === undefined) {
+    const id = String(message.id)
+    asked.get(id)?.(message.result?.content?.word ?? '')
+    asked.delete(id)
+  }
+  if (message.id === undefined || message.method === undefined) return send(response, 202, '')
   const session = request.headers['mcp-session-id']
   if (era === 'legacy' && message.method !== 'initialize' && !sessions.has(String(session)))
     return send(response, 404, refusal(message.id, -32600, 'Session not found'))
+  if (era === 'legacy' && message.method === 'tools/call' && message.params?.name === 'ask')
+    return ask(response, message)
   const result = answer(era, Number(count), server, message)
   if (result === undefined)
     return send(response, era === 'modern' ? 404 : 200, refusal(message.id, -32601, 'Method not found'))

@@ -15,8 +15,8 @@ import type { Era, Target } from './user.ts'
 export interface Gateway {
   readonly url: string
   readonly pid: number
-  /** What a load generator needs to be these callers at one virtual server. */
-  target(name: string, era: Era, tool: string): Promise<Target>
+  /** What a load generator needs to be callers at one virtual server: `principals` of them, 16 when not said. */
+  target(name: string, era: Era, tool: string, principals?: number): Promise<Target>
   apply(manifests: readonly Manifest[]): Promise<void>
   /** Waits until the virtual server lists so many tools on all its pages. */
   listed(target: Target, tools: number): Promise<FirstPage>
@@ -54,10 +54,10 @@ export async function startGateway(): Promise<Gateway> {
   return {
     url: edge.url,
     pid: edge.pid,
-    target: async (name, era, tool) => {
+    target: async (name, era, tool, principals = PRINCIPALS) => {
       const url = `${edge.url}/${NAMESPACE}/${name}/mcp`
       const tokens = await Promise.all(
-        Array.from({ length: PRINCIPALS }, (_, index) =>
+        Array.from({ length: principals }, (_, index) =>
           token(url, { sub: `user-${index}`, scope: SCOPE, groups: [GROUP] }),
         ),
       )

@@ -1,8 +1,9 @@
 // The load generator, a process of its own: a closed loop of virtual users against one target for one slice of time.
 // Users stay connected between slices, so that a slice measures operations and not logins.
+import { Asker } from './asker.ts'
 import { cpuOf } from './usage.ts'
 import { User } from './user.ts'
-import type { Operation, Target } from './user.ts'
+import type { Operation, Target, Worker } from './user.ts'
 
 /** One slice of load: what the parent process sends. */
 export interface Order {
@@ -32,12 +33,13 @@ export interface Slice {
 }
 
 const MAX_ERRORS = 100
-const pool = new Map<string, User[]>()
+const pool = new Map<string, Worker[]>()
 
-async function users(target: Target, count: number): Promise<User[]> {
-  const key = `${target.url} ${target.era}`
+async function users({ target, operation, users: count }: Order): Promise<Worker[]> {
+  const kind = operation === 'ask' ? Asker : User
+  const key = `${target.url} ${target.era} ${kind.name}`
   const known = pool.get(key) ?? []
-  const fresh = Array.from({ length: Math.max(0, count - known.length) }, (_, n) => new User(target, known.length + n))
+  const fresh = Array.from({ length: Math.max(0, count - known.length) }, (_, n) => new kind(target, known.length + n))
   for (const user of fresh) await user.open()
   const all = [...known, ...fresh]
   pool.set(key, all)
@@ -50,7 +52,7 @@ function sent(): number {
 
 async function loop(
   order: Order,
-  crowd: readonly User[],
+  crowd: readonly Worker[],
   durationMs: number,
 ): Promise<Omit<Slice, 'cpuSeconds' | 'sent'>> {
   const latencies: number[] = []
@@ -59,7 +61,7 @@ async function loop(
   let firstError: string | undefined
   const start = performance.now()
   const end = start + durationMs
-  const work = async (user: User): Promise<void> => {
+  const work = async (user: Worker): Promise<void> => {
     for (let now = performance.now(); now < end && errors < MAX_ERRORS;) {
       try {
         bytes = await user.run(order.operation)
@@ -85,7 +87,7 @@ async function loop(
 
 async function run(order: Order): Promise<Slice> {
   const before = sent()
-  const crowd = await users(order.target, order.users)
+  const crowd = await users(order)
   const warm = await loop(order, crowd, order.warmMs)
   if (warm.errors > 0) return { ...warm, cpuSeconds: 0, sent: sent() - before }
   const used = cpuOf(order.pid)

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { measureAsks } from './asks.ts'
 import { Child } from './child.ts'
 import { startGateway } from './gateway.ts'
 import type { Gateway } from './gateway.ts'
@@ -15,6 +16,8 @@ import type { Calls, Lists, Results } from './results.ts'
 import { compare } from './rounds.ts'
 import type { Pace, Side } from './rounds.ts'
 import { startup } from './startup.ts'
+import { measureStreams } from './streams.ts'
+import type { StreamPlan } from './streams.ts'
 import { cpuOf, residentOf } from './usage.ts'
 import type { Era } from './user.ts'
 import { startWorker } from './workerd.ts'
@@ -25,6 +28,8 @@ interface Plan {
   readonly listUsers: readonly number[]
   readonly listEras: readonly Era[]
   readonly sizes: readonly number[]
+  readonly asking: number
+  readonly streams: Omit<StreamPlan, 'pace'>
   readonly starts: number
 }
 
@@ -43,6 +48,9 @@ const FULL: Plan = {
   listUsers: [1, 16],
   listEras: ERAS,
   sizes: [10, 100, 500, 2000],
+  asking: 16,
+  // At rest for longer than a round of keep-alives takes.
+  streams: { streams: 1000, restMs: 16_000, users: 16 },
   starts: 7,
 }
 const QUICK: Plan = {
@@ -51,6 +59,8 @@ const QUICK: Plan = {
   listUsers: [16],
   listEras: ['modern'],
   sizes: [10, 500],
+  asking: 16,
+  streams: { streams: 200, restMs: 3_000, users: 16 },
   starts: 2,
 }
 const DOCUMENT = new URL('../../docs/benchmarks.md', import.meta.url)
@@ -131,6 +141,10 @@ async function measure(parts: Parts): Promise<Results> {
   await gateway.apply(calls(backend))
   const { calls: callTables, audit, relayResidentMib } = await measureCalls(parts)
 
+  say('a tool that asks')
+  const asks = await measureAsks({ ...parts, users: plan.asking, pace: plan.pace })
+  const streams = await measureStreams({ ...plan.streams, pace: plan.pace }, backend, parts.load, say)
+
   const lists: Lists[] = []
   for (const era of plan.listEras) {
     lists.push(...(await measureLists(parts, 'modern', era, 1, 30, plan.listUsers)))
@@ -159,6 +173,8 @@ async function measure(parts: Parts): Promise<Results> {
   return {
     machine: machine(),
     calls: callTables,
+    asks,
+    streams,
     lists,
     sizes,
     refreshes,

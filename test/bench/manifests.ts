@@ -50,7 +50,8 @@ function policy(name: string, rules: readonly object[]): Manifest {
 }
 
 /**
- * `modern` and `legacy`: one server each, with 30 tools; calling any needs a scope, seeing any a group.
+ * `modern` and `legacy`: one server each, with 30 tools; calling any needs a scope, seeing any a group. `asking-modern` and
+ * `asking-legacy` are the same with `ask` in place of `echo`.
  * `thousand`: 10 servers with 110 tools each, of which a rule hides 10 from these callers.
  */
 export function calls(backend: string): Manifest[] {
@@ -59,9 +60,13 @@ export function calls(backend: string): Manifest[] {
   return [
     ...virtual('modern', 'modern', 1, 30, backend),
     ...virtual('legacy', 'legacy', 1, 30, backend),
+    ...virtual('asking-modern', 'modern', 1, 30, backend),
+    ...virtual('asking-legacy', 'legacy', 1, 30, backend),
     ...virtual('thousand', 'modern', 10, 110, backend),
     policy('modern', guarded),
     policy('legacy', guarded),
+    policy('asking-modern', guarded),
+    policy('asking-legacy', guarded),
     policy('thousand', [...guarded, { tools: hidden, groups: ['others'] }]),
   ]
 }
@@ -74,4 +79,9 @@ export function sized(servers: number, backend: string): Manifest[] {
 /** Exposed name of the echo tool of `modern` and `legacy` (conflict resolution `prefix`, format `{workload}_`). */
 export function echo(name: string): string {
   return `${name}_echo`
+}
+
+/** Exposed name of the tool of `asking-modern` and `asking-legacy` that asks its caller. */
+export function ask(name: string): string {
+  return `${name}_ask`
 }

@@ -2,7 +2,7 @@
 // The report lives between two markers; words outside them are written by people and stay.
 import { SIZED_TOOLS } from './manifests.ts'
 import { added, bars, cost, fixed, perTool } from './results.ts'
-import type { Calls, Lists, Results } from './results.ts'
+import type { Asks, Calls, Lists, Results, Streams } from './results.ts'
 import type { Row } from './rounds.ts'
 import { ratio } from './stats.ts'
 import type { Ratio } from './stats.ts'
@@ -11,7 +11,7 @@ const BEGIN = '<!-- npm run bench writes from here -->'
 const END = '<!-- to here -->'
 
 export function report(results: Results): string {
-  const { machine, startup, rest, refreshes, audit } = results
+  const { machine, startup, rest, refreshes, audit, streams } = results
   return `${BEGIN}
 ## The bars
 
@@ -34,6 +34,40 @@ ${results.calls
   })
   .join('\n')}
 The gateway wrote ${audit.events} audit events for ${audit.requests} requests, those of warming up and of opening sessions included.
+
+## Legacy sessions with a channel
+
+A tool that asks its caller before it answers: two requests of the client and two events of the server per operation. Towards a legacy server the
+question passes, towards a modern one its \`input_required\` is bridged; both are compared with the relay in front of the legacy server.
+
+${table(['server', 'users', 'side', 'calls/s', 'p50 ms', 'p99 ms', 'CPU ms per call', 'CPU × relay'], results.asks.flatMap(askRows))}
+
+## Idle streams
+
+Every stream has a user, a token and (legacy) a session of its own. CPU at rest is that of the whole process; ${streams.objects} Durable Objects hold all
+of them.
+
+${table(
+  [
+    'streams',
+    'opened in s',
+    'CPU ms to open one',
+    'KiB per stream',
+    'CPU ms/s at rest before',
+    'with them',
+    'CPU µs/s per stream',
+  ],
+  streams.held.map(heldRow),
+)}
+
+The same calls at two equal gateways, one without any stream and one that holds all of the above:
+
+${table(
+  ['era', 'users', 'side', 'calls/s', 'p50 ms', 'p99 ms', 'CPU ms per call', 'CPU × without'],
+  streams.calls.flatMap(({ era, users, rows }) =>
+    rows.map((row) => [...plainRow(era, users, row), row.name === 'with' ? spread(cost(rows)) : '1']),
+  ),
+)}
 
 ## tools/list
 
@@ -104,15 +138,41 @@ export function splice(document: string, fresh: string): string {
   return `${before}${fresh}${after}`
 }
 
-function callRows(calls: Calls): string[][] {
-  return calls.rows.map((row, index) => [
-    calls.era,
-    String(calls.users),
+function plainRow(first: string, users: number, row: Row): string[] {
+  return [
+    first,
+    String(users),
     row.name,
     Math.round(row.perSecond).toString(),
     fixed(row.p50),
     fixed(row.p99),
     row.name === 'direct' ? '–' : row.cpuMs.toFixed(3),
+  ]
+}
+
+function askRows({ server, users, rows }: Asks): string[][] {
+  return rows.map((row) => [
+    ...plainRow(row.name === 'gateway' ? server : 'legacy', users, row),
+    row.name === 'gateway' ? spread(cost(rows)) : row.name === 'relay' ? '1' : '–',
+  ])
+}
+
+function heldRow(held: Streams): string[] {
+  const { before, after } = held.cpuMsPerSecond
+  return [
+    `${held.streams} × ${held.era === 'legacy' ? 'GET (legacy)' : '`subscriptions/listen` (modern)'}`,
+    fixed(held.openSeconds),
+    fixed(held.openCpuMs),
+    held.kibPerStream.toFixed(1),
+    fixed(before),
+    fixed(after),
+    fixed(((after - before) * 1000) / held.streams),
+  ]
+}
+
+function callRows(calls: Calls): string[][] {
+  return calls.rows.map((row, index) => [
+    ...plainRow(calls.era, calls.users, row),
     index === calls.rows.length - 1 ? spread(cost(calls.rows)) : row.name === 'relay' ? '1' : '–',
   ])
 }

@@ -19,6 +19,21 @@ function results(gatewayMs: number): Results {
       { era: 'modern', users: 1, rows: calls },
       { era: 'legacy', users: 1, rows: calls },
     ],
+    asks: [{ server: 'legacy', users: 16, rows: calls }],
+    streams: {
+      held: [
+        {
+          era: 'legacy',
+          streams: 1000,
+          openSeconds: 2,
+          openCpuMs: 1,
+          kibPerStream: 20,
+          cpuMsPerSecond: { before: 2, after: 12 },
+        },
+      ],
+      objects: 8,
+      calls: [{ era: 'modern', users: 16, rows: [row('without', 0.2), row('with', gatewayMs)] }],
+    },
     lists: [{ era: 'modern', users: 1, servers: 1, tools: 30, rows: lists }],
     sizes: [10, 2000].map((servers) => ({
       era: 'modern' as const,

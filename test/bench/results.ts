@@ -22,6 +22,41 @@ export interface Lists {
   readonly rows: readonly Row[]
 }
 
+/** Calls of a tool that asks its caller, by legacy sessions; the last row is the gateway, the one before its baseline. */
+export interface Asks {
+  /** Era of the server. */
+  readonly server: Era
+  readonly users: number
+  readonly rows: readonly Row[]
+}
+
+/** Idle streams of one era, each of a user of its own. */
+export interface Streams {
+  readonly era: Era
+  readonly streams: number
+  readonly openSeconds: number
+  /** CPU per stream, sessions included. */
+  readonly openCpuMs: number
+  /** Resident memory per stream. */
+  readonly kibPerStream: number
+  /** CPU of the whole process at rest, before the streams and with them. */
+  readonly cpuMsPerSecond: { readonly before: number; readonly after: number }
+}
+
+/** Calls beside idle streams: rows `without`, `with`. */
+export interface StreamCalls {
+  readonly era: Era
+  readonly users: number
+  readonly rows: readonly Row[]
+}
+
+export interface StreamResults {
+  readonly held: readonly Streams[]
+  /** Durable Objects that hold all of them. */
+  readonly objects: number
+  readonly calls: readonly StreamCalls[]
+}
+
 export interface Startup {
   /** Milliseconds from spawning workerd to the first 200. */
   readonly gatewayMs: number
@@ -44,6 +79,8 @@ export interface Rest {
 export interface Results {
   readonly machine: { readonly cores: number; readonly node: string; readonly workerd: string }
   readonly calls: readonly Calls[]
+  readonly asks: readonly Asks[]
+  readonly streams: StreamResults
   readonly lists: readonly Lists[]
   readonly sizes: readonly Lists[]
   /** Requests for tool lists that the backend got while lists were measured, and the lists that were served then. */

@@ -4,7 +4,7 @@ import { Wire, header } from './wire.ts'
 import type { Answer } from './wire.ts'
 
 export type Era = 'modern' | 'legacy'
-export type Operation = 'call' | 'list'
+export type Operation = 'call' | 'list' | 'ask'
 
 /** Where requests go and how they are spelled. */
 export interface Target {
@@ -19,7 +19,7 @@ export interface Target {
 }
 
 export const VERSION = { modern: '2026-07-28', legacy: '2025-11-25' } as const
-const CLIENT = { name: 'waggle-bench', version: '1.0.0' }
+export const CLIENT = { name: 'waggle-bench', version: '1.0.0' }
 const ENVELOPE = {
   _meta: {
     'io.modelcontextprotocol/protocolVersion': VERSION.modern,
@@ -28,7 +28,18 @@ const ENVELOPE = {
   },
 }
 
-export class User {
+/** Somebody who works at a target. */
+export interface Worker {
+  /** Opens the session where there is one. */
+  open(): Promise<void>
+  /** One operation; returns the size of the answer in bytes. Throws unless the answer is the right one. */
+  run(operation: Operation): Promise<number>
+  /** HTTP requests sent so far. */
+  readonly sent: number
+  close(): void
+}
+
+export class User implements Worker {
   readonly #wire: Wire
   readonly #target: Target
   readonly #heads: Readonly<Record<string, string>>
@@ -56,7 +67,6 @@ export class User {
     }
   }
 
-  /** Opens the session where there is one. */
   async open(): Promise<void> {
     if (this.#target.era === 'modern' || !this.#target.sessions) return
     const params = { protocolVersion: VERSION.legacy, capabilities: {}, clientInfo: CLIENT }
@@ -67,7 +77,6 @@ export class User {
     await this.#post('notifications/initialized', { jsonrpc: '2.0', method: 'notifications/initialized' })
   }
 
-  /** HTTP requests sent so far. */
   get sent(): number {
     return this.#sent
   }
@@ -76,7 +85,7 @@ export class User {
     this.#wire.close()
   }
 
-  /** One operation; returns the size of the answer's body in bytes. Throws unless the answer is the right one. */
+  /** `ask` is for an Asker. */
   async run(operation: Operation): Promise<number> {
     return operation === 'call' ? this.#call() : this.#list()
   }

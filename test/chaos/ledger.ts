@@ -45,10 +45,14 @@ export class Ledger {
     this.#entries.push({ caller, attempt, cuts })
   }
 
-  /** How the calls of one caller ended that began after `since`, oldest first. */
+  /** The calls of one caller that ended after `since`, oldest first, in words. */
   after(caller: string, since: number): string[] {
-    const own = this.#entries.filter((entry) => entry.caller === caller && entry.attempt.from > since)
-    return own.map(({ attempt }) => JSON.stringify(attempt.outcome).slice(0, 160))
+    return this.#entries
+      .filter((entry) => entry.caller === caller && entry.attempt.until > since)
+      .map(({ attempt: { key, tool, from, until, outcome } }) => {
+        const [begin, end] = [Math.round(from - since), Math.round(until - since)]
+        return `${key} ${tool} from ${begin} to ${end}: ${JSON.stringify(outcome).slice(0, 120)}`
+      })
   }
 
   /** Verdicts on all calls so far. */

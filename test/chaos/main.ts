@@ -40,7 +40,7 @@ say(
 say(`before ${JSON.stringify(report.before)}`)
 say(`after  ${JSON.stringify(report.after)}`)
 for (const [line, count] of report.complaints.slice(0, 20)) say(`stderr ${count} × ${line}`)
-if (report.recoveryMs > 10_000) for (const line of report.slowestCalls.slice(0, 20)) say(`  ${report.slowest}: ${line}`)
+if (report.recoveryMs > 10_000) for (const line of report.slowestCalls.slice(0, 5)) say(`  ${report.slowest}: ${line}`)
 const wrong = verdictOf(report)
 // A few of each kind: what differs between them is a number.
 const shown = new Map<string, number>()

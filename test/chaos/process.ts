@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, readdir, readlink, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -16,6 +16,8 @@ import { configure, environmentName } from '../../cli/capnp.ts'
 import { keys } from '../../cli/keys.ts'
 import { leash } from '../../cli/leash.ts'
 import { eachLine } from '../../cli/lines.ts'
+import { awake } from '../bench/objects.ts'
+import type { Awake } from '../bench/objects.ts'
 
 const START_MS = 20_000
 /** How long an object gets to finish what it does before its eviction is given up. */
@@ -36,12 +38,6 @@ export default {
   },
 }`
 
-/** A Durable Object that is awake. */
-export interface Awake {
-  readonly className: string
-  readonly id: string
-}
-
 export interface EdgeProcess {
   readonly url: string
   readonly pid: number
@@ -49,7 +45,7 @@ export interface EdgeProcess {
   crash(pauseMs: number): Promise<void>
   /** Spans of `performance.now()` in which no process answered. */
   readonly downs: readonly { readonly from: number; until: number }[]
-  awake(): Promise<Awake[]>
+  awake(): Awake[]
   /** Evicts one object; false when it was busy for too long. */
   evict(object: Awake): Promise<boolean>
   /** Breaks off all objects, whatever they do: what a crash of their machine or a deployment does. */
@@ -133,7 +129,7 @@ export async function startProcess(vars: Readonly<Record<string, string>>): Prom
       running = await launch()
       down.until = performance.now()
     },
-    awake: () => awake(running.child.pid ?? 0, objects),
+    awake: () => awake(running.child.pid ?? 0),
     evict: ({ className, id }) => order(`/evict?class=${className}&id=${id}`, EVICT_MS),
     abort: async () => void (await order('/abort', EVICT_MS)),
     complaints: () => [...complaints].sort(([, one], [, two]) => two - one),
@@ -182,23 +178,6 @@ const evictor :Workerd.Worker = (
   bindings = [${namespaces.join(', ')}],
 );
 `
-}
-
-/** Objects are files while they sleep and open files while they are awake. */
-async function awake(pid: number, objects: string): Promise<Awake[]> {
-  const found = new Map<string, Awake>()
-  for (const path of await openFiles(pid)) {
-    const [, className, id] = /^\/waggle-(\w+)\/([0-9a-f]{64})\.sqlite/.exec(path.slice(objects.length)) ?? []
-    if (path.startsWith(objects) && className !== undefined && id !== undefined) found.set(id, { className, id })
-  }
-  return [...found.values()]
-}
-
-/** What the file descriptors of a process point at: paths, `socket:[1]`, and so on. Linux only. */
-export async function openFiles(pid: number): Promise<string[]> {
-  const folder = `/proc/${pid}/fd`
-  const names = await readdir(folder).catch(() => [])
-  return Promise.all(names.map((name) => readlink(join(folder, name)).catch(() => '')))
 }
 
 async function freePorts(): Promise<[number, number]> {

@@ -1,9 +1,9 @@
 // What a run leaves behind: memory, sockets and awake objects of workerd, sessions and streams at the backends.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { awakeObjects, openFiles } from '../bench/objects.ts'
 import { residentMiB } from '../faults/memory.ts'
 import type { Backend } from './backend.ts'
-import { openFiles } from './process.ts'
 import type { EdgeProcess } from './process.ts'
 
 export interface Footprint {
@@ -18,13 +18,11 @@ export interface Footprint {
 }
 
 export async function footprint(edge: EdgeProcess, backends: readonly Backend[]): Promise<Footprint> {
-  const files = await openFiles(edge.pid)
-  const objects: Record<string, number> = {}
-  for (const { className } of await edge.awake()) objects[className] = (objects[className] ?? 0) + 1
+  const files = openFiles(edge.pid)
   return {
     residentMiB: Math.round(await residentMiB(edge.pid)),
     sockets: files.filter((file) => file.startsWith('socket:')).length,
-    objects,
+    objects: Object.fromEntries(awakeObjects(edge.pid)),
     sessions: backends.reduce((sum, backend) => sum + backend.sessions(), 0),
     responses: backends.reduce((sum, backend) => sum + backend.responses(), 0),
   }

@@ -41,7 +41,7 @@ export interface Report {
   /** Milliseconds until the last caller succeeded again; infinite when one never did. */
   readonly recoveryMs: number
   readonly slowest: string
-  /** How the last caller's calls ended after the storm. */
+  /** The last caller's calls that ended after the storm. */
   readonly slowestCalls: readonly string[]
   readonly resumed: number
   /** Callers that hold a stream of changes after the storm, and who of them did not hear of a change. */
@@ -224,7 +224,7 @@ async function rage(
         return true
       case 'evict': {
         // Busy objects stay; so a few are asked to go.
-        const awake = await edge.awake()
+        const awake = edge.awake()
         const first = Math.floor(fault.pick * awake.length)
         const chosen = [...awake.slice(first), ...awake.slice(0, first)].slice(0, EVICTIONS)
         const gone = await Promise.all(chosen.map(async (object) => ({ object, gone: await edge.evict(object) })))
