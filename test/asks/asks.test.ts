@@ -5,29 +5,34 @@ import { after, before, describe, test } from 'node:test'
 import { startEdge } from '../edge.ts'
 import type { TestEdge } from '../edge.ts'
 import { startFixture } from '../peers/fixture.ts'
-import type { Fixture } from '../peers/fixture.ts'
 import { entry, virtual } from '../peers/manifests.ts'
 import { connectAnswering } from './client.ts'
 import type { Answering, Answers } from './client.ts'
+import { startElder } from './elder.ts'
+import { openCaller } from './wire.ts'
 
 describe('questions of a server to a legacy client', () => {
   let edge: TestEdge
-  const fixtures: Fixture[] = []
+  const fixtures: { close(): Promise<void> }[] = []
   const clients: Answering[] = []
 
   before(async () => {
     const legacy = await startFixture({ eras: 'legacy' })
     const modern = await startFixture({ eras: 'modern' })
-    fixtures.push(legacy, modern)
+    const elder = await startElder()
+    fixtures.push(legacy, modern, elder)
     edge = await startEdge({
       resources: [
         entry('legacy', legacy.url),
         entry('modern', modern.url),
+        entry('elder', elder.url, { transport: 'sse' }),
         virtual('legacy', ['legacy']),
         virtual('modern', ['modern']),
+        virtual('elder', ['elder']),
       ],
     })
     for (const name of ['legacy', 'modern']) await edge.lists(edge.endpoint(name), ['test_elicitation'])
+    await edge.lists(edge.endpoint('elder'), ['ask'])
   })
   after(async () => {
     await Promise.all(clients.map((client) => client.close()))
@@ -72,4 +77,30 @@ describe('questions of a server to a legacy client', () => {
       })
     })
   }
+
+  describe('from a server on the old transport', () => {
+    test('are asked and answered, whether or not the client listens besides', async () => {
+      const client = await connect('elder')
+      assert.equal(await client.call('ask'), 'accept blue none 1')
+      const url = edge.endpoint('elder')
+      const caller = await openCaller(url, await edge.token(url))
+      const calling = await caller.call('ask')
+      const answers: Readonly<Record<string, unknown>> = {
+        'elicitation/create': { action: 'accept', content: { name: 'green' } },
+        'sampling/createMessage': { model: 'wire', role: 'assistant', content: { type: 'text', text: 'x' } },
+        'roots/list': { roots: [] },
+      }
+      for (let heard = await calling.next(); heard !== undefined; heard = await calling.next()) {
+        const { id, method = '', result } = heard.message
+        if (method !== '') await caller.result(id, answers[method])
+        else assert.deepEqual(result?.['content'], [{ type: 'text', text: 'accept green wire 0' }])
+      }
+    })
+
+    test('are declined when the client did not declare to answer them', async () => {
+      const client = await connect('elder', { capabilities: {} })
+      assert.match(await client.call('ask'), /does not support/)
+      assert.deepEqual(client.asked, [])
+    })
+  })
 })
