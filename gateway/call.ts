@@ -5,7 +5,7 @@ import type { JsonObject } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import type { Era } from '../protocol/revision.ts'
 import { traceparent } from '../protocol/trace.ts'
-import type { Backend, Owner, Reply } from './backend/upstream.ts'
+import type { Backend, Call, Owner, Reply } from './backend/upstream.ts'
 import { declared } from './bridge.ts'
 import { bridges, converse, deliver, type Exchange } from './converse.ts'
 import type { Route } from './decide.ts'
@@ -121,23 +121,26 @@ async function passageOf(
 }
 
 /** Sends the call, or asks for the rest of a stream whose call was sent before. */
-async function begin({ forwarding, passage, sent, target, deadline, owner }: Exchange): Promise<Reply> {
+function begin(exchange: Exchange): Promise<Reply> {
+  const { forwarding, sent, target, deadline, owner } = exchange
   const call = { ...sent, signal: deadline.signal }
-  if (forwarding.after === undefined) return target.backend.call(call, owner)
-  for (let attempt = 0; attempt < RESUMES; attempt += 1) {
-    try {
-      const rest = await target.backend.resume(forwarding.after, call, owner)
-      if (rest !== undefined) return rest
-      break
-    } catch (error) {
-      const isBusy = error instanceof Fault && error.reason === 'backend_unavailable'
-      if (!isBusy || deadline.signal.aborted || attempt === RESUMES - 1) throw error
-    }
-    // A server refuses the second of two connections, and that a client has left is noticed a few seconds later.
-    await new Promise((resolve) => setTimeout(resolve, RESUME_MS))
-  }
+  return forwarding.after === undefined ? target.backend.call(call, owner) : goOn(call, forwarding.after, exchange)
+}
+
+async function goOn(call: Call, after: string, { passage, target, deadline, owner }: Exchange): Promise<Reply> {
   const { server } = passage.route
-  throw new Fault('cancelled', `Server ${server} does not go on with this call.`, { data: { server } })
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const rest = await target.backend.resume(after, call, owner)
+      if (rest !== undefined) return rest
+      throw new Fault('cancelled', `Server ${server} does not go on with this call.`, { data: { server } })
+    } catch (error) {
+      // A server refuses the second of two connections, and that a client has left is noticed a few seconds later.
+      const isBusy = error instanceof Fault && error.reason === 'backend_unavailable'
+      if (!isBusy || deadline.signal.aborted || attempt === RESUMES) throw error
+      await new Promise((resolve) => setTimeout(resolve, RESUME_MS))
+    }
+  }
 }
 
 /**

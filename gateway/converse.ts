@@ -29,6 +29,9 @@ import { inbound, type Outbound, type Passage } from './translate.ts'
 /** The first revision whose clients know events without data. */
 const PRIMES_SINCE = '2025-11-25'
 
+/** Requests of a server in one stream, answered by us or by the client. */
+const MAX_REQUESTS = 1000
+
 type Stream = Reply & { readonly kind: 'stream' }
 
 /** A call while it lasts. */
@@ -69,8 +72,7 @@ export async function* converse(first: Reply, exchange: Exchange): AsyncGenerato
         yield own(unanswerable(input, passage.message, passage.opened.revision, server))
         return
       }
-      if (round >= MAX_ROUNDS)
-        throw new Fault('backend_protocol', `Server ${server} asks again and again.`, { data: { server } })
+      if (round >= MAX_ROUNDS) throw tooMany(server)
       const answers = yield* ask(input, exchange)
       const again = retry(sent, JSON.stringify(`${passage.requestId}-${round}`), input, answers)
       reply = await deadline.within(target.backend.call({ ...again, signal: deadline.signal }, owner))
@@ -81,6 +83,9 @@ export async function* converse(first: Reply, exchange: Exchange): AsyncGenerato
   }
 }
 
+const tooMany = (server: string): Fault =>
+  new Fault('backend_protocol', `Server ${server} asks again and again.`, { data: { server } })
+
 function messageOf(reply: Reply): Message | undefined {
   return reply.kind === 'message' || reply.kind === 'rejected' ? reply.message : undefined
 }
@@ -89,6 +94,7 @@ function messageOf(reply: Reply): Message | undefined {
 async function* follow(reply: Stream, exchange: Exchange): AsyncGenerator<Delivered, Message | undefined, void> {
   const { passage, forwarding, host, deadline, target } = exchange
   let questions: Questions | undefined
+  let requests = 0
   let primed = reply.lastEvent === undefined || !knowsPriming(exchange)
   try {
     for (;;) {
@@ -105,6 +111,8 @@ async function* follow(reply: Stream, exchange: Exchange): AsyncGenerator<Delive
       const message = next.value
       if (message.kind === 'response') return message
       if (message.kind === 'request') {
+        requests += 1
+        if (requests > MAX_REQUESTS) throw tooMany(passage.route.server)
         questions ??= new Questions()
         const text = await posed(message, questions, exchange)
         if (text === undefined) await reply.answer(decline(message))
