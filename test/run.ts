@@ -1,7 +1,7 @@
 // `npm test`: everything, with real parts. Sets up what is missing first and fails loudly when it cannot.
 //   npm test                 all layers
 //   npm test -- unit         beside the code: protocol, gateway, crds, edge, cli
-//   npm test -- edge         the edge on real workerd: clients, conformance, faults, security
+//   npm test -- edge         the edge on real workerd: clients, conformance, streams, faults, security, chaos, fuzz
 // Prints node's own summary, whose closing lines say how many tests ran.
 
 import { spawn } from 'node:child_process'
@@ -23,7 +23,9 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   cli: ['cli/**/*.test.ts'],
   examples: ['examples/**/*.test.ts'],
   store: ['test/store/*.test.ts'],
-  edge: ['test/{clients,conformance,faults,lossless,peers,security}/**/*.test.ts'],
+  edge: [
+    'test/{asks,chaos,clients,conformance,faults,fuzz,lossless,matrix,peers,security,streams,upstream}/**/*.test.ts',
+  ],
 }
 
 async function files(wanted: readonly string[]): Promise<string[]> {

@@ -84,7 +84,9 @@ async function overSse(upstream: Upstream, signal: AbortSignal): Promise<Peer> {
 }
 
 /** Largest page of a list, in bytes, and most values in it. */
-const LIST = { limit: 4 * 1024 * 1024, values: 1_000_000 }
+const MAX_LIST = 4 * 1024 * 1024
+const MAX_LIST_VALUES = 1_000_000
+const LIST = { limit: MAX_LIST, values: MAX_LIST_VALUES }
 let counter = 0
 
 async function ask(
