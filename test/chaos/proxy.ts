@@ -15,6 +15,8 @@ export interface Proxy {
   cut(pick: number, afterBytes: number): boolean
   /** Passes nothing on towards the client of one connection for so long. */
   starve(pick: number, milliseconds: number): boolean
+  /** Takes back what was announced and has not happened yet. */
+  calm(): void
   close(): Promise<void>
 }
 
@@ -86,6 +88,9 @@ export async function startProxy(target: () => number): Promise<Proxy> {
       pair.server.pause()
       setTimeout(() => pair.server.resume(), milliseconds).unref()
       return true
+    },
+    calm: () => {
+      for (const pair of pairs) pair.budget = Number.POSITIVE_INFINITY
     },
     close: async () => {
       listener.close()

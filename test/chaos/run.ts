@@ -263,6 +263,7 @@ async function rage(
   }
   await sleep(Math.max(0, seconds * 1000 - (performance.now() - start)))
   await Promise.all(pending)
+  for (const proxy of [...world.toEdge, ...world.toBackends]) proxy.calm()
   return { faults, evicted }
 }
 
@@ -278,11 +279,15 @@ async function recovered(crew: readonly Caller[], since: number): Promise<{ reco
   return { recoveryMs: slowest.ms, slowest: slowest.name }
 }
 
-/** Changes every catalog once and waits until all who hold a stream were told. */
+/** Changes every catalog once and waits until all who hold a stream were told. Who opens one later than that lists anyway. */
 async function announced(crew: readonly Caller[], backends: readonly Backend[]): Promise<Report['listening']> {
-  const before = new Map(crew.map((caller) => [caller, caller.heard]))
   const holders = crew.filter((caller) => caller.stream.opened > 0)
-  const deaf = (): Caller[] => holders.filter((caller) => caller.heard === before.get(caller))
+  const before = new Map(holders.map((caller) => [caller, { heard: caller.heard, opened: caller.stream.opened }]))
+  const deaf = (): Caller[] =>
+    holders.filter((caller) => {
+      const known = before.get(caller)
+      return caller.heard === known?.heard && caller.stream.opened === known.opened
+    })
   for (const backend of backends) backend.change()
   for (const limit = performance.now() + TOLD_MS; performance.now() < limit; await sleep(100)) {
     if (deaf().length === 0) break
