@@ -17,6 +17,12 @@ export interface Exercise {
 
 const both: readonly FrontEra[] = ['modern', 'legacy']
 
+/** Any request opens the session at the server, and the edge the stream of that session as the client has one open. */
+async function streamOpen(front: Front): Promise<void> {
+  await front.send('vendor/anything').catch(() => undefined)
+  await sleep(1_000)
+}
+
 async function names(front: Front): Promise<string[]> {
   return (await front.client.listTools()).tools.map(({ name }) => name)
 }
@@ -87,7 +93,7 @@ export const exercises: Readonly<Record<string, Exercise>> = {
     fronts: ['legacy'],
     tool: 'test_client_elicitation_defaults',
     run: async (front) => {
-      await sleep(1_000)
+      await streamOpen(front)
       await front.call('test_client_elicitation_defaults')
     },
   },
@@ -95,6 +101,8 @@ export const exercises: Readonly<Record<string, Exercise>> = {
     fronts: both,
     tool: 'test_reconnection',
     run: async (front) => {
+      // This server answers on whichever stream is opened next, so the one of the session must be open.
+      await streamOpen(front)
       const { content } = await front.call('test_reconnection')
       assert.deepEqual(content, [{ type: 'text', text: 'Reconnection test completed successfully' }])
     },

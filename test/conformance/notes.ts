@@ -1,5 +1,5 @@
-// Why the scenarios that fail somewhere in docs/conformance.md do: one factual line each. The tests hold every failure against
-// this list, and every line of it against the failures, so none is forgotten and none outlives its reason.
+// Why scenarios fail somewhere in docs/conformance.md, or pass against advice: one factual line each. The tests hold every such
+// result against this list, and every line of it against the results, so none is forgotten and none outlives its reason.
 
 import type { Revision } from './suite.ts'
 import type { Target } from './targets.ts'
@@ -11,7 +11,17 @@ export interface Note {
   readonly why: string
 }
 
+const unchanged: Pick<Note, 'revision' | 'scenarios' | 'why'> = {
+  revision: '2026-07-28',
+  scenarios: ['server-stateless'],
+  why:
+    'advised is to tell listeners when `test_trigger_tool_change` or `test_trigger_prompt_change` is called. ' +
+    'The fixture then only says that its lists changed; the edge looks, sees that they did not, and tells its clients nothing.',
+}
+
 export const notes: readonly Note[] = [
+  { ...unchanged, target: 'dual' },
+  { ...unchanged, target: 'modern' },
   {
     revision: '2026-07-28',
     target: 'legacy',
@@ -23,10 +33,12 @@ export const notes: readonly Note[] = [
       'input-required-result-request-state',
       'input-required-result-multiple-input-requests',
       'input-required-result-multi-round',
+      'input-required-result-missing-input-response',
       'input-required-result-non-tool-request',
       'input-required-result-result-type',
       'input-required-result-tampered-state',
       'input-required-result-capability-check',
+      'input-required-result-validate-input',
     ],
     why:
       'these tools ask the client back. Towards a legacy server the edge declares nothing on behalf of a modern client, ' +

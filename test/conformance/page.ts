@@ -78,7 +78,7 @@ export function render({ versions, servers, upstream, reasons }: Results): strin
     }
     lines.push('')
     const why = notes.filter((note) => note.revision === revision)
-    if (why.length > 0) lines.push('Why some fail:', '')
+    if (why.length > 0) lines.push('Why some are not as they should be:', '')
     for (const { target, scenarios, why: reason } of why) {
       lines.push(`- ${names[target]}, ${scenarios.map((name) => `\`${name}\``).join(', ')}: ${reason}`)
     }
