@@ -138,7 +138,9 @@ export function hostile(
     [
       1,
       () => {
-        const uri = `x://q/${encodeURIComponent(text.toWellFormed())}`
+        // What fits into no header goes into the arguments.
+        const fits = text.length < 4000 ? text : '{"chunks":[""]}'
+        const uri = `x://q/${encodeURIComponent(fits.toWellFormed())}`
         return { method: 'resources/read', name: uri, params: `"uri":${quote(uri)}` }
       },
     ],

@@ -39,18 +39,16 @@ export async function play(
       values.set('agent', mark)
       const wire = step.clean === true && step.open !== true ? stage.wire : new Wire(stage.url)
       if (wire !== stage.wire) extra.push(wire)
-      const outcome = await wire.exchange(
-        {
-          bytes: render(step, values),
-          ending: step.ending,
-          pauseAt: step.pauseAt,
-          deadlineMs: stage.deadlineMs ?? DEADLINE_MS,
-          bodiless: step.send.startsWith('HEAD '),
-          enough: (head, body) => isStream(head) && (step.open === true || listens(step) || asks(body)),
-          ...(step.open === true && { onText: (body: string) => learn(values, '', body) }),
-        },
-        true,
-      )
+      const outcome = await wire.exchange({
+        bytes: render(step, values),
+        ending: step.ending,
+        pauseAt: step.pauseAt,
+        deadlineMs: stage.deadlineMs ?? DEADLINE_MS,
+        bodiless: step.send.startsWith('HEAD '),
+        enough: (head, body) => isStream(head) && (step.open === true || listens(step) || asks(body)),
+        ...(step.open === true && { onText: (body: string) => learn(values, '', body) }),
+      })
+      if (step.open !== true && outcome.kind === 'streaming') wire.close()
       learn(values, outcome.head, outcome.text)
       played.push({ step, agent: mark, outcome })
       const wrong = objection(step, outcome)

@@ -41,6 +41,8 @@ export class Wire {
   readonly #host: string
   readonly #port: number
   #socket: Socket | undefined
+  /** An answer that has not ended still comes on it. */
+  #streams = false
 
   constructor(url: URL) {
     this.#host = url.hostname
@@ -48,8 +50,8 @@ export class Wire {
   }
 
   /** Sends one request on the open connection, or on a new one. Never rejects. */
-  async exchange(sending: Sending, reuse: boolean): Promise<Outcome> {
-    if (!reuse) this.close()
+  async exchange(sending: Sending): Promise<Outcome> {
+    if (this.#streams || this.#socket?.destroyed === true) this.close()
     const kept = this.#socket !== undefined
     const outcome = await this.#once(sending)
     // A connection that was idle may have been closed just now; a new one tells whether it was that.
@@ -62,6 +64,7 @@ export class Wire {
   close(): void {
     this.#socket?.destroy()
     this.#socket = undefined
+    this.#streams = false
   }
 
   #once(sending: Sending): Promise<Outcome> {
@@ -75,8 +78,11 @@ export class Wire {
         if (over) return
         over = true
         clearTimeout(timer)
-        if (!usable && this.#socket === socket) this.#socket = undefined
-        if (!usable && kind !== 'streaming') socket.destroy()
+        if (kind === 'streaming') this.#streams = true
+        else if (!usable) {
+          if (this.#socket === socket) this.#socket = undefined
+          socket.destroy()
+        }
         if (kind !== 'streaming') socket.removeAllListeners('data').removeAllListeners('close')
         const { status, head } = reader
         resolve({ kind, status, head, text: utf8(reader.body), milliseconds: performance.now() - started })
