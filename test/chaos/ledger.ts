@@ -14,7 +14,7 @@ export interface Tally {
   readonly problems: readonly string[]
   /** Keys that were executed more often than they were sent. */
   readonly repeated: readonly string[]
-  /** Longest time that a call took, in milliseconds. */
+  /** Longest time that a call took, in milliseconds; libraries, which wait for what was cut, apart. */
   readonly longestMs: number
   readonly executed: number
 }
@@ -64,7 +64,7 @@ export class Ledger {
     let longestMs = 0
     for (const { caller, attempt, cuts } of this.#entries) {
       const { key, outcome, from, until } = attempt
-      longestMs = Math.max(longestMs, until - from)
+      if (!attempt.library) longestMs = Math.max(longestMs, until - from)
       const verdict = judge(attempt, { ...faults, cuts })
       if (outcome.kind === 'left') left++
       else if (verdict.kind === 'ok') ok++
