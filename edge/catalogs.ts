@@ -2,6 +2,7 @@
 // endpoint needs it. Nothing is written while nothing changes.
 
 import type { Store } from '../gateway/ports.ts'
+import { sha256 } from '../gateway/sha256.ts'
 import { Lru } from '../gateway/lru.ts'
 import type { ServerCatalog } from '../gateway/catalog/server.ts'
 import { changeDocument, type Codec } from './documents/document.ts'
@@ -36,7 +37,7 @@ export async function publish(
   source: string,
   known: Digest | undefined,
 ): Promise<Digest | undefined> {
-  const digest = await sha256(JSON.stringify(catalog))
+  const digest = (await sha256(JSON.stringify(catalog))).slice(0, 32)
   if (known?.digest === digest && known.source === source) return undefined
   await store.set(bodyKey(server), JSON.stringify({ digest, catalog }))
   return { digest, source }
@@ -106,9 +107,4 @@ export class Bodies {
     }
     return found
   }
-}
-
-async function sha256(text: string): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)))
-  return Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -4,6 +4,7 @@
 import { parseMessage, type JsonObject, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { META } from '../protocol/revision.ts'
+import { edit, members } from '../protocol/text.ts'
 import { PATIENCE_MS, pose, Questions, sealQuestion, takenBack } from './ask.ts'
 import { decline } from './backend/handshake.ts'
 import type { Owner, Reply } from './backend/upstream.ts'
@@ -19,6 +20,7 @@ import {
   wantsInput,
   type InputRequired,
 } from './bridge.ts'
+import { decideSubscription } from './decide.ts'
 import type { Deadline } from './deadline.ts'
 import type { Host, Target } from './endpoint.ts'
 import type { Delivered, Forwarding } from './forwarding.ts'
@@ -124,8 +126,11 @@ async function* follow(reply: Stream, exchange: Exchange): AsyncGenerator<Delive
       } else if (message.method === 'notifications/cancelled') {
         const text = questions?.takeBack(message)
         if (text !== undefined) yield { text, response: undefined, event: await eventOf(reply, exchange) }
-      } else if (/\/(list_changed|updated)$/u.test(message.method)) host.changed(passage.route.server)
-      else if (wanted(message, forwarding)) {
+      } else if (message.method.endsWith('/list_changed')) host.changed(passage.route.server)
+      else if (message.method === 'notifications/resources/updated') {
+        const text = updated(message, exchange)
+        if (text !== undefined) yield { text, response: undefined, event: await eventOf(reply, exchange) }
+      } else if (wanted(message, forwarding)) {
         // Only what the client asked to hear shows that the call gets on; chatter must not keep it waiting.
         deadline.extend()
         const delivered = await deliver(message, exchange)
@@ -138,6 +143,24 @@ async function* follow(reply: Stream, exchange: Exchange): AsyncGenerator<Delive
       for (const text of questions.abandon()) yield { text, response: undefined }
     throw error
   }
+}
+
+/**
+ * The news that a resource changed, for the session that subscribed at the server; undefined when it is not for this
+ * client. Servers may tell on whatever stream of the session is at hand.
+ */
+function updated(message: Message, { forwarding, passage }: Exchange): string | undefined {
+  const { endpoint, principal, session } = forwarding
+  const { uri } = message.params
+  const params = message.spans.get('params')
+  const span = params === undefined ? undefined : members(message.text, params.start).get('uri')
+  if (session === undefined || passage.server.era === 'modern' || typeof uri !== 'string' || span === undefined)
+    return undefined
+  const { server } = passage.route
+  const exposed = endpoint.catalog.renamed(server)?.get(uri) ?? uri
+  const route = decideSubscription(exposed, { catalog: endpoint.catalog, principal, sole: endpoint.sole })
+  if (route?.server !== server) return undefined
+  return exposed === uri ? message.text : edit(message.text, [{ ...span, text: JSON.stringify(exposed) }])
 }
 
 /** A server's request as its client gets it; undefined when it is to be declined. */

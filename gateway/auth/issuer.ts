@@ -14,6 +14,7 @@ import { guardEgress } from '../backend/egress.ts'
 import type { Fetch } from '../backend/upstream.ts'
 import { readBounded } from '../bounded.ts'
 import type { Clock, Store } from '../ports.ts'
+import { sha256 } from '../sha256.ts'
 
 export interface Issuer {
   readonly issuer: string
@@ -194,8 +195,7 @@ export class IssuerKeys {
   async #storeKey(): Promise<string> {
     const { issuer, jwksUrl, allowHttp, allowPrivate } = this.issuer
     const text = JSON.stringify([issuer, jwksUrl ?? null, allowHttp, allowPrivate])
-    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)))
-    return `jwks/${Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')}`
+    return `jwks/${await sha256(text)}`
   }
 
   #use(cached: Cached): void {

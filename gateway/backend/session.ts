@@ -5,6 +5,7 @@ import { Fault } from '../../protocol/fault.ts'
 import { Lru } from '../lru.ts'
 import type { Channel } from '../channel/channel.ts'
 import type { Store } from '../ports.ts'
+import { sha256 } from '../sha256.ts'
 import type { Sealer } from '../seal.ts'
 import type { Levels } from '../levels.ts'
 import { lostSession, speaksModern } from './era.ts'
@@ -234,9 +235,7 @@ const sessionId = ({ url, account }: Upstream, owner: Owner): string => `${url}\
 
 /** Owner and address in one key of fixed length: neither appears in the store. */
 async function storeKey(upstream: Upstream, id: string): Promise<string> {
-  const bytes = new TextEncoder().encode(id)
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  return `session/${upstream.server}/${Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')}`
+  return `session/${upstream.server}/${await sha256(id)}`
 }
 
 /** The value, or undefined while the store is away. */
