@@ -246,6 +246,17 @@ describe('questions of a legacy server', () => {
     assert.equal(heard.filter(({ method }) => method === 'elicitation/create').length, 32)
   })
 
+  test('without end are the server’s fault', async () => {
+    const server = hold()
+    const caller = await open()
+    const pending = begin(caller)
+    await until(() => asker.calls('tools/call').length === 1)
+    server.say(...Array.from({ length: 1100 }, (_, index) => `"id":${index},"method":"ping"`))
+    const [ended] = await (await pending).rest()
+    assert.equal(ended?.error?.code, 1520)
+    assert.equal(answers().length, 1000)
+  })
+
   test('with an answer out of all proportion get an error, and the call goes on', async () => {
     const server = hold()
     const caller = await open()
