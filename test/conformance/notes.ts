@@ -6,25 +6,23 @@ import type { Target } from './targets.ts'
 
 export interface Note {
   readonly revision: Revision
-  readonly target: Target
+  readonly targets: readonly Target[]
   readonly scenarios: readonly string[]
   readonly why: string
 }
 
-const unchanged: Pick<Note, 'revision' | 'scenarios' | 'why'> = {
-  revision: '2026-07-28',
-  scenarios: ['server-stateless'],
-  why:
-    'advised is to tell listeners when `test_trigger_tool_change` or `test_trigger_prompt_change` is called. ' +
-    'The fixture then only says that its lists changed; the edge looks, sees that they did not, and tells its clients nothing.',
-}
-
 export const notes: readonly Note[] = [
-  { ...unchanged, target: 'dual' },
-  { ...unchanged, target: 'modern' },
   {
     revision: '2026-07-28',
-    target: 'legacy',
+    targets: ['dual', 'modern'],
+    scenarios: ['server-stateless'],
+    why:
+      'advised is to tell listeners when `test_trigger_tool_change` or `test_trigger_prompt_change` is called. ' +
+      'The fixture then only says that its lists changed; the edge looks, sees that they did not, and tells its clients nothing.',
+  },
+  {
+    revision: '2026-07-28',
+    targets: ['legacy'],
     scenarios: [
       'server-stateless',
       'input-required-result-basic-elicitation',
@@ -46,7 +44,7 @@ export const notes: readonly Note[] = [
   },
   {
     revision: '2026-07-28',
-    target: 'legacy',
+    targets: ['legacy'],
     scenarios: [
       'tasks-lifecycle',
       'tasks-capability-negotiation',

@@ -79,8 +79,10 @@ export function render({ versions, servers, upstream, reasons }: Results): strin
     lines.push('')
     const why = notes.filter((note) => note.revision === revision)
     if (why.length > 0) lines.push('Why some are not as they should be:', '')
-    for (const { target, scenarios, why: reason } of why) {
-      lines.push(`- ${names[target]}, ${scenarios.map((name) => `\`${name}\``).join(', ')}: ${reason}`)
+    for (const { targets: where, scenarios, why: reason } of why) {
+      lines.push(
+        `- ${where.map((target) => names[target]).join(' and ')}, ${scenarios.map((name) => `\`${name}\``).join(', ')}: ${reason}`,
+      )
     }
     if (why.length > 0) lines.push('')
   }
