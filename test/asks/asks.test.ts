@@ -78,6 +78,21 @@ describe('questions of a server to a legacy client', () => {
     })
   }
 
+  test('a modern server knows what the client declared, and a client what it lacks', async () => {
+    const poor = await connect('modern', { capabilities: {} })
+    assert.equal(await poor.call('test_input_required_result_capabilities'), 'complete')
+    assert.match(
+      await poor.call('test_missing_capability'),
+      /test\/modern needs the capability sampling, which this client/,
+    )
+    const asked = await connect('modern', { capabilities: { elicitation: {} } })
+    assert.equal(await asked.call('test_input_required_result_capabilities'), 'complete')
+    assert.deepEqual(
+      asked.asked.map(({ method }) => method),
+      ['elicitation/create'],
+    )
+  })
+
   describe('from a server on the old transport', () => {
     test('are asked and answered, whether or not the client listens besides', async () => {
       const client = await connect('elder')
