@@ -54,10 +54,19 @@ export function bytes(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1')
 }
 
-/** Reads a case that was printed or stored. Throws when it is none. */
+/** Reads a case that was printed. Throws when it is none. */
 export function parseCase(text: string): Case {
-  const value = JSON.parse(text) as Partial<Case>
-  const sound = Array.isArray(value.steps) && value.steps.every((step: Partial<Step>) => typeof step.send === 'string')
-  if (!sound || typeof value.generator !== 'string') throw new Error('a case is {"generator", "steps": [{"send", …}]}')
+  return asCase(JSON.parse(text))
+}
+
+/** Reads a list of cases. Throws when one is none. */
+export function parseCases(text: string): Case[] {
+  return (JSON.parse(text) as unknown[]).map(asCase)
+}
+
+function asCase(value: unknown): Case {
+  const { generator, steps } = value as Partial<Case>
+  const sound = Array.isArray(steps) && steps.every((step: Partial<Step>) => typeof step.send === 'string')
+  if (!sound || typeof generator !== 'string') throw new Error('a case is {"generator", "steps": [{"send", …}]}')
   return value as Case
 }
