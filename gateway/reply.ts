@@ -1,6 +1,7 @@
 // From an outcome to an HTTP response. JSON wherever one message suffices; an event stream when messages precede the
 // response, or when the response is slow, so that intermediaries keep the connection and a client that leaves is noticed.
 
+import { written } from '../protocol/aside.ts'
 import { faultText, isObject } from '../protocol/envelope.ts'
 import { Fault, modernStatus, wire } from '../protocol/fault.ts'
 import type { Era } from '../protocol/revision.ts'
@@ -81,21 +82,35 @@ export function answer(
 
 function single(delivered: Delivered, asker: Asker, record: RequestRecord): Response {
   const error = finish(delivered, record)
-  return new Response(delivered.text, {
+  return new Response(bodyOf(delivered), {
     status: asker.era === 'modern' ? modernStatus(error) : 200,
     headers: JSON_HEADERS,
   })
 }
 
+/** A text, or a stream of its pieces where there is much of it. */
+function bodyOf({ text, response }: Delivered): string | ReadableStream<Uint8Array> {
+  if (response?.aside === undefined) return text
+  const pieces = written(text, response)
+  return new ReadableStream<Uint8Array>({
+    pull(controller) {
+      const next = pieces.next()
+      if (next.done === true) controller.close()
+      else controller.enqueue(encoder.encode(next.value))
+    },
+  })
+}
+
 /** Records the response; returns its error code. */
 function finish({ text, response }: Delivered, record: RequestRecord): number | undefined {
+  const size = text.length + (response?.aside?.length ?? 0)
   const code = response?.error?.['code']
   if (typeof code === 'number') {
-    record.finish('error', text.length, code)
+    record.finish('error', size, code)
     return code
   }
   const failed = isObject(response?.result) && response.result['isError'] === true
-  record.finish(failed ? 'application_error' : 'success', text.length)
+  record.finish(failed ? 'application_error' : 'success', size)
   return undefined
 }
 
@@ -116,7 +131,7 @@ async function* events(
     if (ready.response !== undefined) {
       finish(ready.response, record)
       finished = true
-      yield sseMessage(ready.response.text)
+      yield* written(sseMessage(ready.response.text), ready.response.response)
     } else if (ready.stream !== undefined) {
       for (;;) {
         const next = yield* patiently(ready.stream.next())
@@ -125,8 +140,8 @@ async function* events(
           finish(next.value, record)
           finished = true
         }
-        const { text, event } = next.value
-        yield event === undefined ? sseMessage(text) : sseEvent(event, text)
+        const { text, event, response } = next.value
+        yield* written(event === undefined ? sseMessage(text) : sseEvent(event, text), response)
       }
     }
     if (!finished) throw new Fault('backend_protocol', 'The server ended without an answer.')

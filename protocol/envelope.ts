@@ -17,6 +17,16 @@ export interface Message {
   readonly params: JsonObject
   readonly result: Json | undefined
   readonly error: JsonObject | undefined
+  /** Long strings that `text` and `result` have only names for. */
+  readonly aside?: Aside
+}
+
+/** Strings that stand aside while the rest of their message is read. */
+export interface Aside {
+  /** How many characters the message has with them less those that it has without. */
+  readonly length: number
+  /** A text in which they may be missing, complete, in pieces. */
+  write(text: string): Generator<string, void, void>
 }
 
 const none: JsonObject = {}

@@ -1,10 +1,11 @@
 // One POST of streamable HTTP to a server, and what its answer means. Classifies by status, content type and JSON-RPC code,
 // never by message text. Where a session allows it, a response stream that breaks is continued on another connection.
 
-import { parseMessage, type Message } from '../../protocol/envelope.ts'
+import { readMessage } from '../../protocol/aside.ts'
+import type { Message } from '../../protocol/envelope.ts'
 import { Fault } from '../../protocol/fault.ts'
-import { readBounded } from '../bounded.ts'
 import { contentType, lost, protocol, request } from './http.ts'
+import { LARGE, readText } from './intake.ts'
 import { EventStream } from './stream.ts'
 import { MAX_REPLY, type Call, type Reply, type Upstream } from './upstream.ts'
 
@@ -145,15 +146,20 @@ async function* messages(
 }
 
 /** The body as text, refused beyond the limit before it is held. The caller's deadline ends the wait. */
-async function read(upstream: Upstream, response: Response, { signal, limit = MAX_REPLY }: Call): Promise<string> {
+async function read(
+  upstream: Upstream,
+  response: Response,
+  { signal, limit = MAX_REPLY }: Call,
+): Promise<string | readonly string[]> {
   const length = Number(response.headers.get('content-length') ?? Number.NaN)
   try {
-    if (length <= limit && response.headers.get('content-encoding') === null) return await response.text()
+    if (length <= Math.min(limit, LARGE) && response.headers.get('content-encoding') === null)
+      return await response.text()
     if (length > limit || response.body === null) {
       await response.body?.cancel()
       throw protocol(upstream, 'sent a message that is too large')
     }
-    const text = await readBounded(response.body, limit)
+    const text = await readText(response.body, limit)
     if (text === undefined) throw protocol(upstream, 'sent a message that is too large')
     return text
   } catch (error) {
@@ -162,9 +168,9 @@ async function read(upstream: Upstream, response: Response, { signal, limit = MA
 }
 
 /** A server's message. Throws `Fault` `backend_protocol`. */
-export function parsed(upstream: Upstream, text: string, values?: number): Message {
+export function parsed(upstream: Upstream, text: string | readonly string[], values?: number): Message {
   try {
-    return parseMessage(text, values)
+    return readMessage(text, values)
   } catch {
     throw protocol(upstream, 'sent something that is not JSON-RPC')
   }
@@ -176,9 +182,9 @@ function answers(message: Message, id: string | undefined): boolean {
 }
 
 /** The error response that an HTTP error carries, if it carries one. */
-function errorReply(text: string): Message | undefined {
+function errorReply(text: string | readonly string[]): Message | undefined {
   try {
-    const message = parseMessage(text)
+    const message = readMessage(text)
     return message.error === undefined ? undefined : message
   } catch {
     return undefined
