@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { startEdge } from '../edge.ts'
 import type { TestEdge } from '../edge.ts'
 import { startFixture } from '../peers/fixture.ts'
@@ -9,17 +10,19 @@ import { entry, virtual } from '../peers/manifests.ts'
 import { connectAnswering } from './client.ts'
 import type { Answering, Answers } from './client.ts'
 import { startElder } from './elder.ts'
+import type { Elder } from './elder.ts'
 import { openCaller } from './wire.ts'
 
 describe('questions of a server to a legacy client', () => {
   let edge: TestEdge
+  let elder: Elder
   const fixtures: { close(): Promise<void> }[] = []
   const clients: Answering[] = []
 
   before(async () => {
     const legacy = await startFixture({ eras: 'legacy' })
     const modern = await startFixture({ eras: 'modern' })
-    const elder = await startElder()
+    elder = await startElder()
     fixtures.push(legacy, modern, elder)
     edge = await startEdge({
       resources: [
@@ -29,6 +32,8 @@ describe('questions of a server to a legacy client', () => {
         virtual('legacy', ['legacy']),
         virtual('modern', ['modern']),
         virtual('elder', ['elder']),
+        virtual('hasty-legacy', ['legacy'], {}, { 'waggle.dev/call-timeout': '1s' }),
+        virtual('hasty-modern', ['modern'], {}, { 'waggle.dev/call-timeout': '1s' }),
       ],
     })
     for (const name of ['legacy', 'modern']) await edge.lists(edge.endpoint(name), ['test_elicitation'])
@@ -93,6 +98,17 @@ describe('questions of a server to a legacy client', () => {
     )
   })
 
+  test('a human may take longer to answer than a server may be silent', async () => {
+    for (const era of ['legacy', 'modern']) {
+      const elicit = async () => {
+        await sleep(2_500)
+        return { action: 'accept' as const, content: { username: 'slow', email: 'slow' } }
+      }
+      const client = await connect(`hasty-${era}`, { elicit })
+      assert.match(await client.call('test_elicitation'), /slow/)
+    }
+  })
+
   describe('from a server on the old transport', () => {
     test('are asked and answered, whether or not the client listens besides', async () => {
       const client = await connect('elder')
@@ -110,6 +126,17 @@ describe('questions of a server to a legacy client', () => {
         if (method !== '') await caller.result(id, answers[method])
         else assert.deepEqual(result?.['content'], [{ type: 'text', text: 'accept green wire 0' }])
       }
+    })
+
+    test('may follow from changed roots', async () => {
+      const client = await connect('elder')
+      await client.call('ask')
+      const before = client.asked.length
+      await client.client.sendRootsListChanged()
+      const deadline = Date.now() + 10_000
+      while (elder.roots.length === 0 && Date.now() < deadline) await sleep(50)
+      assert.deepEqual(elder.roots, [1])
+      assert.equal(client.asked.at(before)?.method, 'roots/list')
     })
 
     test('are declined when the client did not declare to answer them', async () => {

@@ -2,10 +2,13 @@
 
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js'
+import { RootsListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js'
 import { listen } from '../peers/listen.ts'
 
 export interface Elder {
   readonly url: string
+  /** How many roots it was told of, each time it asked because they changed. */
+  readonly roots: number[]
   close(): Promise<void>
 }
 
@@ -13,6 +16,7 @@ export interface Elder {
 export async function startElder(): Promise<Elder> {
   const transports = new Map<string, SSEServerTransport>()
   const servers: McpServer[] = []
+  const known: number[] = []
 
   function build(): McpServer {
     const mcp = new McpServer({ name: 'elder', version: '1.0.0' })
@@ -27,6 +31,9 @@ export async function startElder(): Promise<Elder> {
       const { roots } = await server.listRoots()
       const heard = [action, content?.['name'], sample.model, roots.length].join(' ')
       return { content: [{ type: 'text', text: heard }] }
+    })
+    server.setNotificationHandler(RootsListChangedNotificationSchema, async () => {
+      known.push((await server.listRoots()).roots.length)
     })
     servers.push(mcp)
     return mcp
@@ -47,6 +54,7 @@ export async function startElder(): Promise<Elder> {
   })
   return {
     url: `${server.url}/sse`,
+    roots: known,
     close: async () => {
       await Promise.all(servers.map((one) => one.close()))
       await server.close()
