@@ -182,6 +182,29 @@ test('a reader that leaves, and one that gives up, let go of the stream', async 
   assert.equal(refused.cancelled(), true)
 })
 
+test('large data may be had in the pieces it came in', async () => {
+  const size = 300_000
+  const every = (step: number) => Array.from({ length: size / step }, (_, index) => (index + 1) * step)
+  for (const [text, inPieces] of [
+    [`data: ${'x'.repeat(size)}\n\n`, true],
+    [`id: 7\ndata: ${'é'.repeat(size)}\r\n\r\n`, true],
+    [`data:${'x'.repeat(size)}\n\n`, false],
+    [`data: a\ndata: ${'x'.repeat(size)}\n\n`, false],
+    [`data: ${'x'.repeat(size)}\ndata: b\n\n`, false],
+    [`: ${'x'.repeat(size)}\ndata: b\n\n`, false],
+  ] as const) {
+    for (const cuts of [[], every(20_000), every(10)]) {
+      const [event, ...more] = await read(cut(text, cuts), 1_000_000)
+      const data = text
+        .split(/\r?\n/u)
+        .flatMap((line) => (line.startsWith('data:') ? [line.slice(5).replace(' ', '')] : []))
+      assert.ok(event?.data === data.join('\n'))
+      assert.ok(event.pieces?.join('') === (inPieces && cuts.length < 1000 ? event.data : undefined))
+      assert.equal(more.length, 0)
+    }
+  }
+})
+
 test('an event in very many pieces takes linear time', async () => {
   const size = 1_000_000
   const started = performance.now()

@@ -6,6 +6,8 @@ import { Fault } from './fault.ts'
 export interface SseEvent {
   readonly event: string
   readonly data: string
+  /** The data as it came, where there is much of it: whoever reads this saves putting it together. */
+  readonly pieces?: readonly string[]
   /** The last id that the stream gave; undefined before the first and after one that is empty or too long to be sent back. */
   readonly id: string | undefined
   /** How long to wait before connecting again, in milliseconds, where this event says so. */
@@ -47,8 +49,8 @@ export async function* readSse(
       const chunk = await reader.read()
       const text = chunk.done ? decoder.decode() : decoder.decode(chunk.value, { stream: true })
       for (const line of lines.push(text)) {
-        if (parser.size + line.length > limit) throw tooLarge(limit)
-        const event = parser.push(line)
+        if (parser.size + lengthOf(line) > limit) throw tooLarge(limit)
+        const event = typeof line === 'string' ? parser.push(line) : parser.pushLarge(line)
         if (event !== undefined) yield event
       }
       if (parser.size + lines.size > limit) throw tooLarge(limit)
@@ -62,6 +64,16 @@ export async function* readSse(
 /** Longest id, in characters: it travels back in a header. */
 const MAX_ID = 1024
 
+/** Lines of this many characters stay in pieces, if these are not too small to be worth it. */
+const LARGE = 256 * 1024
+const MIN_PIECE = 1024
+
+/** A line, in pieces where it is large. */
+type Line = string | readonly string[]
+
+const lengthOf = (line: Line): number =>
+  typeof line === 'string' ? line.length : line.reduce((sum, piece) => sum + piece.length, 0)
+
 const tooLarge = (limit: number): Fault => new Fault('too_large', `An event exceeds ${limit} characters.`)
 
 /** Cuts text into lines that end with LF, CR or CRLF; what is unfinished waits in pieces, which are joined only once. */
@@ -71,19 +83,23 @@ class Lines {
   /** Characters that wait for the end of their line. */
   size = 0;
 
-  *push(text: string): Generator<string, void, void> {
+  *push(text: string): Generator<Line, void, void> {
     let from = this.#afterReturn && text.startsWith('\n') ? 1 : 0
     if (text !== '') this.#afterReturn = false
     const ends = /\r\n|\r|\n/gu
     ends.lastIndex = from
     for (let end = ends.exec(text); end !== null; end = ends.exec(text)) {
       this.#pieces.push(text.slice(from, end.index))
+      const start = from
       from = ends.lastIndex
       this.#afterReturn = end[0] === '\r' && from === text.length
-      const line = this.#pieces.length === 1 ? (this.#pieces[0] ?? '') : this.#pieces.join('')
+      const pieces = this.#pieces
+      const size = this.size + end.index - start
+      const inPieces = size >= LARGE && size >= pieces.length * MIN_PIECE
       this.#pieces = []
       this.size = 0
-      yield line
+      if (inPieces) yield pieces
+      else yield pieces.length === 1 ? (pieces[0] ?? '') : pieces.join('')
     }
     if (from < text.length) {
       this.#pieces.push(text.slice(from))
@@ -94,6 +110,8 @@ class Lines {
 
 class EventParser {
   #data: string[] = []
+  /** The only line of data so far, if that is a large one. */
+  #pieces: readonly string[] | undefined
   #event = ''
   #id: string | undefined
   #retry: number | undefined
@@ -109,15 +127,9 @@ class EventParser {
   /** The event that this line completes, if any. */
   push(line: string): SseEvent | undefined {
     if (line === '') {
-      const complete = this.#telling
-        ? {
-            event: this.#event === '' ? 'message' : this.#event,
-            data: this.#data.length === 1 ? (this.#data[0] ?? '') : this.#data.join('\n'),
-            id: this.#id,
-            ...(this.#retry !== undefined && { retry: this.#retry }),
-          }
-        : undefined
+      const complete = this.#telling ? this.#complete() : undefined
       this.#data = []
+      this.#pieces = undefined
       this.#event = ''
       this.#retry = undefined
       this.#telling = false
@@ -130,6 +142,8 @@ class EventParser {
     const value = colon < 0 ? '' : line.slice(line.charCodeAt(colon + 1) === 32 ? colon + 2 : colon + 1)
     switch (field) {
       case 'data':
+        if (this.#pieces !== undefined) this.#data.push(this.#pieces.join(''))
+        this.#pieces = undefined
         this.#data.push(value)
         this.size += line.length
         this.#telling = true
@@ -150,5 +164,32 @@ class EventParser {
       default:
     }
     return undefined
+  }
+
+  /** As `push`, for a line that is not empty. */
+  pushLarge(line: readonly string[]): SseEvent | undefined {
+    const [first = '', ...rest] = line
+    if (!first.startsWith('data: ') || this.#data.length > 0 || this.#pieces !== undefined)
+      return this.push(line.join(''))
+    this.#pieces = [first.slice('data: '.length), ...rest]
+    this.size += lengthOf(line)
+    this.#telling = true
+    return undefined
+  }
+
+  #complete(): SseEvent {
+    const event = this.#event === '' ? 'message' : this.#event
+    const more = { id: this.#id, ...(this.#retry !== undefined && { retry: this.#retry }) }
+    const pieces = this.#pieces
+    if (pieces === undefined)
+      return { event, data: this.#data.length === 1 ? (this.#data[0] ?? '') : this.#data.join('\n'), ...more }
+    return {
+      event,
+      get data() {
+        return pieces.join('')
+      },
+      pieces,
+      ...more,
+    }
   }
 }

@@ -125,7 +125,7 @@ async function refused(upstream: Upstream, response: Response, type: string, cal
 /** The messages of a response stream up to and including the response. */
 async function* messages(
   upstream: Upstream,
-  texts: AsyncGenerator<string, void, void>,
+  texts: AsyncGenerator<string | readonly string[], void, void>,
   { id, signal, values }: Call,
 ): AsyncGenerator<Message, void, void> {
   try {

@@ -208,7 +208,7 @@ export async function unasked(
   return body === undefined ? undefined : heard(upstream, stream.read(body))
 }
 
-async function* heard(upstream: Upstream, texts: AsyncGenerator<string, void, void>): Unasked {
+async function* heard(upstream: Upstream, texts: ReturnType<EventStream['read']>): Unasked {
   for await (const text of texts) {
     const message = parsed(upstream, text)
     if (message.kind !== 'response') yield message

@@ -61,7 +61,8 @@ const options = (more: Partial<StreamOptions> = {}): StreamOptions => ({
 async function read(upstream: Upstream, first: Turn, more?: Partial<StreamOptions>): Promise<string[]> {
   const found: string[] = []
   assert.ok(typeof first === 'object')
-  for await (const text of new EventStream(upstream, options(more)).read(body(first, () => undefined))) found.push(text)
+  for await (const text of new EventStream(upstream, options(more)).read(body(first, () => undefined)))
+    found.push(String(text))
   return found
 }
 
@@ -126,7 +127,7 @@ test('listening connects again also without ids, until the server has forgotten 
   const first = await stream.open()
   assert.ok(first)
   const found: string[] = []
-  for await (const text of stream.read(first)) found.push(text)
+  for await (const text of stream.read(first)) found.push(String(text))
   assert.deepEqual(found, ['one', 'two'])
   assert.equal(seen.length, 3)
 })

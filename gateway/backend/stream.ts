@@ -75,10 +75,10 @@ export class EventStream {
   }
 
   /**
-   * The data of the events from this connection and those that follow it; ends when the server does not go on. Throws what
+   * The data of the events, large ones in pieces, from this connection and those that follow it; ends when the server does not go on. Throws what
    * broke the last connection, `Fault` `too_large` for an event beyond the limit, or the signal's reason.
    */
-  async *read(first: ReadableStream<Uint8Array>): AsyncGenerator<string, void, void> {
+  async *read(first: ReadableStream<Uint8Array>): AsyncGenerator<string | readonly string[], void, void> {
     const { signal, limit } = this.#options
     let body: ReadableStream<Uint8Array> | undefined = first
     for (let silent = 0; body !== undefined;) {
@@ -87,9 +87,10 @@ export class EventStream {
         for await (const event of readSse(abortable(body, signal), limit, this.#lastEvent)) {
           this.#lastEvent = event.id
           if (event.retry !== undefined) this.#retryMs = Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, event.retry))
-          if (event.data === '' || event.data === PRIMING_AGAIN) continue
+          const data = event.pieces ?? event.data
+          if (data === '' || data === PRIMING_AGAIN) continue
           silent = 0
-          yield event.data
+          yield data
         }
       } catch (error) {
         if (error instanceof Fault || signal.aborted) throw error
