@@ -123,5 +123,9 @@ export const exercises: Readonly<Record<string, Exercise>> = {
     run: async (front) => assert.deepEqual(await names(front), ['lookup_user']),
   },
   'json-schema-2020-12-preservation': { fronts: both, tool: 'json_schema_echo', run: echoSchema },
-  'sep-2640-client-no-prefetch': { fronts: both, run: async (front) => void (await front.send('skills/list')) },
+  'sep-2640-client-no-prefetch': {
+    fronts: both,
+    method: 'skills/list',
+    run: async (front) => void (await front.send('skills/list')),
+  },
 }

@@ -10,7 +10,6 @@ import type { UpstreamResult } from './upstream.ts'
 /** Everything the page is made of. */
 export interface Results {
   readonly versions: Readonly<Record<string, string>>
-  /** Of the dual-era fixture, the edge and what is behind it. */
   readonly servers: ReadonlyMap<Target, ReadonlyMap<Revision, Report>>
   readonly upstream: readonly UpstreamResult[]
   /** `<revision> <scenario>`: why the suite does not score it. */
@@ -29,12 +28,6 @@ export function column(report: Report): Record<string, string> {
   return Object.fromEntries([...report.scored, ...report.unscored].map((one) => [one.name, cell(one)]))
 }
 
-/** One table of what is asked of clients, by scenario. */
-export function upstreamColumn(results: readonly UpstreamResult[], revision: Revision): Record<string, string> {
-  const rows = results.filter((one) => one.revision === revision)
-  return Object.fromEntries(rows.map(({ name, result }) => [name, cell(result)]))
-}
-
 const names: Readonly<Record<Target, string>> = {
   direct: 'no edge',
   dual: 'both eras',
@@ -43,59 +36,84 @@ const names: Readonly<Record<Target, string>> = {
 }
 
 /** The page. The same results make the same bytes. */
-export function render({ versions, servers, upstream, reasons }: Results): string {
-  const lines = [
+export function render(results: Results): string {
+  const hosts = forHosts.map((name) => `\`${name}\``).join(', ')
+  return [
     '# Conformance',
     '',
-    '<!-- Written by `node test/conformance/report.ts`. Do not edit: the tests compare it with their own runs. -->',
+    '<!-- Written by `npm run conformance`. Do not edit: the tests compare it with their own runs. -->',
     '',
-    'The published suite, run through the edge on workerd with a token checked at every request. There is no list of expected failures.',
+    'The published suite, run through the edge on workerd with a token checked at every request. There is no list of expected failures. With each scenario: how many of its checks passed.',
     '',
-    ...Object.entries(versions).map(([name, version]) => `- \`${name}\` ${version}`),
+    ...Object.entries(results.versions).map(([name, version]) => `- \`${name}\` ${version}`),
     '',
+    ...summary(results),
+    ...revisions.flatMap((revision) => asServer(results, revision)),
+    ...revisions.flatMap((revision) => asClient(results, revision)),
+    `Not run: ${hosts}. They judge whoever loads a skill; the edge passes skills on and loads none.`,
+    '',
+  ].join('\n')
+}
+
+function summary({ servers, upstream }: Results): string[] {
+  return [
     '## Summary',
     '',
-    `| scored scenarios passed | ${targets.map((target) => names[target]).join(' | ')} | towards servers |`,
-    `| --- | ${targets.map(() => '---').join(' | ')} | --- |`,
+    ...head('scored scenarios passed', ...targets.map((target) => names[target]), 'towards servers'),
     ...revisions.map((revision) => {
       const scores = targets.map((target) => score(servers.get(target)?.get(revision)?.scored ?? []))
       const own = upstream.filter((one) => one.revision === revision && one.scored).map(({ result }) => result)
-      return `| ${revision} | ${scores.join(' | ')} | ${score(own)} |`
+      return row(revision, ...scores, score(own))
     }),
     '',
-    'The columns are what is behind the edge: a server that speaks both eras (the edge then speaks the modern one to it), one of 2025-11-25 only, one of 2026-07-28 only; "no edge" is the suite',
-    'against the first of them directly. "Towards servers" are scenarios for clients: the server is the suite\'s, a backend of the edge, and judged is how the edge calls it. Those about OAuth are not among them yet.',
+    'The columns are what is behind the edge: a server that speaks both eras (the edge then speaks the modern one to it), one of 2025-11-25 only, one of 2026-07-28 only; "no edge" is the suite against the first of them directly. ' +
+      '"Towards servers" are scenarios for clients: the server is the suite\'s, a backend of the edge, and judged is how the edge calls it. Those about OAuth are not among them yet.',
     '',
   ]
-  for (const revision of revisions) {
-    lines.push(`## ${servings(revision)}`, '')
-    lines.push(`| scenario | scored | ${targets.map((target) => names[target]).join(' | ')} |`)
-    lines.push(`| --- | --- | ${targets.map(() => '---').join(' | ')} |`)
-    const columns = targets.map((target) => columnOf(servers, target, revision))
-    for (const name of Object.keys(columns[0] ?? {})) {
+}
+
+function asServer({ servers, reasons }: Results, revision: Revision): string[] {
+  const columns = targets.map((target) => {
+    const report = servers.get(target)?.get(revision)
+    return report === undefined ? {} : column(report)
+  })
+  const why = notes.filter((note) => note.revision === revision)
+  return [
+    `## ${servings(revision)}`,
+    '',
+    ...head('scenario', 'scored', ...targets.map((target) => names[target])),
+    ...Object.keys(columns[0] ?? {}).map((name) => {
       const scored = reasons.get(`${revision} ${name}`) ?? 'yes'
-      lines.push(`| \`${name}\` | ${scored} | ${columns.map((one) => one[name] ?? 'not run').join(' | ')} |`)
-    }
-    lines.push('')
-    const why = notes.filter((note) => note.revision === revision)
-    if (why.length > 0) lines.push('Why some are not as they should be:', '')
-    for (const { targets: where, scenarios, why: reason } of why) {
-      lines.push(
-        `- ${where.map((target) => names[target]).join(' and ')}, ${scenarios.map((name) => `\`${name}\``).join(', ')}: ${reason}`,
-      )
-    }
-    if (why.length > 0) lines.push('')
-  }
-  for (const revision of revisions) {
-    lines.push(`## ${callings(revision)}`, '', '| scenario | scored | result |', '| --- | --- | --- |')
-    for (const { name, result } of upstream.filter((one) => one.revision === revision)) {
-      lines.push(`| \`${name}\` | ${reasons.get(`${revision} ${name}`) ?? 'yes'} | ${cell(result)} |`)
-    }
-    lines.push('')
-  }
-  const hosts = forHosts.map((name) => `\`${name}\``).join(', ')
-  lines.push(`Not run: ${hosts}. They judge whoever loads a skill; the edge passes skills on and loads none.`, '')
-  return lines.join('\n')
+      return row(`\`${name}\``, scored, ...columns.map((one) => one[name] ?? 'not run'))
+    }),
+    '',
+    'Why some have not simply passed:',
+    '',
+    ...why.map(({ targets: where, scenarios, why: reason }) => {
+      const quoted = scenarios.map((name) => `\`${name}\``).join(', ')
+      return `- ${quoted} (${where.map((target) => names[target]).join(', ')}): ${reason}`
+    }),
+    '',
+  ]
+}
+
+function asClient({ upstream, reasons }: Results, revision: Revision): string[] {
+  const runs = upstream.filter((one) => one.revision === revision)
+  return [
+    `## ${callings(revision)}`,
+    '',
+    ...head('scenario', 'scored', 'result'),
+    ...runs.map(({ name, result }) => row(`\`${name}\``, reasons.get(`${revision} ${name}`) ?? 'yes', cell(result))),
+    '',
+  ]
+}
+
+function head(...cells: readonly string[]): string[] {
+  return [row(...cells), row(...cells.map(() => '---'))]
+}
+
+function row(...cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`
 }
 
 const servings = (revision: Revision): string => `As a server, ${revision}`
@@ -116,11 +134,6 @@ function read(page: string, heading: string, at: number): Record<string, string>
   const rows = section.split('\n').filter((line) => line.startsWith('| `'))
   const cells = rows.map((row) => row.split('|').slice(1, -1))
   return Object.fromEntries(cells.map((row) => [(row[0] ?? '').replaceAll(/[`\s]/g, ''), (row[at] ?? '').trim()]))
-}
-
-function columnOf(servers: Results['servers'], target: Target, revision: Revision): Record<string, string> {
-  const report = servers.get(target)?.get(revision)
-  return report === undefined ? {} : column(report)
 }
 
 function score(list: readonly Scenario[]): string {

@@ -9,7 +9,7 @@ import { requirements } from './suite.ts'
 import type { Report, Revision } from './suite.ts'
 import { extensions, judge, openTarget, revisions, targets } from './targets.ts'
 import type { Target } from './targets.ts'
-import { runUpstream, upstreamRuns } from './upstream.ts'
+import { extension, runUpstream, upstreamRuns } from './upstream.ts'
 import type { UpstreamResult } from './upstream.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -49,7 +49,7 @@ async function reasons(): Promise<Map<string, string>> {
     for (const { scenario, reason } of (await requirements(revision)).not_scored) {
       found.set(`${revision} ${scenario}`, reason.replaceAll('-', ' '))
     }
-    for (const name of extensions) found.set(`${revision} ${name}`, 'extension')
+    for (const name of [...extensions, extension]) found.set(`${revision} ${name}`, 'extension')
   }
   return found
 }

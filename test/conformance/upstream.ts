@@ -18,6 +18,9 @@ export interface UpstreamResult extends UpstreamRun {
   readonly result: Scenario
 }
 
+/** In no requirement set, but judges anybody between a client and a skill. */
+export const extension = 'sep-2640-client-no-prefetch'
+
 /** Judge whoever reads skills, which the edge does not: it passes them on. */
 export const forHosts = [
   'sep-2640-client-verify-digest',
@@ -36,6 +39,7 @@ export async function upstreamRuns(): Promise<UpstreamRun[]> {
     for (const name of client) runs.push({ revision, name, scored: true })
     for (const name of unscored) runs.push({ revision, name, scored: false })
   }
+  runs.push({ revision: '2026-07-28', name: extension, scored: false })
   return runs.filter(({ name }) => !name.startsWith('auth/'))
 }
 
