@@ -268,8 +268,9 @@ export class RefreshObject extends DurableObject<Env> {
         const messages = await peer.listen(stop.signal)
         listened = messages !== undefined
         for await (const message of messages ?? []) {
-          if (!message.method.endsWith('/list_changed')) continue
-          await this.#hint(key)
+          if (message.kind === 'request')
+            await peer.decline(message, AbortSignal.timeout(FIRST_RETRY_MS)).catch(() => undefined)
+          else if (message.method.endsWith('/list_changed')) await this.#hint(key)
         }
       } catch {
         // A stream that broke is as good as none.

@@ -198,7 +198,7 @@ export class SseSessionObject extends DurableObject<Env> {
     try {
       this.#connection = await this.#opening
       const { session } = errand.owner
-      if (session !== undefined) void new EdgeChannel(this.#env.CHANNELS).attach(session, upstream.server)
+      if (session !== undefined) await new EdgeChannel(this.#env.CHANNELS).attach(session, upstream.server)
       return this.#connection
     } finally {
       this.#opening = undefined

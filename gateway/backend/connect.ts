@@ -5,7 +5,7 @@ import { isObject, type JsonObject, type Message } from '../../protocol/envelope
 import { MODERN_REVISION, type Era } from '../../protocol/revision.ts'
 import { isModern, speaksLegacy } from './era.ts'
 import { exchange } from './exchange.ts'
-import { boundedCapabilities, handshake, sessionHeaders, settle } from './handshake.ts'
+import { boundedCapabilities, decline, handshake, sessionHeaders, settle } from './handshake.ts'
 import { protocol } from './http.ts'
 import { modernCall, modernExchange } from './modern.ts'
 import { terminate, unasked } from './session.ts'
@@ -21,8 +21,16 @@ export interface Peer {
   request(method: string, params: JsonObject, signal: AbortSignal): Promise<Message>
   /** What the server says unasked, until the stream ends or the signal aborts; undefined when it offers no stream. */
   listen(signal: AbortSignal): Promise<AsyncGenerator<Message, void, void> | undefined>
+  /** Declines what the server asked on that stream. */
+  decline(request: Message, signal: AbortSignal): Promise<void>
   close(signal: AbortSignal): Promise<void>
 }
+
+/**
+ * Some servers offer a tool that asks only to clients that can be asked. Clients that can are told of it; what the server asks
+ * meanwhile is declined.
+ */
+const DECLARED: JsonObject = { elicitation: { form: {}, url: {} }, sampling: {}, roots: {} }
 
 /** Detects the era, modern first (MCP 2026-07-28, basic/versioning). Throws `Fault` as `exchange` does. */
 export async function connect(upstream: Upstream, signal: AbortSignal): Promise<Peer> {
@@ -53,12 +61,13 @@ async function modern(upstream: Upstream, signal: AbortSignal): Promise<Peer | u
       const stream = await send('subscriptions/listen', { notifications }, until)
       return stream.kind === 'stream' ? stream.messages : undefined
     },
+    decline: async () => undefined,
     close: async () => undefined,
   }
 }
 
 async function legacy(upstream: Upstream, signal: AbortSignal): Promise<Peer> {
-  const agreement = await handshake((call) => exchange(upstream, call), upstream, {}, signal)
+  const agreement = await handshake((call) => exchange(upstream, call), upstream, DECLARED, signal)
   const headers = sessionHeaders(agreement)
   return {
     era: 'legacy',
@@ -66,12 +75,15 @@ async function legacy(upstream: Upstream, signal: AbortSignal): Promise<Peer> {
     request: (method, params, until) =>
       ask((call) => exchange(upstream, call, headers), upstream, method, params, until),
     listen: (until) => unasked(upstream, headers, until),
+    decline: async (request, until) => {
+      await exchange(upstream, { text: decline(request), id: undefined, headers: {}, signal: until }, headers)
+    },
     close: (until) => terminate(upstream, agreement, until),
   }
 }
 
 async function overSse(upstream: Upstream, signal: AbortSignal): Promise<Peer> {
-  const connection = await SseConnection.open(upstream, {}, signal)
+  const connection = await SseConnection.open(upstream, DECLARED, signal)
   const { agreement } = connection
   if (agreement === undefined) throw protocol(upstream, 'did not shake hands')
   return {
@@ -79,6 +91,9 @@ async function overSse(upstream: Upstream, signal: AbortSignal): Promise<Peer> {
     ...agreement,
     request: (method, params, until) => ask((call) => connection.call(call), upstream, method, params, until),
     listen: async (until) => connection.unasked(until),
+    decline: async (request, until) => {
+      await connection.call({ text: decline(request), id: undefined, headers: {}, signal: until })
+    },
     close: async () => connection.close(),
   }
 }

@@ -51,7 +51,8 @@ export class Sessions {
     const session = stored ?? (await this.#open(upstream, owner, key, signal))
     this.#known.set(id, session)
     if (stored === undefined) {
-      if (owner.session !== undefined) void this.#channel.attach(owner.session, upstream.server)
+      // Before the first call: what the server asks on its own stream during that call must find somebody.
+      if (owner.session !== undefined) await this.#channel.attach(owner.session, upstream.server)
       await this.#level(upstream, owner, session, signal)
     }
     return session

@@ -23,7 +23,10 @@ export interface StreamRequest {
 export interface Channel {
   /** The event stream. Throws `Fault` as `Guard.enter` does, `overloaded` when the caller has too many. */
   open(request: StreamRequest): Promise<ReadableStream<Uint8Array>>
-  /** The session used this legacy server for the first time: it may speak on its own from now on. Never throws. */
+  /**
+   * The session has a session at this legacy server now, which may speak on its own: resolves when it is listened to, where
+   * the client listens, and soon in any case. Never throws.
+   */
   attach(session: string, server: string): Promise<void>
   /** The session wants (or no longer wants) to hear of a resource, by its exposed URI. Throws `Fault` `overloaded`. */
   subscribe(session: string, uri: string, on: boolean): Promise<void>

@@ -90,7 +90,7 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
     for (const target of subscriber.endpoint.targets(server)) {
       const watched = this.#watches.get(watchKey(target, subscriber, true))
       if (watched === undefined) this.#follow(subscriber)
-      else if (!watched.watch.listening) watched.watch.poke()
+      else await watched.watch.attach()
     }
   }
 

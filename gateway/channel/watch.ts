@@ -7,6 +7,8 @@ import type { Backend, Owner } from '../backend/upstream.ts'
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 60_000
 const SUBSCRIBE_MS = 10_000
+/** How long the first call of a session waits for its server's stream. */
+const ATTACH_MS = 1_000
 /** A stream that lasted this long was a good one: the next failure is a first one. */
 const GOOD_MS = 30_000
 
@@ -27,6 +29,9 @@ export class Watch {
   #stream: AbortController | undefined
   #wake: (() => void) | undefined
   #poked = false
+  /** The stream that is open now has been answered. */
+  #heard = false
+  #settled: (() => void) | undefined
 
   constructor(backend: Backend, owner: Owner, legacy: boolean, end: WatchEnd) {
     this.#backend = backend
@@ -63,15 +68,26 @@ export class Watch {
     else this.poke()
   }
 
-  /** Something changed that makes it worth trying again now. */
+  /** Something changed that makes it worth beginning anew. */
   poke(): void {
     this.#poked = true
     this.#stream?.abort()
     this.#wake?.()
   }
 
-  get listening(): boolean {
-    return this.#stream !== undefined
+  /** The owner has a new session at the server. Resolves when that is listened to, after a second at the latest. */
+  async attach(): Promise<void> {
+    // While a stream is being opened it is this very watch that opened the session.
+    if (this.#stream !== undefined && !this.#heard) {
+      this.#poked = true
+      return
+    }
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, ATTACH_MS)
+    this.#settled = resolve
+    this.poke()
+    await promise
+    clearTimeout(timer)
   }
 
   stop(): void {
@@ -91,6 +107,8 @@ export class Watch {
       const messages = await this.#backend.listen(this.#uris, this.#owner, stream.signal)
       if (messages === undefined) return 'nothing'
       outcome = 'heard'
+      this.#heard = true
+      this.#settled?.()
       if (again) this.#end.missed()
       for await (const message of messages) {
         if (stream.signal.aborted) break
@@ -101,6 +119,8 @@ export class Watch {
     } finally {
       stream.abort()
       this.#stream = undefined
+      this.#heard = false
+      if (!this.#poked) this.#settled?.()
     }
     return outcome
   }

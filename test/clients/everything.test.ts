@@ -57,8 +57,11 @@ function withoutExecution(seen: Seen): Seen {
   return JSON.parse(JSON.stringify(seen, drop)) as Seen
 }
 
+/** The server shows some tools only to clients that can be asked; the edge lists what there is for any of them. */
+const capabilities = { elicitation: { form: {}, url: {} }, sampling: {}, roots: {} }
+
 function newClient(mode: 'auto' | 'legacy'): Client {
-  return new Client({ name: 'visitor', version: '1' }, { versionNegotiation: { mode } })
+  return new Client({ name: 'visitor', version: '1' }, { versionNegotiation: { mode }, capabilities })
 }
 
 for (const transport of ['streamable-http', 'sse'] as const) {
