@@ -45,6 +45,15 @@ export class Ledger {
     this.#entries.push({ caller, attempt, cuts })
   }
 
+  /** When the first call of one caller succeeded after `since`; infinity when none did. */
+  firstSuccess(caller: string, since: number): number {
+    const first = this.#entries.find(
+      ({ caller: name, attempt: { until, outcome } }) =>
+        name === caller && until > since && outcome.kind === 'result' && !outcome.isError,
+    )
+    return first?.attempt.until ?? Number.POSITIVE_INFINITY
+  }
+
   /** The calls of one caller that ended after `since`, oldest first, in words. */
   after(caller: string, since: number): string[] {
     return this.#entries

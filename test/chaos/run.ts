@@ -97,7 +97,7 @@ export async function runChaos(options: RunOptions): Promise<Report> {
     const storm = await rage(options, world)
     const until = performance.now()
     say(`the storm is over: ${JSON.stringify(storm.faults)}`)
-    const recovery = await recovered(crew, until)
+    const recovery = await recovered(crew, ledger, until)
     const told = await announced(crew, backends)
     await sleep(PEACE_MS)
     stop.abort()
@@ -268,13 +268,14 @@ async function rage(
 }
 
 /** How long after the storm every caller has succeeded again. */
-async function recovered(crew: readonly Caller[], since: number): Promise<{ recoveryMs: number; slowest: string }> {
+async function recovered(
+  crew: readonly Caller[],
+  ledger: Ledger,
+  since: number,
+): Promise<{ recoveryMs: number; slowest: string }> {
   const limit = since + RECOVERY_MS * 2
   for (; performance.now() < limit; await sleep(50)) if (crew.every((caller) => caller.succeededAt > since)) break
-  const times = crew.map((caller) => ({
-    name: caller.name,
-    ms: caller.succeededAt > since ? Math.round(caller.succeededAt - since) : Number.POSITIVE_INFINITY,
-  }))
+  const times = crew.map(({ name }) => ({ name, ms: Math.round(ledger.firstSuccess(name, since) - since) }))
   const slowest = times.reduce((one, two) => (two.ms > one.ms ? two : one))
   return { recoveryMs: slowest.ms, slowest: slowest.name }
 }
