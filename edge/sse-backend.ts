@@ -2,11 +2,12 @@
 // Object per server and owner holds it, and lets go when it has been idle. This file is both ends of that.
 
 import { DurableObject } from 'cloudflare:workers'
-import { abortable, promptly } from '../gateway/backend/http.ts'
+import { promptly } from '../gateway/backend/http.ts'
 import { SseConnection } from '../gateway/backend/sse.ts'
 import type { Backend, Call, Owner, Reply, Unasked, Upstream } from '../gateway/backend/upstream.ts'
 import { MAX_REPLY } from '../gateway/backend/upstream.ts'
-import { faultText, isObject, parseMessage, type Message } from '../protocol/envelope.ts'
+import { readMessage, written } from '../protocol/aside.ts'
+import { faultText, isObject, type Message } from '../protocol/envelope.ts'
 import { Fault, type Reason } from '../protocol/fault.ts'
 import { readSse, sseComment, sseMessage } from '../protocol/sse.ts'
 import { EdgeChannel } from './channel.ts'
@@ -80,7 +81,7 @@ export class SseBackend implements Backend {
   async listen(_uris: readonly string[], owner: Owner, signal: AbortSignal): Promise<Unasked | undefined> {
     const response = await promptly(this.#object(owner).fetch('http://sse/listen', { signal }), signal)
     if (response.status !== 200 || response.body === null) return undefined
-    return received(this.#upstream.server, abortable(response.body, signal))
+    return received(this.#upstream.server, response.body, signal)
   }
 
   async end(owner: Owner): Promise<void> {
@@ -95,10 +96,11 @@ export class SseBackend implements Backend {
 }
 
 /** What the object relays; a fault travels as an error message with its reason. */
-async function* received(server: string, body: ReadableStream<Uint8Array>): AsyncGenerator<Message, void, void> {
-  for await (const event of readSse(body, MAX_REPLY)) {
-    if (event.data === '') continue
-    const message = parseMessage(event.data)
+async function* received(server: string, body: ReadableStream<Uint8Array>, signal?: AbortSignal): Unasked {
+  for await (const event of readSse(body, MAX_REPLY, signal === undefined ? {} : { signal })) {
+    const data = event.pieces ?? event.data
+    if (data === '') continue
+    const message = readMessage(data)
     if (event.event === 'fault') throw asFault(server, message)
     yield message
   }
@@ -214,8 +216,14 @@ export class SseSessionObject extends DurableObject<Env> {
       left = true
     }
     let next: Promise<IteratorResult<Message, void>> | undefined
+    let pieces: Generator<string, void, void> | undefined
     const body = new ReadableStream<Uint8Array>({
       async pull(controller) {
+        const piece = pieces?.next()
+        if (piece !== undefined && piece.done !== true) {
+          controller.enqueue(encoder.encode(piece.value))
+          return
+        }
         try {
           next ??= messages.next()
           const result = await orQuiet(next)
@@ -226,7 +234,8 @@ export class SseSessionObject extends DurableObject<Env> {
           }
           next = undefined
           if (result.done !== true) {
-            controller.enqueue(encoder.encode(sseMessage(result.value.text)))
+            pieces = written(sseMessage(result.value.text), result.value)
+            controller.enqueue(encoder.encode(pieces.next().value ?? ''))
             return
           }
         } catch (error) {

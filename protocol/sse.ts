@@ -1,5 +1,6 @@
 // Server-sent events, both directions (WHATWG HTML §9.2). The reader is bounded: an event longer than its limit ends the stream.
 
+import { Bytes } from './bytes.ts'
 import { Fault } from './fault.ts'
 
 /** An event, or with empty `data` a priming one that only sets `id` or `retry` (MCP 2025-11-25, basic/transports). */
@@ -33,31 +34,32 @@ export const sseComment = ': keep-alive\n\n'
 /**
  * Reads events from a byte stream. `limit` bounds one event, and any line, in characters; beyond it a `Fault` with reason `too_large` is
  * thrown. Linear in the input however it is cut into chunks. Releases the stream however the loop ends. `after` is the id
- * that holds until the stream gives another one.
+ * that holds until the stream gives another one; an aborted `signal` ends it with its reason.
  */
 export async function* readSse(
   body: ReadableStream<Uint8Array>,
   limit: number,
-  after?: string,
+  { after, signal }: { readonly after?: string | undefined; readonly signal?: AbortSignal } = {},
 ): AsyncGenerator<SseEvent, void, void> {
-  const reader = body.getReader()
+  const bytes = new Bytes(body, signal)
   const decoder = new TextDecoder()
   const lines = new Lines()
   const parser = new EventParser(after)
   try {
     for (;;) {
-      const chunk = await reader.read()
-      const text = chunk.done ? decoder.decode() : decoder.decode(chunk.value, { stream: true })
+      const chunk = await bytes.next()
+      const text = chunk === undefined ? decoder.decode() : decoder.decode(chunk, { stream: true })
       for (const line of lines.push(text)) {
         if (parser.size + lengthOf(line) > limit) throw tooLarge(limit)
         const event = typeof line === 'string' ? parser.push(line) : parser.pushLarge(line)
         if (event !== undefined) yield event
       }
       if (parser.size + lines.size > limit) throw tooLarge(limit)
-      if (chunk.done) return
+      if (chunk === undefined) return
+      if (lines.size >= LARGE) bytes.throughBuffer()
     }
   } finally {
-    await reader.cancel().catch(() => undefined)
+    await bytes.cancel()
   }
 }
 

@@ -65,34 +65,6 @@ export async function promptly(response: Promise<Response>, signal: AbortSignal)
   }
 }
 
-/** A stream that fails at once when the signal aborts, whatever its source does. */
-export function abortable(body: ReadableStream<Uint8Array>, signal: AbortSignal): ReadableStream<Uint8Array> {
-  const reader = body.getReader()
-  let stop: (() => void) | undefined
-  return new ReadableStream<Uint8Array>({
-    start(controller) {
-      stop = () => {
-        controller.error(signal.reason)
-        reader.cancel().catch(() => undefined)
-      }
-      if (signal.aborted) stop()
-      else signal.addEventListener('abort', stop, { once: true })
-    },
-    async pull(controller) {
-      const chunk = await reader.read()
-      if (!chunk.done) controller.enqueue(chunk.value)
-      else {
-        if (stop !== undefined) signal.removeEventListener('abort', stop)
-        controller.close()
-      }
-    },
-    async cancel(reason) {
-      if (stop !== undefined) signal.removeEventListener('abort', stop)
-      await reader.cancel(reason)
-    },
-  })
-}
-
 /** The fault behind an aborted or broken exchange: the signal's own reason where it has one. */
 export function lost(upstream: Upstream, error: unknown, signal: AbortSignal | undefined): Fault {
   if (signal?.aborted === true && signal.reason instanceof Fault) return signal.reason

@@ -1,29 +1,30 @@
 // The body of a server's answer as text, within a bound. What is large is kept in pieces and read through one buffer: neither
 // all of its bytes nor one long string are ever held.
 
+import { Bytes } from '../../protocol/bytes.ts'
+
 /** Bodies below this are one text, in bytes. */
 export const LARGE = 256 * 1024
-const BUFFER = 64 * 1024
+/** Pieces have at least this many characters, save the last one. */
+const MIN_PIECE = 32 * 1024
 
 /** The text, in pieces where there is much of it; undefined, with the stream cancelled, once it has more than `limit` bytes. */
 export async function readText(
   body: ReadableStream<Uint8Array>,
   limit: number,
 ): Promise<string | readonly string[] | undefined> {
+  const bytes = new Bytes(body)
   const decoder = new TextDecoder()
   const pieces = new Pieces()
-  let source: Source = plain(body)
-  for (let size = 0; ;) {
-    const chunk = await source.next()
-    if (chunk === undefined) break
-    const before = size
+  let size = 0
+  for (let chunk = await bytes.next(); chunk !== undefined; chunk = await bytes.next()) {
     size += chunk.length
     if (size > limit) {
-      await source.cancel()
+      await bytes.cancel()
       return undefined
     }
     pieces.push(decoder.decode(chunk, { stream: true }))
-    if (before < LARGE && size >= LARGE) source = source.buffered()
+    if (size >= LARGE) bytes.throughBuffer()
   }
   pieces.push(decoder.decode())
   return pieces.end()
@@ -38,7 +39,7 @@ class Pieces {
   push(text: string): void {
     this.#open.push(text)
     this.#size += text.length
-    if (this.#size >= BUFFER / 2) this.#close()
+    if (this.#size >= MIN_PIECE) this.#close()
   }
 
   end(): string | readonly string[] {
@@ -52,43 +53,4 @@ class Pieces {
     this.#open = []
     this.#size = 0
   }
-}
-
-/** Where bytes come from; what `next` returns is good until it is called again. */
-interface Source {
-  next(): Promise<Uint8Array | undefined>
-  cancel(): Promise<void>
-  /** The same, through one buffer that is used again and again, where the stream allows that. */
-  buffered(): Source
-}
-
-function plain(body: ReadableStream<Uint8Array>): Source {
-  const reader = body.getReader()
-  const source: Source = {
-    next: async () => (await reader.read()).value,
-    cancel: () => reader.cancel(),
-    buffered: () => {
-      reader.releaseLock()
-      try {
-        return throughBuffer(body.getReader({ mode: 'byob' }))
-      } catch {
-        return plain(body)
-      }
-    },
-  }
-  return source
-}
-
-function throughBuffer(reader: ReadableStreamBYOBReader): Source {
-  let buffer = new ArrayBuffer(BUFFER)
-  const source: Source = {
-    next: async () => {
-      const { done, value } = await reader.read(new Uint8Array(buffer))
-      if (value !== undefined) ({ buffer } = value)
-      return done ? undefined : value
-    },
-    cancel: () => reader.cancel(),
-    buffered: () => source,
-  }
-  return source
 }

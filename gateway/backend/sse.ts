@@ -1,12 +1,13 @@
 // A server on the HTTP+SSE transport of 2024-11-05: one GET stream carries every message back, POSTs go to the endpoint
 // that its first event names. One connection is one session; whoever holds it owns it.
 
+import { readMessage } from '../../protocol/aside.ts'
 import type { JsonObject, Message } from '../../protocol/envelope.ts'
 import { parseMessage, isObject } from '../../protocol/envelope.ts'
 import { Fault } from '../../protocol/fault.ts'
 import { readSse, type SseEvent } from '../../protocol/sse.ts'
 import { handshake, type Agreement } from './handshake.ts'
-import { abortable, lost, protocol, request } from './http.ts'
+import { lost, protocol, request } from './http.ts'
 import { MAX_REPLY, type Call, type Reply, type Unasked, type Upstream } from './upstream.ts'
 
 const MAX_QUEUED = 1000
@@ -57,7 +58,7 @@ export class SseConnection {
       if (response.status >= 500) throw lost(upstream, new Error(`HTTP ${response.status}`), undefined)
       throw protocol(upstream, `answered HTTP ${response.status} to the event stream`)
     }
-    const events = readSse(abortable(response.body, stop.signal), MAX_REPLY)
+    const events = readSse(response.body, MAX_REPLY, { signal: stop.signal })
     const endpoint = await endpointOf(events).catch((error: unknown) => {
       throw lost(upstream, error, signal)
     })
@@ -164,13 +165,13 @@ export class SseConnection {
     const pending: Pending = {
       token,
       push: (message) => {
-        size += message.text.length
+        size += sizeOf(message)
         if (size > MAX_REPLY) {
           this.#end(protocol(this.#upstream, 'sends faster than its messages are taken'))
           return
         }
         if (queue.length < MAX_QUEUED || message.kind === 'response') queue.push(message)
-        else size -= message.text.length
+        else size -= sizeOf(message)
         wake?.()
       },
       fail: (failure) => {
@@ -190,7 +191,7 @@ export class SseConnection {
         for (;;) {
           const next = queue.shift()
           if (next !== undefined) {
-            size -= next.text.length
+            size -= sizeOf(next)
             yield next
             if (next.kind === 'response') return
           } else if (ended !== undefined) {
@@ -215,8 +216,9 @@ export class SseConnection {
   async #pump(events: AsyncGenerator<SseEvent>): Promise<void> {
     try {
       for await (const event of events) {
-        if (event.event !== 'message' || event.data === '') continue
-        this.#dispatch(parseMessage(event.data))
+        const data = event.pieces ?? event.data
+        if (event.event !== 'message' || data === '') continue
+        this.#dispatch(readMessage(data))
       }
       this.#end(lost(this.#upstream, new Error('stream ended'), undefined))
     } catch (error) {
@@ -266,6 +268,8 @@ async function endpointOf(events: AsyncGenerator<SseEvent>): Promise<string | un
     if (data !== '') return event === 'endpoint' ? data : undefined
   }
 }
+
+const sizeOf = ({ text, aside }: Message): number => text.length + (aside?.length ?? 0)
 
 /** Ids that are the same value are the same id, however they are spelled. */
 const idKey = (id: string): string => JSON.stringify(JSON.parse(id))

@@ -3,7 +3,7 @@
 
 import { Fault } from '../../protocol/fault.ts'
 import { readSse } from '../../protocol/sse.ts'
-import { abortable, contentType, promptly, request } from './http.ts'
+import { contentType, promptly, request } from './http.ts'
 import type { Upstream } from './upstream.ts'
 
 const DEFAULT_RETRY_MS = 1_000
@@ -84,7 +84,7 @@ export class EventStream {
     for (let silent = 0; body !== undefined;) {
       let failure: unknown
       try {
-        for await (const event of readSse(abortable(body, signal), limit, this.#lastEvent)) {
+        for await (const event of readSse(body, limit, { after: this.#lastEvent, signal })) {
           this.#lastEvent = event.id
           if (event.retry !== undefined) this.#retryMs = Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, event.retry))
           const data = event.pieces ?? event.data

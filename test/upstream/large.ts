@@ -1,7 +1,7 @@
-// By hand: what one large result costs the edge. `node test/upstream/large.ts [megabytes]` prints, for each way a result can
+// By hand: what one large result costs the edge. `node test/upstream/large.ts [megabytes] [eras]` prints, for each way a result can
 // travel, the resident memory of workerd above its baseline and how long it took.
 
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startEdge } from '../edge.ts'
 import { residentMiB } from '../faults/memory.ts'
@@ -10,6 +10,7 @@ import { startRecorder } from '../peers/recorder.ts'
 import { exchange, openSession } from '../peers/wire.ts'
 
 const size = Number(process.argv[2] ?? 20) * 1_000_000
+const eras = (process.argv[3] ?? 'modern,legacy').split(',') as ('modern' | 'legacy')[]
 const fillers = {
   'one text': JSON.stringify([{ type: 'text', text: 'x'.repeat(size) }]),
   'many texts': JSON.stringify(Array.from({ length: 1000 }, () => ({ type: 'text', text: 'x'.repeat(size / 1000) }))),
@@ -19,12 +20,11 @@ const fillers = {
 
 /** The highest resident memory since the mark was last reset, in MiB. */
 async function highWater(pid: number): Promise<number> {
-  const { readFile } = await import('node:fs/promises')
   const [, kib = '0'] = /^VmHWM:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8')) ?? []
   return Number(kib) / 1024
 }
 
-for (const era of ['modern'] as const) {
+for (const era of eras) {
   for (const reply of ['json', 'sse'] as const) {
     for (const [name, content] of Object.entries(fillers)) {
       const recorder = await startRecorder({ era, reply })
