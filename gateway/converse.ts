@@ -4,7 +4,6 @@
 import { parseMessage, type JsonObject, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { META } from '../protocol/revision.ts'
-import { edit, members } from '../protocol/text.ts'
 import { PATIENCE_MS, pose, Questions, sealQuestion, takenBack } from './ask.ts'
 import { decline } from './backend/handshake.ts'
 import type { Owner, Reply } from './backend/upstream.ts'
@@ -24,6 +23,7 @@ import { decideSubscription } from './decide.ts'
 import type { Deadline } from './deadline.ts'
 import type { Host, Target } from './endpoint.ts'
 import type { Delivered, Forwarding } from './forwarding.ts'
+import { atLeast } from './levels.ts'
 import { sealEvent } from './resume.ts'
 import { seal } from './sealed.ts'
 import { inbound, type Outbound, type Passage } from './translate.ts'
@@ -152,15 +152,14 @@ async function* follow(reply: Stream, exchange: Exchange): AsyncGenerator<Delive
 function updated(message: Message, { forwarding, passage }: Exchange): string | undefined {
   const { endpoint, principal, session } = forwarding
   const { uri } = message.params
-  const params = message.spans.get('params')
-  const span = params === undefined ? undefined : members(message.text, params.start).get('uri')
-  if (session === undefined || passage.server.era === 'modern' || typeof uri !== 'string' || span === undefined)
-    return undefined
+  if (session === undefined || passage.server.era === 'modern' || typeof uri !== 'string') return undefined
   const { server } = passage.route
   const exposed = endpoint.catalog.renamed(server)?.get(uri) ?? uri
   const route = decideSubscription(exposed, { catalog: endpoint.catalog, principal, sole: endpoint.sole })
   if (route?.server !== server) return undefined
-  return exposed === uri ? message.text : edit(message.text, [{ ...span, text: JSON.stringify(exposed) }])
+  return exposed === uri
+    ? message.text
+    : JSON.stringify({ jsonrpc: '2.0', method: message.method, params: { uri: exposed } })
 }
 
 /** A server's request as its client gets it; undefined when it is to be declined. */
@@ -210,11 +209,13 @@ async function* ask(input: InputRequired, exchange: Exchange): AsyncGenerator<De
   }
 }
 
-/** Whether the client asked for this notification: modern clients get progress and logs only on request. */
+/**
+ * Whether the client asked for this notification: modern clients get progress and logs only on request. A legacy server
+ * knows no level of a single call, so what it logs below that is dropped here.
+ */
 function wanted(message: Message, { opened }: Forwarding): boolean {
-  if (opened.era === 'legacy')
-    return message.method !== 'notifications/progress' || opened.meta['progressToken'] !== undefined
-  if (message.method === 'notifications/message') return opened.meta[META.logLevel] !== undefined
+  if (opened.era === 'modern' && message.method === 'notifications/message')
+    return atLeast(message.params['level'], opened.meta[META.logLevel])
   return message.method !== 'notifications/progress' || opened.meta['progressToken'] !== undefined
 }
 

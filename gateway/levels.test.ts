@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Fault } from '../protocol/fault.ts'
-import { Levels } from './levels.ts'
+import { atLeast, Levels } from './levels.ts'
 import type { Store } from './ports.ts'
 import { MemoryStore } from './store/memory.ts'
 
@@ -55,4 +55,18 @@ test('while the store is away the level stays what it was', async () => {
   store.away = false
   pass(60_000)
   assert.equal(await there.get('s'), 'error')
+})
+
+test('a log line passes from the level that was asked for upwards, and nothing that is no level does', () => {
+  assert.deepEqual(
+    [
+      ['error', 'info'],
+      ['info', 'info'],
+      ['debug', 'info'],
+      ['loud', 'debug'],
+      ['error', 'loud'],
+      ['error', undefined],
+    ].map(([level, wanted]) => atLeast(level, wanted)),
+    [true, true, false, false, false, false],
+  )
 })

@@ -8,6 +8,13 @@ const TTL_SECONDS = 24 * 3600
 const FRESH_MS = 10_000
 export const LOG_LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'] as const
 
+/** Whether a log line is as severe as what was asked for; both as they came, and neither need be a level. */
+export function atLeast(level: unknown, wanted: unknown): boolean {
+  const order: readonly unknown[] = LOG_LEVELS
+  const least = order.indexOf(wanted)
+  return least >= 0 && order.indexOf(level) >= least
+}
+
 export class Levels {
   readonly #store: Store
   readonly #now: Clock
