@@ -2,7 +2,6 @@
 // Exercises of 2026-07-28 are done in both eras at the front: towards its servers the edge must not behave differently.
 
 import assert from 'node:assert/strict'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Front, FrontEra } from './front.ts'
 
 export interface Exercise {
@@ -16,12 +15,6 @@ export interface Exercise {
 }
 
 const both: readonly FrontEra[] = ['modern', 'legacy']
-
-/** Any request opens the session at the server, and the edge the stream of that session as the client has one open. */
-async function streamOpen(front: Front): Promise<void> {
-  await front.send('vendor/anything').catch(() => undefined)
-  await sleep(1_000)
-}
 
 async function names(front: Front): Promise<string[]> {
   return (await front.client.listTools()).tools.map(({ name }) => name)
@@ -89,20 +82,15 @@ export const exercises: Readonly<Record<string, Exercise>> = {
     },
   },
   'elicitation-sep1034-client-defaults': {
-    // A legacy server can ask only a legacy client. This one asks on the stream of its session, and only if that is open.
+    // A legacy server can ask only a legacy client. This one asks on the stream of its session, at the first call.
     fronts: ['legacy'],
     tool: 'test_client_elicitation_defaults',
-    run: async (front) => {
-      await streamOpen(front)
-      await front.call('test_client_elicitation_defaults')
-    },
+    run: async (front) => void (await front.call('test_client_elicitation_defaults')),
   },
   'sse-retry': {
     fronts: both,
     tool: 'test_reconnection',
     run: async (front) => {
-      // This server answers on whichever stream is opened next, so the one of the session must be open.
-      await streamOpen(front)
       const { content } = await front.call('test_reconnection')
       assert.deepEqual(content, [{ type: 'text', text: 'Reconnection test completed successfully' }])
     },

@@ -3,6 +3,7 @@
 
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import type { CallToolResult } from '@modelcontextprotocol/client'
+import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod'
 
 export type FrontEra = 'modern' | 'legacy'
@@ -47,6 +48,8 @@ export async function connect(url: string, token: string, era: FrontEra): Promis
     return { action: 'accept', content: 'confirmed' in properties(params) ? { confirmed: true } : {} }
   })
   await client.connect(transport, deadline)
+  // The library opens the stream of a session on the side and does not say when it is there.
+  if (era === 'legacy') await sleep(500)
   return front
 }
 

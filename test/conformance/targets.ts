@@ -58,9 +58,12 @@ export async function openTarget(target: Target): Promise<OpenTarget> {
 
 /** Runs everything that the suite has for servers of a revision. */
 export async function judge(target: OpenTarget, revision: Revision): Promise<Report> {
-  const report = await conform(target.url, revision)
-  if (revision !== '2026-07-28') return report
-  const more: Scenario[] = []
-  for (const name of extensions) more.push(await conformOne(target.url, name))
+  if (revision !== '2026-07-28') return conform(target.url, revision)
+  const skills = async (): Promise<Scenario[]> => {
+    const seen: Scenario[] = []
+    for (const name of extensions) seen.push(await conformOne(target.url, name))
+    return seen
+  }
+  const [report, more] = await Promise.all([conform(target.url, revision), skills()])
   return { ...report, unscored: [...report.unscored, ...more] }
 }
