@@ -130,6 +130,11 @@ test('the bounds that are documented are those of the code', () => {
   const operations = read('docs/operations.md')
   const mebi = (path: string, name: string) => constant(path, name) / 1024 / 1024
   const count = (path: string, name: string) => constant(path, name).toLocaleString('en-US')
+  const stream = 'gateway/backend/stream.ts'
+  const [hub, history, meeting] = ['gateway/channel/hub.ts', 'gateway/channel/history.ts', 'gateway/channel/meeting.ts']
+  const shards = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight'][
+    constant('edge/channel.ts', 'SHARDS')
+  ]
   const rows: Readonly<Record<string, string>> = {
     'request body': `${mebi('gateway/body.ts', 'MAX_BODY')} MiB`,
     batch: `${constant('gateway/body.ts', 'MAX_BATCH')} messages, one after the other; once the answers exceed ${mebi('gateway/handle.ts', 'MAX_BATCH_REPLY')} Mi`,
@@ -139,6 +144,23 @@ test('the bounds that are documented are those of the code', () => {
     'catalog of a server': `${mebi('gateway/backend/drain.ts', 'MAX_CHARACTERS')} Mi characters in all; ${count('gateway/backend/drain.ts', 'MAX_ITEMS')} items and ${constant('gateway/backend/drain.ts', 'MAX_PAGES')} pages`,
     'tool with mirrored parameters (`x-mcp-header`)': `${constant('protocol/header.ts', 'MAX_MIRRORED')} of them`,
     'opaque tokens asked about at once': `${constant('gateway/auth/issuer.ts', 'MAX_ASKING')} per issuer`,
+    'the same, once its client was asked something': `${constant('gateway/ask.ts', 'PATIENCE_MS') / 60_000} min`,
+    'bringing an answer, progress or changed roots to a server': `${constant('gateway/answer.ts', 'SEND_MS') / 1000} s; roots to at most ${constant('gateway/answer.ts', 'MAX_SPREAD')} servers`,
+    "a server's next connection after a lost one": `${constant(stream, 'DEFAULT_RETRY_MS') / 1000} s, or as it asks, ${constant(stream, 'MIN_RETRY_MS') / 1000} to ${constant(stream, 'MAX_RETRY_MS') / 1000} s, doubling; given up after ${constant(stream, 'MAX_FAILURES')} attempts that find nobody or ${constant(stream, 'MAX_SILENT')} connections without a word`,
+    'the rest of a resumed call, while its server still holds the lost connection': `${constant('gateway/call.ts', 'RESUMES')} attempts, ${constant('gateway/call.ts', 'RESUME_MS') / 1000} s apart`,
+    'a stream of a client that listens': `${constant(hub, 'MAX_STREAM_MS') / 3_600_000} h, with a comment line every ${constant(hub, 'KEEP_ALIVE_MS') / 1000} s; looked at every ${constant(hub, 'LOOK_MS') / 1000} s, opaque tokens asked about every ${constant(hub, 'RECHECK_MS') / 1000} s`,
+    'questions of a legacy server to its client': `${constant('gateway/ask.ts', 'MAX_QUESTIONS')} in a call, and ${constant('gateway/ask.ts', 'MAX_QUESTIONS')} a minute outside of calls; more are declined. After ${count('gateway/converse.ts', 'MAX_REQUESTS')} requests`,
+    'questions of a modern server to a legacy client': `${constant('gateway/bridge.ts', 'MAX_ROUNDS')} rounds of ${constant('gateway/bridge.ts', 'MAX_REQUESTS')}`,
+    'answer of a client to a question': `${mebi('gateway/answer.ts', 'MAX_ANSWER')} Mi characters; its progress ${count('gateway/answer.ts', 'MAX_PROGRESS')}`,
+    'answers that wait for their calls': `${count(meeting, 'MAX_KEPT')} and ${mebi(meeting, 'MAX_CHARACTERS')} Mi characters in each of the ${shards} objects, for ${constant(meeting, 'KEEP_MS') / 1000} s`,
+    'capabilities that a client declares to be asked by': `${count('gateway/session.ts', 'MAX_CAPABILITIES')} characters`,
+    'streams of clients that listen': `${count(hub, 'MAX_STREAMS')} in each of the ${shards} objects; ${constant(hub, 'MAX_STREAMS_OF_ONE')} of one caller in each`,
+    'unread events of a client that listens': `${constant('gateway/channel/outlet.ts', 'HIGH_WATER') / 1024} KiB`,
+    'events kept for a session that comes back': `${constant(history, 'MAX_EVENTS')}, and ${constant(history, 'MAX_CHARACTERS') / 1024} Ki characters, for ${constant(hub, 'LINGER_MS') / 1000} s`,
+    'resources that a session or a stream hears of': `${constant(hub, 'MAX_URIS')}`,
+    'servers listened to for one client': `${constant(hub, 'MAX_WATCHES_OF_ONE')}`,
+    'event id of a server': `${count('protocol/sse.ts', 'MAX_ID')} characters; sealed, with its call, ${count('gateway/resume.ts', 'MAX_SEALED')}`,
+    'question / event id of a call': `${constant('gateway/ask.ts', 'TTL_MS') / 60_000} min / ${constant('gateway/resume.ts', 'TTL_MS') / 60_000} min`,
     'a whole call': `${constant('gateway/deadline.ts', 'MAX_CALL_MS') / 60_000} min`,
     'an answer turns into an event stream after': `${constant('gateway/deadline.ts', 'SLOW_MS') / 1000} s, with a comment line every ${constant('gateway/reply.ts', 'KEEP_ALIVE_MS') / 1000} s`,
   }
