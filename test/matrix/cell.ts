@@ -9,6 +9,8 @@ export interface Cell {
   readonly visitor: Visitor
   readonly kind: Kind
   readonly server: Server
+  /** Has the edge fetch the server's catalog again, as a changed manifest does. */
+  readonly refetch: () => Promise<void>
   /** Unique in the matrix. */
   readonly key: string
 }

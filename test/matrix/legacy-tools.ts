@@ -6,6 +6,7 @@ import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { bigText, blob, form, notes, patience, question, url } from './content.ts'
+import { hangUp } from './connection.ts'
 import type { Journal } from './journal.ts'
 
 /** What one server process shares between its connections. */
@@ -28,8 +29,8 @@ export interface Connected {
 const text = (value: string): CallToolResult => ({ content: [{ type: 'text', text: value }] })
 const keyed = { inputSchema: { key: z.string() } }
 
-/** `stateless` servers offer nothing that needs a connection that lasts. */
-export function build(shared: Shared, kind: 'stateful' | 'stateless'): Connected {
+/** `stateless` servers offer nothing that needs a connection that lasts. `drop` breaks the connection that a call waits on. */
+export function build(shared: Shared, kind: 'stateful' | 'stateless', drop: () => void = hangUp): Connected {
   const lasting = kind === 'stateful'
   const server = new McpServer(
     { name: 'matrix', version: '1.0.0' },
@@ -43,8 +44,9 @@ export function build(shared: Shared, kind: 'stateful' | 'stateless'): Connected
   )
   const subscribed = new Set<string>()
   addPlain(server, shared)
-  addLong(server, shared.journal)
-  addAsking(server)
+  addLong(server, shared.journal, drop)
+  // Questions without a session lead nowhere: who asks them gives up soon, so that tests need not wait.
+  addAsking(server, lasting ? 10_000 : 1_500)
   for (const name of shared.grown) addGrown(server, name)
   for (const uri of notes) {
     server.registerResource(uri, uri, {}, () => ({ contents: [{ uri, text: uri }] }))
@@ -92,7 +94,7 @@ function addPlain(server: McpServer, shared: Shared): void {
   })
 }
 
-function addLong(server: McpServer, journal: Journal): void {
+function addLong(server: McpServer, journal: Journal, drop: () => void): void {
   server.registerTool('slow', {}, async (extra) => {
     const progressToken = extra._meta?.progressToken
     for (const progress of [1, 2, 3]) {
@@ -117,39 +119,46 @@ function addLong(server: McpServer, journal: Journal): void {
     await journal.wait(key, extra.signal)
     return text(`resumed ${key}`)
   })
+  server.registerTool('cut', keyed, async ({ key }) => {
+    journal.began(key)
+    await sleep(patience)
+    drop()
+    await sleep(patience)
+    return text(`survived ${key}`)
+  })
   // Leaves its own call (SEP-1699): who wants the answer must come back for it.
-  server.registerTool('leaving', keyed, async ({ key }, extra) => {
+  server.registerTool('leave', keyed, async ({ key }, extra) => {
     journal.began(key)
     extra.closeSSEStream?.()
     await sleep(3 * patience)
-    return text(`left ${key}`)
+    return text(`survived ${key}`)
   })
 }
 
-function addAsking(server: McpServer): void {
+function addAsking(server: McpServer, timeout: number): void {
   const ask = server.server
   server.registerTool('ask_form', {}, async (extra) => {
-    const answer = await ask.elicitInput(form, { relatedRequestId: extra.requestId })
+    const answer = await ask.elicitInput(form, { relatedRequestId: extra.requestId, timeout })
     return text(`${answer.action} ${String(answer.content?.['name'] ?? '')}`)
   })
   // Most servers do not say which call a question belongs to: it comes on the stream of the session.
   server.registerTool('ask_unrelated', {}, async () => {
-    const answer = await ask.elicitInput(form)
+    const answer = await ask.elicitInput(form, { timeout })
     return text(`${answer.action} ${String(answer.content?.['name'] ?? '')}`)
   })
   server.registerTool('ask_url', {}, async (extra) => {
     const answer = await ask.elicitInput(
       { mode: 'url', elicitationId: 'matrix-1', ...url },
-      { relatedRequestId: extra.requestId },
+      { relatedRequestId: extra.requestId, timeout },
     )
     return text(answer.action)
   })
   server.registerTool('ask_model', {}, async (extra) => {
-    const answer = await ask.createMessage(question, { relatedRequestId: extra.requestId })
+    const answer = await ask.createMessage(question, { relatedRequestId: extra.requestId, timeout })
     return text(!Array.isArray(answer.content) && answer.content.type === 'text' ? answer.content.text : '')
   })
   server.registerTool('ask_roots', {}, async (extra) => {
-    const { roots } = await ask.listRoots(undefined, { relatedRequestId: extra.requestId })
+    const { roots } = await ask.listRoots(undefined, { relatedRequestId: extra.requestId, timeout })
     return text(roots.map((root) => root.uri).join(' '))
   })
 }

@@ -8,6 +8,7 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { listen } from '../peers/listen.ts'
+import { within } from './connection.ts'
 import { Journal } from './journal.ts'
 import { addGrown, build } from './legacy-tools.ts'
 import type { Connected, Shared } from './legacy-tools.ts'
@@ -36,7 +37,7 @@ const index = (id: string): number => Number(id.slice('event-'.length))
 
 interface Hive {
   readonly shared: Shared
-  connect(transport: Transport): Promise<McpServer>
+  connect(transport: Transport, drop?: () => void): Promise<McpServer>
   drop(server: McpServer): void
   close(): Promise<void>
 }
@@ -59,8 +60,8 @@ function newHive(kind: 'stateful' | 'stateless'): Hive {
   }
   return {
     shared,
-    connect: async (transport) => {
-      const one = build(shared, kind)
+    connect: async (transport, drop) => {
+      const one = build(shared, kind, drop)
       await one.server.connect(transport)
       connected.add(one)
       return one.server
@@ -86,14 +87,14 @@ export async function startStateful(): Promise<Server> {
     const transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: () => randomUUID(),
       onsessioninitialized: (session) => void sessions.set(session, transport),
+      onsessionclosed: (session) => {
+        sessions.delete(session)
+        hive.drop(server)
+      },
       eventStore: newEvents(),
       retryInterval: 100,
     })
-    const server = await hive.connect(asTransport(transport))
-    transport.onclose = chain(transport.onclose, () => {
-      hive.drop(server)
-      if (transport.sessionId !== undefined) sessions.delete(transport.sessionId)
-    })
+    const server = await hive.connect(transport)
     return transport.handleRequest(request, response)
   })
 }
@@ -104,7 +105,7 @@ export async function startStateless(): Promise<Server> {
   return serve(hive, '/mcp', async (request, response) => {
     if (request.method !== 'POST') return refuse(response, 405, 'Method not allowed')
     const transport = new StreamableHTTPServerTransport({})
-    const server = await hive.connect(asTransport(transport))
+    const server = await hive.connect(transport)
     response.on('close', () => {
       hive.drop(server)
       void server.close()
@@ -128,25 +129,13 @@ export async function startOldSse(): Promise<Server> {
     if (request.method !== 'GET' || pathname !== '/sse') return refuse(response, 405, 'Method not allowed')
     const transport = new SSEServerTransport('/messages', response)
     connections.set(transport.sessionId, transport)
-    const server = await hive.connect(transport)
+    const server = await hive.connect(transport, () => void response.destroy())
     response.on('close', () => {
       connections.delete(transport.sessionId)
       hive.drop(server)
       void server.close()
     })
   })
-}
-
-/** The SDK's own class does not satisfy its own interface under `exactOptionalPropertyTypes`. */
-function asTransport(transport: StreamableHTTPServerTransport): Transport {
-  return transport as unknown as Transport
-}
-
-function chain(first: (() => void) | undefined, second: () => void): () => void {
-  return () => {
-    first?.()
-    second()
-  }
 }
 
 function refuse(response: ServerResponse, status: number, message: string): void {
@@ -158,7 +147,7 @@ type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<vo
 
 async function serve(hive: Hive, path: string, handle: Handle): Promise<Server> {
   const listening = await listen((request, response) => {
-    handle(request, response).catch((cause: unknown) => {
+    within(response, () => handle(request, response)).catch((cause: unknown) => {
       if (!response.headersSent) refuse(response, 500, String(cause))
     })
   })

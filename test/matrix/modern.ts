@@ -14,6 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { listen } from '../peers/listen.ts'
 import { bigText, blob, form, notes, patience, question, url } from './content.ts'
+import { hangUp, within } from './connection.ts'
 import { Journal } from './journal.ts'
 import type { Server } from './servers.ts'
 
@@ -37,7 +38,9 @@ export async function startModern(): Promise<Server> {
   }
   const handler = createMcpHandler(() => build(journal, grown, announce), { legacy: 'reject' })
   const handle = toNodeHandler(handler)
-  const listening = await listen((request, response) => void handle(request as NodeIncomingMessageLike, response))
+  const listening = await listen(
+    (request, response) => void within(response, () => handle(request as NodeIncomingMessageLike, response)),
+  )
   return {
     url: `${listening.url}/mcp`,
     journal,
@@ -114,6 +117,12 @@ function addLong(server: McpServer, journal: Journal): void {
     await progress(ctx, 1)
     await journal.wait(key, ctx.mcpReq.signal)
     return text(`resumed ${key}`)
+  })
+  server.registerTool('cut', keyed, async ({ key }) => {
+    journal.began(key)
+    await sleep(patience)
+    hangUp()
+    return text(`survived ${key}`)
   })
 }
 

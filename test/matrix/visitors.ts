@@ -5,7 +5,6 @@ import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from
 import type { McpSubscription } from '@modelcontextprotocol/client'
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport as TransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
-import type { Transport as AnyTransportV1 } from '@modelcontextprotocol/sdk/shared/transport.js'
 import {
   CreateMessageRequestSchema,
   ElicitRequestSchema,
@@ -127,8 +126,7 @@ async function visitV1(revision: Revision, url: string, token: string, silent: b
     fetch: wire.fetch,
     reconnectionOptions,
   })
-  // The SDK's own class does not satisfy its own interface under `exactOptionalPropertyTypes`.
-  await client.connect(transport as unknown as AnyTransportV1, deadline)
+  await client.connect(transport, deadline)
   if (transport.protocolVersion !== revision) throw new Error(`negotiated ${transport.protocolVersion ?? 'nothing'}`)
   return {
     revision,
@@ -191,7 +189,7 @@ async function visitV2(revision: Revision, url: string, token: string, silent: b
     call: async (name, args, options) => {
       // In 2026-07-28 the level goes with the call; nobody else sets it.
       const meta = modern && level !== undefined && { _meta: { 'io.modelcontextprotocol/logLevel': level } }
-      return (await client.callTool({ name, arguments: { ...args }, ...meta }, { ...deadline, ...options })) as Answer
+      return client.callTool({ name, arguments: { ...args }, ...meta }, { ...deadline, ...options })
     },
     tools: async () => (await client.listTools(undefined, deadline)).tools.map((tool) => tool.name),
     setLevel: async (wanted) => {
