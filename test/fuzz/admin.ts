@@ -2,7 +2,7 @@
 
 import { bytes, compose } from './case.ts'
 import type { Case, Step } from './case.ts'
-import { corrupt, quote, scalar, value } from './grammar.ts'
+import { corrupt, quote, scalar, value } from './json.ts'
 import type { Random } from './random.ts'
 
 const names = ['a', 'b', 'c', 'a.b', 'A', '', '-', 'a'.repeat(300), '__proto__', '..%2f', '%00', '\u00e9']

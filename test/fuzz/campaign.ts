@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { residentMiB } from '../faults/memory.ts'
 import { admin } from './admin.ts'
 import { answer } from './answers.ts'
+import type { Answer } from './answers.ts'
 import type { Case } from './case.ts'
 import { legacy, modernEra } from './eras.ts'
 import { http } from './http.ts'
@@ -12,7 +13,8 @@ import { answers, envelopes } from './messages.ts'
 import { play } from './play.ts'
 import type { Played } from './play.ts'
 import { Random } from './random.ts'
-import { reasons } from './reasons.ts'
+import { reasons } from './oracle.ts'
+import { listing } from './replies.ts'
 import { Trail } from './trail.ts'
 import { Wire } from './wire.ts'
 import type { World } from './world.ts'
@@ -162,7 +164,7 @@ export async function campaign(world: World, orders: Orders): Promise<Report> {
         await world.renew().catch((cause: unknown) => report(`no new sessions: ${String(cause)}`, next, undefined))
       // Lists and handshakes that go wrong, one at a time.
       const puppet = world.puppets[turn % 3]
-      if (puppet !== undefined) puppet.distort = answer(new Random(orders.seed, -turn))
+      if (puppet !== undefined) puppet.distort = distortion(new Random(orders.seed, -turn))
       orders.onProgress?.(summary())
       await sleep(CHECK_EVERY_MS, undefined, { signal: over.signal }).catch(() => undefined)
     }
@@ -186,6 +188,11 @@ export async function campaign(world: World, orders: Orders): Promise<Report> {
   if (memory.warm > 0 && memory.end > memory.warm + MAX_GROWTH_MIB)
     report(`workerd grew from ${Math.round(memory.warm)} to ${Math.round(memory.end)} MiB`, next, undefined)
   return summary()
+}
+
+function distortion(random: Random): Answer {
+  if (random.chance(0.5)) return answer(random)
+  return { headers: [['content-type', 'application/json']], chunks: [listing(random)] }
 }
 
 /** Replays one case alone; returns what is wrong. */

@@ -23,3 +23,36 @@ export function endpoint(random: Random): EndpointName {
 export function authorization(name: EndpointName): (readonly [string, string])[] {
   return name === 'open' ? [] : [['authorization', `Bearer {{token.${name}}}`]]
 }
+
+/** A token that nobody issued: parts of a JWT that make sense, and parts that do not. */
+export function forged(random: Random): string {
+  const part = (texts: readonly string[]): string => Buffer.from(random.pick(texts), 'utf8').toString('base64url')
+  const head = part([
+    '{"alg":"none"}',
+    '{"alg":"ES256","kid":"x"}',
+    '{"alg":"ES256","kid":{"a":1}}',
+    '{"alg":"HS256","typ":"at+jwt"}',
+    '{"alg":["ES256"]}',
+    '{"alg":"ES256","crit":["b64"],"b64":false}',
+    '{"alg":"ES256","jku":"http://127.0.0.1:9/jwks","jwk":{"kty":"EC"}}',
+    '{"alg":"ES256","x5u":"file:///etc/passwd"}',
+    '{"__proto__":{"alg":"none"}}',
+    '[]',
+    'null',
+    '{',
+  ])
+  const claims = part([
+    '{}',
+    '{"iss":"http://{{host}}"}',
+    '{"iss":1,"sub":[],"aud":{},"exp":"x"}',
+    '{"iss":"__proto__","exp":1e999}',
+    '{"exp":-1}',
+    'null',
+    '"x"',
+    `{"sub":${JSON.stringify('s'.repeat(9000))}}`,
+    '\u0000',
+  ])
+  return [head, claims, random.pick(['', 'AAAA', 'x'.repeat(86), '!', part(['sig'])])]
+    .slice(0, random.pick([3, 3, 3, 3, 2, 1]))
+    .join('.')
+}

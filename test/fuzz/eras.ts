@@ -1,6 +1,7 @@
 // Generators of conversations: legacy sessions in and out of order, modern requests with what earlier answers gave.
 
-import { answerText, asked, inputRequired, notification, reply } from './answers.ts'
+import { answerText } from './answers.ts'
+import { asked, inputRequired, notification, reply } from './replies.ts'
 import type { Answer } from './answers.ts'
 import { compose } from './case.ts'
 import type { Case, Step } from './case.ts'
@@ -16,13 +17,12 @@ import {
   modern,
   modernMeta,
   params,
-  quote,
   requests,
-  response,
   revisions,
   uris,
 } from './grammar.ts'
-import { hostile, jsonHeaders, mirrored, post } from './messages.ts'
+import { quote } from './json.ts'
+import { hostile, jsonHeaders, mirrored, post, response } from './messages.ts'
 import type { Random } from './random.ts'
 
 type Header = readonly [name: string, value: string]

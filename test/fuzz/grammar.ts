@@ -2,69 +2,11 @@
 // because duplicate members, odd numbers and broken escapes do not survive `JSON.stringify`.
 
 import { answerText } from './answers.ts'
+import { big, object, quote, scalar, value } from './json.ts'
 import type { Random } from './random.ts'
 
 export const modern = '2026-07-28'
 export const revisions = [modern, '2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const
-const big = 'b'.repeat(5000)
-
-export const quote = (text: string): string => JSON.stringify(text)
-
-const odd = [
-  'null',
-  'true',
-  'false',
-  '0',
-  '-0',
-  '-1',
-  '1.0',
-  '1e999',
-  '1E+2',
-  '0.1e-400',
-  '12345678901234567890',
-  '""',
-  '"\\ud800"',
-  '"\\u0000"',
-  '"\\/\\b\\f"',
-  '{}',
-  '[]',
-  '[[]]',
-  '{"":0}',
-  '{"a":1,"a":2}',
-  '{"__proto__":1}',
-  '{"__proto__":{"x":1}}',
-  '{"constructor":{"prototype":1}}',
-  '{"toString":1,"valueOf":2}',
-  '"__proto__"',
-  quote(big),
-] as const
-
-export function scalar(random: Random): string {
-  return random.weighted([
-    [3, () => random.pick(odd)],
-    [1, () => quote(random.text(24))],
-    [1, () => String(random.int(2 ** 31) - random.int(2 ** 31))],
-  ])
-}
-
-/** Any JSON value, up to a depth. */
-export function value(random: Random, depth = 3): string {
-  if (depth === 0) return scalar(random)
-  return random.weighted([
-    [5, () => scalar(random)],
-    [1, () => `[${random.many(0, 4, () => value(random, depth - 1)).join(',')}]`],
-    [1, () => object(random.many(0, 4, () => [random.text(6), value(random, depth - 1)]))],
-    // Deep, not wide: what a recursive reader would run out of stack for.
-    [0.02, () => `${'['.repeat(4000)}${']'.repeat(4000)}`],
-    [0.02, () => `${'{"a":'.repeat(2000)}0${'}'.repeat(2000)}`],
-  ])
-}
-
-/** An object from members whose values are JSON text; the same key may come twice. */
-export function object(members: readonly (readonly [key: string, value: string])[]): string {
-  return `{${members.map(([key, text]) => `${quote(key)}:${text}`).join(',')}}`
-}
-
 export function id(random: Random): string {
   return random.weighted([
     [6, () => String(random.int(1000))],
@@ -334,53 +276,4 @@ export function message(random: Random): string {
     parts.push(`${random.pick(['"result"', '"error"', '"Method"', '"id"', '"x"', '"\\u0069d"'])}:${value(random, 2)}`)
   if (random.chance(0.05)) parts.reverse()
   return `{${parts.join(random.chance(0.05) ? ' ,\n\t' : ',')}}`
-}
-
-/** An answer of a client to what a server asked. */
-export function response(random: Random): string {
-  const body = random.weighted([
-    [4, () => `"result":${inputResponse(random)}`],
-    [
-      1,
-      () =>
-        `"error":${object([
-          ['code', scalar(random)],
-          ['message', scalar(random)],
-        ])}`,
-    ],
-    [1, () => `"result":${value(random, 2)}`],
-    [0.5, () => `"result":{},"error":{"code":1,"message":""}`],
-  ])
-  return `{"jsonrpc":"2.0","id":${random.chance(0.5) ? '{{asked}}' : id(random)},${body}}`
-}
-
-const inputResponse = (random: Random): string =>
-  random.pick([
-    '{"action":"accept","content":{"a":"b"}}',
-    '{"action":"cancel"}',
-    '{"roots":[]}',
-    '{}',
-    '{"role":"assistant","content":{"type":"text","text":"a"},"model":"m"}',
-  ])
-
-/** The text with a few characters changed, left out, doubled or cut off. */
-export function corrupt(random: Random, text: string): string {
-  let broken = text
-  for (let left = 1 + random.int(3); left > 0; left -= 1) {
-    const at = random.int(broken.length + 1)
-    broken = random.weighted([
-      [
-        3,
-        () =>
-          broken.slice(0, at) +
-          random.pick(['"', '{', '}', '[', ']', ',', ':', '\\', '\u0000', '\ufeff', '\n', '/*', '0']) +
-          broken.slice(at),
-      ],
-      [2, () => broken.slice(0, at) + broken.slice(at + 1)],
-      [1, () => broken.slice(0, at)],
-      [1, () => broken.slice(0, at) + broken.slice(Math.max(0, at - 20))],
-      [1, () => broken.slice(0, at) + random.text(3) + broken.slice(at + 1)],
-    ])
-  }
-  return broken
 }

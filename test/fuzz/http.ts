@@ -2,7 +2,8 @@
 
 import { bytes, compose } from './case.ts'
 import type { Case, Step } from './case.ts'
-import { authorization, endpoint, pathOf } from './endpoints.ts'
+import { authorization, endpoint, forged, pathOf } from './endpoints.ts'
+import type { EndpointName } from './endpoints.ts'
 import { message, modernMeta } from './grammar.ts'
 import type { Random } from './random.ts'
 
@@ -214,11 +215,16 @@ function tidy(random: Random): Step {
     ),
   )
   const headers = [
-    ...(isOwn && random.chance(0.7) ? authorization(name) : []),
+    ...(isOwn ? admitted(random, name) : []),
     ...random.many(0, 4, () => split(random.pick(plain))),
     ...(random.chance(0.8) ? [['content-type', 'application/json'] as const] : []),
   ]
   return { send: compose({ method, path, headers, ...(body !== undefined && { body }) }), clean: true }
+}
+
+function admitted(random: Random, name: EndpointName): readonly (readonly [string, string])[] {
+  if (random.chance(0.6)) return authorization(name)
+  return random.chance(0.7) ? [['authorization', `Bearer ${forged(random)}`]] : []
 }
 
 function split(line: string): readonly [string, string] {

@@ -11,7 +11,7 @@ const { values } = parseArgs({
   options: {
     requests: { type: 'string', default: '100000' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
-    concurrency: { type: 'string', default: '32' },
+    concurrency: { type: 'string', default: '48' },
     from: { type: 'string', default: '0' },
     only: { type: 'string' },
     case: { type: 'string' },

@@ -1,11 +1,13 @@
 // Generators of one POST: JSON-RPC envelopes under every header, and calls to servers that answer as they like.
 
-import { answerText, inputRequired, reply } from './answers.ts'
+import { answerText } from './answers.ts'
+import { inputRequired, reply } from './replies.ts'
 import { bytes, compose } from './case.ts'
 import type { Case, Step } from './case.ts'
 import { authorization, endpoint, pathOf } from './endpoints.ts'
 import type { EndpointName } from './endpoints.ts'
-import { corrupt, id, message, method, modern, modernMeta, quote, response, revisions, value } from './grammar.ts'
+import { id, message, method, modern, modernMeta, revisions } from './grammar.ts'
+import { corrupt, object, quote, scalar, value } from './json.ts'
 import type { Random } from './random.ts'
 
 type Header = readonly [name: string, value: string]
@@ -207,3 +209,30 @@ const safeId = (random: Random): string => {
   const text = id(random)
   return /^[[{]|^(null|true|false)$/u.test(text) ? '1' : text
 }
+
+/** An answer of a client to what a server asked. */
+export function response(random: Random): string {
+  const body = random.weighted([
+    [4, () => `"result":${inputResponse(random)}`],
+    [
+      1,
+      () =>
+        `"error":${object([
+          ['code', scalar(random)],
+          ['message', scalar(random)],
+        ])}`,
+    ],
+    [1, () => `"result":${value(random, 2)}`],
+    [0.5, () => `"result":{},"error":{"code":1,"message":""}`],
+  ])
+  return `{"jsonrpc":"2.0","id":${random.chance(0.5) ? '{{asked}}' : id(random)},${body}}`
+}
+
+const inputResponse = (random: Random): string =>
+  random.pick([
+    '{"action":"accept","content":{"a":"b"}}',
+    '{"action":"cancel"}',
+    '{"roots":[]}',
+    '{}',
+    '{"role":"assistant","content":{"type":"text","text":"a"},"model":"m"}',
+  ])

@@ -1,6 +1,5 @@
 // What every answer of the edge must be, whatever it was asked. Returns what is wrong, in one sentence.
 
-import { reasons } from './reasons.ts'
 import type { Step } from './case.ts'
 import { header } from './wire.ts'
 import type { Outcome } from './wire.ts'
@@ -61,4 +60,9 @@ export function datas(text: string): string[] {
     const lines = event.split('\n').flatMap((line) => (line.startsWith('data: ') ? [line.slice(6)] : []))
     return lines.length === 0 ? [] : [lines.join('\n')]
   })
+}
+
+/** Every reason (`error.data.reason` of JSON-RPC, `error.reason` of the admin API) in a text, be it JSON, a batch, or an event stream. Only the edge's own: servers send no such member. */
+export function reasons(text: string): string[] {
+  return [...text.matchAll(/"reason":"([a-z_]+)"/gu)].flatMap(([, reason]) => (reason === undefined ? [] : [reason]))
 }

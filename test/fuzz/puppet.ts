@@ -35,6 +35,17 @@ const lists: Readonly<Record<string, string>> = {
     '"resourceTemplates":[{"uriTemplate":"x://q/{+answer}","name":"q"},{"uriTemplate":"x://t/{id}","name":"t"}]',
 }
 
+/** First events of the old transport that lead nowhere good. */
+const endpointsElsewhere = [
+  'event: endpoint\ndata: http://169.254.169.254/message\n\n',
+  'event: endpoint\ndata: http://[\n\n',
+  'event: endpoint\ndata: \n\n',
+  'event: message\ndata: {}\n\n',
+  ': nothing\n\n',
+  'event: endpoint\ndata: /message\ndata: /message\n\n',
+  'event: endpoint\ndata: //user:secret@127.0.0.1:9/message\n\n',
+]
+
 /** Starts a server of one era; `sse` is the transport of 2024-11-05. */
 export async function startPuppet(era: 'modern' | 'legacy' | 'sse'): Promise<Puppet> {
   const later = new Map<string, Answer>()
@@ -155,7 +166,10 @@ export async function startPuppet(era: 'modern' | 'legacy' | 'sse'): Promise<Pup
       const id = randomUUID()
       streams.set(id, response)
       response.on('close', () => streams.delete(id))
-      response.writeHead(200, { 'content-type': sse }).write(`event: endpoint\ndata: /message?session=${id}\n\n`)
+      const right = `event: endpoint\ndata: /message?session=${id}\n\n`
+      const wrong = distort === undefined ? undefined : endpointsElsewhere[later.size % endpointsElsewhere.length]
+      distort = undefined
+      response.writeHead(200, { 'content-type': sse }).write(wrong ?? right)
       return
     }
     if (era === 'sse')

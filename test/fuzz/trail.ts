@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const MAX_REPORTED = 10
+const MAX_CONFUSED = 1000
 const SETTLE_MS = 15_000
 
 export class Trail {
@@ -30,9 +31,10 @@ export class Trail {
       const line = this.#lines[this.#read] ?? ''
       if (!line.includes('"audit_event"')) continue
       const agent = /"user_agent":"(f-[\d.]+)"/u.exec(line)?.[1]
-      if (line.includes('"reason":"internal"') && this.#confused.length < MAX_REPORTED) {
+      if (line.includes('"reason":"internal"') && this.#confused.length < MAX_CONFUSED) {
+        const detail = /"detail":"((?:[^"\\]|\\.)*)"/u.exec(line)?.[1] ?? 'no detail'
         this.#confused.push({
-          what: `audited as internal: ${line.slice(0, 800)}`,
+          what: `audited as internal, ${detail.replaceAll('"', "'")}: ${line.slice(0, 800)}`,
           index: Number(agent?.split(/[-.]/u)[1] ?? -1),
         })
       }
