@@ -22,10 +22,6 @@ export class Outlet {
     )
   }
 
-  get open(): boolean {
-    return this.#controller !== undefined
-  }
-
   /** Text of whole events or comments; nothing happens once the stream has ended. */
   write(text: string): void {
     const controller = this.#controller
