@@ -149,6 +149,7 @@ test('the bounds that are documented are those of the code', () => {
     "a server's next connection after a lost one": `${constant(stream, 'DEFAULT_RETRY_MS') / 1000} s, or as it asks, ${constant(stream, 'MIN_RETRY_MS') / 1000} to ${constant(stream, 'MAX_RETRY_MS') / 1000} s, doubling; given up after ${constant(stream, 'MAX_FAILURES')} attempts that find nobody or ${constant(stream, 'MAX_SILENT')} connections without a word`,
     'the rest of a resumed call, while its server still holds the lost connection': `${constant('gateway/call.ts', 'RESUMES')} attempts, ${constant('gateway/call.ts', 'RESUME_MS') / 1000} s apart`,
     'a stream of a client that listens': `${constant(hub, 'MAX_STREAM_MS') / 3_600_000} h, with a comment line every ${constant(hub, 'KEEP_ALIVE_MS') / 1000} s; looked at every ${constant(hub, 'LOOK_MS') / 1000} s, opaque tokens asked about every ${constant(hub, 'RECHECK_MS') / 1000} s`,
+    "the first call of a session at a legacy server, for that server's own stream": `${constant('gateway/channel/watch.ts', 'ATTACH_MS') / 1000} s`,
     'questions of a legacy server to its client': `${constant('gateway/ask.ts', 'MAX_QUESTIONS')} in a call, and ${constant('gateway/ask.ts', 'MAX_QUESTIONS')} a minute outside of calls; more are declined. After ${count('gateway/converse.ts', 'MAX_REQUESTS')} requests`,
     'questions of a modern server to a legacy client': `${constant('gateway/bridge.ts', 'MAX_ROUNDS')} rounds of ${constant('gateway/bridge.ts', 'MAX_REQUESTS')}`,
     'answer of a client to a question': `${mebi('gateway/answer.ts', 'MAX_ANSWER')} Mi characters; its progress ${count('gateway/answer.ts', 'MAX_PROGRESS')}`,
@@ -168,4 +169,16 @@ test('the bounds that are documented are those of the code', () => {
     const line = operations.split('\n').find((one) => one.startsWith(`| ${what} `))
     assert.ok(line?.includes(`| ${bound}`), `docs/operations.md, "${what}": the code has ${bound}`)
   }
+  const protocol = read('docs/protocol.md')
+  const phrases = [
+    `${constant('gateway/bridge.ts', 'MAX_ROUNDS')} rounds of ${constant('gateway/bridge.ts', 'MAX_REQUESTS')} questions`,
+    `becomes ${constant('gateway/ask.ts', 'PATIENCE_MS') / 60_000} min; the whole call still ends after ${constant('gateway/deadline.ts', 'MAX_CALL_MS') / 60_000} min`,
+    `for ${constant('gateway/resume.ts', 'TTL_MS') / 60_000} min `,
+    `${constant(history, 'MAX_EVENTS')} events or ${constant(history, 'MAX_CHARACTERS') / 1024} Ki characters, up to ${constant(hub, 'LINGER_MS') / 1000} s`,
+    `checked every ${constant(hub, 'LOOK_MS') / 1000} s`,
+    `subscribe to ${constant(hub, 'MAX_URIS')} resources`,
+    `between ${constant(stream, 'MIN_RETRY_MS') / 1000} and ${constant(stream, 'MAX_RETRY_MS') / 1000} s`,
+    `after ${constant(stream, 'MAX_FAILURES')} attempts in a row that find nobody, or ${constant(stream, 'MAX_SILENT')} connections`,
+  ]
+  for (const phrase of phrases) assert.ok(protocol.includes(phrase), `docs/protocol.md: the code has "${phrase}"`)
 })
