@@ -80,7 +80,7 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
     subscriber.uris = new Set(wanted)
     const heard = this.#follow(subscriber)
     if (session === undefined) subscriber.acknowledge(wanted.filter((uri) => heard.has(uri)))
-    else if (subscriber.greet(session.lastEvent)) subscriber.missed()
+    else if (subscriber.greet(session.lastEvent, known !== undefined)) subscriber.missed()
     return readable
   }
 

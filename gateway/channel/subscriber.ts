@@ -71,8 +71,11 @@ export class Subscriber {
     return outlet.readable
   }
 
-  /** The first events of a stream: what its client missed, if it says what it had. True when that is not known any more. */
-  greet(lastEvent: string | undefined): boolean {
+  /**
+   * The first events of a stream: what its client missed, if it says what it had. True when it may have missed what is not
+   * known: the id is too old, or a client that was here before comes without one.
+   */
+  greet(lastEvent: string | undefined, again: boolean): boolean {
     const history = this.#history
     if (history === undefined) return false
     const missed = lastEvent === undefined ? [] : history.after(lastEvent)
@@ -80,7 +83,7 @@ export class Subscriber {
     const from = missed === undefined ? undefined : lastEvent
     this.#outlet?.write(primed ? sseEvent(from ?? history.id) : sseComment)
     for (const { id, text } of missed ?? []) this.#outlet?.write(sseEvent(id, text))
-    return missed === undefined
+    return missed === undefined || (again && lastEvent === undefined)
   }
 
   acknowledge(uris: readonly string[]): void {
