@@ -2,10 +2,12 @@
 // Object per server and owner holds it, and lets go when it has been idle. This file is both ends of that.
 
 import { DurableObject } from 'cloudflare:workers'
-import { promptly } from '../gateway/backend/http.ts'
+import { setLevelText } from '../gateway/backend/handshake.ts'
+import { lost, promptly } from '../gateway/backend/http.ts'
 import { SseConnection } from '../gateway/backend/sse.ts'
 import type { Backend, Call, Owner, Reply, Unasked, Upstream } from '../gateway/backend/upstream.ts'
 import { MAX_REPLY } from '../gateway/backend/upstream.ts'
+import type { Levels } from '../gateway/levels.ts'
 import { readMessage, written } from '../protocol/aside.ts'
 import { faultText, isObject, type Message } from '../protocol/envelope.ts'
 import { Fault, type Reason } from '../protocol/fault.ts'
@@ -16,6 +18,7 @@ import { network } from './upstream.ts'
 
 const IDLE_MS = 60_000
 const KEEP_ALIVE_MS = 5_000
+const TELL_MS = 5_000
 const STREAM_HEADERS = { 'content-type': 'text/event-stream' }
 
 /** One call on its way into the object: plain data. */
@@ -29,18 +32,24 @@ interface Errand {
   }
   readonly credentials: Readonly<Record<string, string>>
   readonly owner: Owner
+  /** The log level that the owner's client has set, for a connection that opens late. */
+  readonly level: string | undefined
   readonly text: string
   readonly id: string | undefined
   readonly headers: Readonly<Record<string, string>>
 }
 
+type Told = Pick<Errand, 'text' | 'id'>
+
 export class SseBackend implements Backend {
   readonly #upstream: Upstream
   readonly #objects: DurableObjectNamespace
+  readonly #levels: Levels
 
-  constructor(upstream: Upstream, objects: DurableObjectNamespace) {
+  constructor(upstream: Upstream, objects: DurableObjectNamespace, levels: Levels) {
     this.#upstream = upstream
     this.#objects = objects
+    this.#levels = levels
   }
 
   async call(call: Call, owner: Owner): Promise<Reply> {
@@ -49,26 +58,24 @@ export class SseBackend implements Backend {
       upstream: { server, url, account, allowPrivate, allowLoopback },
       credentials: await this.#upstream.headers(),
       owner,
+      level: owner.session === undefined ? undefined : await this.#levels.get(owner.session),
       text: call.text,
       id: call.id,
       headers: call.headers,
     }
-    const response = await this.#object(owner).fetch('http://sse/call', {
-      method: 'POST',
-      body: JSON.stringify(errand),
-      signal: call.signal,
-    })
+    const init = { method: 'POST', body: JSON.stringify(errand), signal: call.signal }
+    const response = await this.#fetch(owner, 'call', init)
     if (response.status === 202 || response.body === null) return { kind: 'accepted' }
     return {
       kind: 'stream',
-      messages: received(server, response.body),
+      messages: received(this.#upstream, response.body, call.signal),
       answer: async (text) => void (await this.call({ ...call, text, id: undefined }, owner)),
     }
   }
 
   async tell(call: Call, owner: Owner): Promise<void> {
-    await this.#object(owner)
-      .fetch('http://sse/tell', { method: 'POST', body: call.text })
+    const errand: Told = { text: call.text, id: call.id }
+    await this.#fetch(owner, 'tell', { method: 'POST', body: JSON.stringify(errand) })
       .then((response) => response.body?.cancel())
       .catch(() => undefined)
   }
@@ -79,30 +86,38 @@ export class SseBackend implements Backend {
 
   /** What the owner's connection hears outside of calls; undefined when there is no connection. Throws the signal's reason. */
   async listen(_uris: readonly string[], owner: Owner, signal: AbortSignal): Promise<Unasked | undefined> {
-    const response = await promptly(this.#object(owner).fetch('http://sse/listen', { signal }), signal)
+    const response = await promptly(this.#fetch(owner, 'listen', { signal }), signal)
     if (response.status !== 200 || response.body === null) return undefined
-    return received(this.#upstream.server, response.body, signal)
+    return received(this.#upstream, response.body, signal)
   }
 
   async end(owner: Owner): Promise<void> {
-    await this.#object(owner)
-      .fetch('http://sse/end', { method: 'POST' })
-      .catch(() => undefined)
+    await this.#fetch(owner, 'end', { method: 'POST' }).catch(() => undefined)
   }
 
-  #object(owner: Owner): DurableObjectStub {
-    return this.#objects.get(this.#objects.idFromName(`${this.#upstream.url} ${this.#upstream.account} ${owner.name}`))
+  /** Asks the owner's object. One that is broken off, as by a deployment, is as good as a server that is away. */
+  async #fetch(owner: Owner, path: string, init: RequestInit): Promise<Response> {
+    const name = `${this.#upstream.url} ${this.#upstream.account} ${owner.name}`
+    try {
+      return await this.#objects.get(this.#objects.idFromName(name)).fetch(`http://sse/${path}`, init)
+    } catch (error) {
+      throw lost(this.#upstream, error, init.signal ?? undefined)
+    }
   }
 }
 
 /** What the object relays; a fault travels as an error message with its reason. */
-async function* received(server: string, body: ReadableStream<Uint8Array>, signal?: AbortSignal): Unasked {
-  for await (const event of readSse(body, MAX_REPLY, signal === undefined ? {} : { signal })) {
-    const data = event.pieces ?? event.data
-    if (data === '') continue
-    const message = readMessage(data)
-    if (event.event === 'fault') throw asFault(server, message)
-    yield message
+async function* received(upstream: Upstream, body: ReadableStream<Uint8Array>, signal: AbortSignal): Unasked {
+  try {
+    for await (const event of readSse(body, MAX_REPLY, { signal })) {
+      const data = event.pieces ?? event.data
+      if (data === '') continue
+      const message = readMessage(data)
+      if (event.event === 'fault') throw asFault(upstream.server, message)
+      yield message
+    }
+  } catch (error) {
+    throw error instanceof Fault ? error : lost(upstream, error, signal)
   }
 }
 
@@ -139,7 +154,7 @@ export class SseSessionObject extends DurableObject<Env> {
         this.#connection?.close()
         return new Response(null, { status: 204 })
       case '/tell':
-        await this.#tell(await request.text()).catch(() => undefined)
+        await this.#tell(await request.json<Told>()).catch(() => undefined)
         return new Response(null, { status: 202 })
       case '/listen':
         return this.#listen()
@@ -176,11 +191,9 @@ export class SseSessionObject extends DurableObject<Env> {
     return this.#stream(this.#connection.unasked(stop.signal), stop)
   }
 
-  /** A request whose answer nobody waits for, if there is a connection. */
-  async #tell(text: string): Promise<void> {
-    if (this.#connection?.alive !== true) return
-    const reply = await this.#connection.call({ text, id: '"level"', headers: {}, signal: AbortSignal.timeout(5_000) })
-    if (reply.kind === 'stream') await reply.messages.next()
+  /** Something whose answer nobody waits for, if there is a connection. */
+  async #tell(told: Told): Promise<void> {
+    if (this.#connection?.alive === true) await tell(this.#connection, told)
   }
 
   /** The connection for this address and these credentials; one opening at a time. */
@@ -200,6 +213,11 @@ export class SseSessionObject extends DurableObject<Env> {
     try {
       this.#connection = await this.#opening
       const { session } = errand.owner
+      const logs = this.#connection.agreement?.capabilities['logging'] !== undefined
+      // Before the first call, which may well log something.
+      if (logs && errand.level !== undefined) {
+        await tell(this.#connection, { text: setLevelText(errand.level), id: '"level"' }).catch(() => undefined)
+      }
       if (session !== undefined) await new EdgeChannel(this.#env.CHANNELS).attach(session, upstream.server)
       return this.#connection
     } finally {
@@ -267,6 +285,12 @@ export class SseSessionObject extends DurableObject<Env> {
     clearTimeout(this.#idle)
     this.#idle = setTimeout(() => this.#connection?.close(), IDLE_MS)
   }
+}
+
+async function tell(connection: SseConnection, { text, id }: Told): Promise<void> {
+  const reply = await connection.call({ text, id, headers: {}, signal: AbortSignal.timeout(TELL_MS) })
+  if (reply.kind !== 'stream') return
+  for await (const message of reply.messages) if (message.kind === 'response') return
 }
 
 /** The value, or undefined when it takes longer than a keep-alive may. */

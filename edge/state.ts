@@ -319,7 +319,9 @@ export class State {
       era === 'modern' ? new ModernBackend(up) : new LegacyBackend(up, this.#sessions)
     const isSse = planned.transport === 'sse'
     return {
-      backend: isSse ? new SseBackend(up, env.SSE_SESSIONS) : inEra(catalog.servers.get(server)?.era ?? 'legacy'),
+      backend: isSse
+        ? new SseBackend(up, env.SSE_SESSIONS, this.#host.levels)
+        : inEra(catalog.servers.get(server)?.era ?? 'legacy'),
       inEra: isSse ? undefined : inEra,
       breaker,
       timeoutMs: member.timeoutMs,

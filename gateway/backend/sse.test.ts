@@ -53,6 +53,7 @@ const log = (text: string) => `{"jsonrpc":"2.0","method":"notifications/message"
 const progress = (token: string) =>
   `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":${token}}}`
 const answer = (id: string) => `{"jsonrpc":"2.0","id":${id},"result":{}}`
+const takenBack = '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}'
 const request = '{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{}}'
 
 function messages(reply: Reply): Unasked {
@@ -66,7 +67,7 @@ async function all(stream: Unasked): Promise<string[]> {
   return found
 }
 
-test('every message reaches one receiver: its call, else the call that waits longest', async () => {
+test('every message reaches one receiver: its call, questions the youngest one, the rest the one that waits longest', async () => {
   const { connection, say } = await scripted('retry: 5\n\nevent: endpoint\ndata: /post\n\n')
   const one = messages(await connection.call(call('1', '"t1"')))
   const two = messages(await connection.call(call('2', '"t2"')))
@@ -74,6 +75,7 @@ test('every message reaches one receiver: its call, else the call that waits lon
     progress('"t2"'),
     log('a'),
     request,
+    takenBack,
     progress('"t1"'),
     progress('"t3"'),
     answer('1'),
@@ -81,8 +83,8 @@ test('every message reaches one receiver: its call, else the call that waits lon
     answer('2'),
   ])
     say(text)
-  assert.deepEqual(await all(one), [log('a'), request, progress('"t1"'), answer('1')])
-  assert.deepEqual(await all(two), [progress('"t2"'), log('b'), answer('2')])
+  assert.deepEqual(await all(one), [log('a'), progress('"t1"'), answer('1')])
+  assert.deepEqual(await all(two), [progress('"t2"'), request, takenBack, log('b'), answer('2')])
   connection.close()
 })
 
@@ -94,10 +96,14 @@ test('who listens hears what belongs to no call, also while calls wait; the late
   const later = connection.unasked(controller.signal)
   assert.equal((await waiting).done, true)
   const one = messages(await connection.call(call('1')))
-  for (const text of [log('a'), request, answer('1')]) say(text)
+  for (const text of [log('a'), answer('1'), request, takenBack]) say(text)
   assert.deepEqual(await all(one), [answer('1')])
-  const heard = [await later.next(), await later.next()].map((next) => (next.done === true ? '' : next.value.text))
-  assert.deepEqual(heard, [log('a'), request])
+  const heard: string[] = []
+  while (heard.length < 3) {
+    const next = await later.next()
+    heard.push(next.done === true ? 'the end' : next.value.text)
+  }
+  assert.deepEqual(heard, [log('a'), request, takenBack])
   const ended = later.next()
   controller.abort(new Fault('cancelled', 'Enough.'))
   await assert.rejects(ended, Fault)

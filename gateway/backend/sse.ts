@@ -2,10 +2,11 @@
 // that its first event names. One connection is one session; whoever holds it owns it.
 
 import { readMessage } from '../../protocol/aside.ts'
-import type { JsonObject, Message } from '../../protocol/envelope.ts'
+import type { Json, JsonObject, Message } from '../../protocol/envelope.ts'
 import { parseMessage, isObject } from '../../protocol/envelope.ts'
 import { Fault } from '../../protocol/fault.ts'
 import { readSse, type SseEvent } from '../../protocol/sse.ts'
+import { Lru } from '../lru.ts'
 import { handshake, type Agreement } from './handshake.ts'
 import { lost, protocol, request } from './http.ts'
 import { MAX_REPLY, type Call, type Reply, type Unasked, type Upstream } from './upstream.ts'
@@ -26,6 +27,8 @@ export class SseConnection {
   readonly #stop = new AbortController()
   readonly #pending = new Map<string, Pending>()
   #listener: Pending | undefined
+  /** Who was given each question of the server, to be told if that is taken back. */
+  readonly #asked = new Lru<string, Pending | undefined>(MAX_PENDING)
   #closed: Fault | undefined
   /** Settles when the stream has ended. */
   readonly done: Promise<void>
@@ -165,6 +168,7 @@ export class SseConnection {
     const pending: Pending = {
       token,
       push: (message) => {
+        if (ended !== undefined) return
         size += sizeOf(message)
         if (size > MAX_REPLY) {
           this.#end(protocol(this.#upstream, 'sends faster than its messages are taken'))
@@ -228,7 +232,10 @@ export class SseConnection {
     }
   }
 
-  /** Every message has one receiver: the call it belongs to, else who listens, else the call that waits longest. */
+  /**
+   * Every message has one receiver. The transport does not say to which call a server's question belongs: the youngest is the
+   * best guess, since callers that left are among the older ones. The rest is for who listens, if anybody does.
+   */
   #dispatch(message: Message): void {
     if (message.kind === 'response') {
       const key = idKey(message.id ?? 'null')
@@ -245,8 +252,18 @@ export class SseConnection {
       }
       return
     }
+    if (message.kind === 'request') {
+      const youngest = [...this.#pending.values()].at(-1) ?? this.#listener
+      this.#asked.set(idKey(message.id ?? 'null'), youngest)
+      youngest?.push(message)
+      return
+    }
+    const asked =
+      message.method === 'notifications/cancelled'
+        ? this.#asked.get(requestKey(message.params['requestId']))
+        : undefined
     const [first] = this.#pending.values()
-    const receiver = this.#listener ?? first
+    const receiver = asked ?? this.#listener ?? first
     receiver?.push(message)
   }
 
@@ -268,6 +285,8 @@ async function endpointOf(events: AsyncGenerator<SseEvent>): Promise<string | un
     if (data !== '') return event === 'endpoint' ? data : undefined
   }
 }
+
+const requestKey = (id: Json | undefined): string => JSON.stringify(id ?? null)
 
 const sizeOf = ({ text, aside }: Message): number => text.length + (aside?.length ?? 0)
 

@@ -4,6 +4,7 @@
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
+import { SetLevelRequestSchema } from '@modelcontextprotocol/sdk/types.js'
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,6 +22,8 @@ export interface Resumable {
   readonly open: () => number
   /** `Last-Event-ID` of the GETs so far. */
   readonly resumed: string[]
+  /** Log levels that were set. */
+  readonly levels: string[]
   /** Says something that belongs to no call, to every session. */
   say(text: string): Promise<void>
   close(): Promise<void>
@@ -36,6 +39,7 @@ export async function startResumable(
   const posts = new Set<ServerResponse>()
   const transports = new Map<string, StreamableHTTPServerTransport | SSEServerTransport>()
   const resumed: string[] = []
+  const levels: string[] = []
   let ran = 0
 
   function build(): McpServer {
@@ -52,6 +56,10 @@ export async function startResumable(
         await sleep(150)
       }
       return { content: [{ type: 'text', text: 'three' }] }
+    })
+    server.server.setRequestHandler(SetLevelRequestSchema, ({ params }) => {
+      levels.push(params.level)
+      return {}
     })
     servers.add(server)
     return server
@@ -103,6 +111,7 @@ export async function startResumable(
     ran: () => ran,
     open: () => streams.size,
     resumed,
+    levels,
     say: async (data) => {
       // Sessions that have ended are not connected any more.
       await Promise.allSettled([...servers].map((one) => one.server.sendLoggingMessage({ level: 'info', data })))

@@ -86,6 +86,22 @@ describe('streams of legacy servers', () => {
   })
 
   for (const name of ['closing', 'old']) {
+    test(`the ${name} server learns of the log level before the first call of a session that set it before`, async () => {
+      const endpoint = edge.endpoint(name)
+      const token = await edge.token(endpoint)
+      const session = await openSession(endpoint, token)
+      const ask = { token, era: 'legacy', session } as const
+      server(name).levels.length = 0
+      assert.ok(
+        (await exchange(endpoint, { ...ask, method: 'logging/setLevel', params: { level: 'error' } })).answer?.result,
+      )
+      const params = { name: 'count', arguments: {} }
+      assert.ok((await exchange(endpoint, { ...ask, method: 'tools/call', params })).answer?.result)
+      assert.deepEqual(server(name).levels, ['error'])
+      await exchange(endpoint, { ...ask, method: 'logging/setLevel', params: { level: 'alert' } })
+      await eventually(() => server(name).levels.includes('alert'), 'the new level did not arrive')
+    })
+
     test(`what the ${name} server says outside of calls is heard by who listens`, async () => {
       const endpoint = edge.endpoint(name)
       const token = await edge.token(endpoint)
