@@ -1,7 +1,7 @@
 // The matrix's features of servers that ask: the client answers, or the server learns that it cannot.
 
 import assert from 'node:assert/strict'
-import { textOf } from './cell.ts'
+import { rejection, textOf } from './cell.ts'
 import type { Check, Feature } from './cell.ts'
 import { listening } from './changes.ts'
 
@@ -58,4 +58,28 @@ export const asks: Readonly<Record<string, Feature>> = {
   sampling: feature('ask_model', 'sampling/createMessage', 'Paris', /\bsampling\b/),
   roots: feature('ask_roots', 'roots/list', 'file:///hive file:///meadow', /\broots\b/),
   'question beside a call': feature('ask_unrelated', 'elicitation/create', 'accept Ada', /\belicitation\b/),
+}
+
+/** A client that declares nothing: at a modern server of its own era an error says what is missing, elsewhere the tool's text does. */
+export const unaskable: Readonly<Record<string, { readonly error: Check; readonly text: Check }>> = Object.fromEntries(
+  [
+    ['ask_form', /\belicitation\b/],
+    ['ask_url', /\burl elicitation\b|\belicitation\.url\b/],
+    ['ask_model', /\bsampling\b|not support/],
+    ['ask_roots', /\broots\b|not support/],
+  ].map(([tool, missing]) => [
+    String(tool),
+    { error: lacking(String(tool)), text: refused(String(tool), missing as RegExp) },
+  ]),
+)
+
+/** -32021 (MCP 2026-07-28, basic): the server needs a capability that the client did not declare. */
+function lacking(tool: string): Check {
+  return async ({ visitor }) => {
+    const { code, data } = await rejection(visitor.call(tool))
+    assert.equal(code, -32021)
+    assert.ok(
+      Object.keys((data as { requiredCapabilities?: object } | undefined)?.requiredCapabilities ?? {}).length > 0,
+    )
+  }
 }

@@ -5,10 +5,10 @@ import { after, before, describe, test } from 'node:test'
 import { startEdge } from '../edge.ts'
 import type { TestEdge } from '../edge.ts'
 import { entry, virtual } from '../peers/manifests.ts'
-import { asks } from './asks.ts'
+import { asks, unaskable } from './asks.ts'
 import { calls } from './calls.ts'
 import { textOf } from './cell.ts'
-import type { Feature } from './cell.ts'
+import type { Check, Feature } from './cell.ts'
 import { changes } from './changes.ts'
 import { startOldSse, startStateful, startStateless } from './legacy.ts'
 import { startModern } from './modern.ts'
@@ -76,6 +76,22 @@ describe('matrix', { concurrency: 5 }, () => {
     await edge.apply([manifest(kind, place, `${servers[kind].url}?fetched=${fetched}`)])
   }
 
+  /** A client connects, does what `check` does, is still usable and leaves. `silent` ones declare nothing. */
+  const meet = async (kind: Kind, revision: Revision, cell: string, check: Check, silent = false): Promise<void> => {
+    const place = placeOf(kind, revision)
+    const endpoint = edge.endpoint(place)
+    const token = await edge.token(endpoint, { sub: `${revision} ${kind}` })
+    const visitor = await visit(revision, endpoint, token, silent)
+    try {
+      const key = `${revision} ${kind} ${cell}`
+      await check({ visitor, kind, server: servers[kind], refetch: () => refetch(kind, place), key })
+      assert.equal(textOf(await visitor.call('add', { a: 2, b: 3 })), '5', 'the client is left usable')
+    } finally {
+      visitor.wire.mend()
+      await visitor.close()
+    }
+  }
+
   for (const kind of kinds) {
     for (const revision of revisions) {
       describe(`${revision} × ${kind}`, { concurrency: 1 }, () => {
@@ -84,20 +100,24 @@ describe('matrix', { concurrency: 5 }, () => {
           test(`${revision} × ${kind} × ${feature}: ${word}`, { timeout: 20_000 }, async () => {
             const check = features[feature]?.[word]
             assert.ok(check, `nothing is known of "${feature}: ${word}"`)
-            const place = placeOf(kind, revision)
-            const endpoint = edge.endpoint(place)
-            const visitor = await visit(revision, endpoint, await edge.token(endpoint, { sub: `${revision} ${kind}` }))
-            try {
-              const key = `${revision} ${kind} ${feature}`
-              await check({ visitor, kind, server: servers[kind], refetch: () => refetch(kind, place), key })
-              assert.equal(textOf(await visitor.call('add', { a: 2, b: 3 })), '5', 'the client is left usable')
-            } finally {
-              visitor.wire.mend()
-              await visitor.close()
-            }
+            await meet(kind, revision, feature, check)
           })
         }
       })
     }
   }
+
+  describe('clients that declare nothing', { concurrency: 1 }, () => {
+    for (const kind of kinds) {
+      if (kind === 'legacy stateless') continue
+      for (const revision of ['2025-11-25', '2026-07-28'] as const) {
+        const how = kind === 'modern' && revision === '2026-07-28' ? 'error' : 'text'
+        for (const [tool, checks] of Object.entries(unaskable)) {
+          test(`${revision}, nothing declared × ${kind} × ${tool}: ${how}`, { timeout: 20_000 }, () =>
+            meet(kind, revision, tool, checks[how], true),
+          )
+        }
+      }
+    }
+  })
 })
