@@ -96,7 +96,10 @@ export async function campaign(world: World, orders: Orders): Promise<Report> {
 
   const report = (what: string, index: number, one: Case | undefined): void => {
     // The same thing found a hundred times is one finding with many cases: a few of them suffice.
-    const kind = what.replace(/^step \d+: /u, '').replaceAll(/[\d"].*/gsu, '')
+    const kind = what
+      .replace(/^step \d+: /u, '')
+      .replaceAll(/\d+ /gu, '')
+      .replaceAll(/[\d"].*/gsu, '')
     count(similar, kind)
     if ((similar.get(kind) ?? 0) > MAX_SIMILAR) return
     const finding = { what, index, one }

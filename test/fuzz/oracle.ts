@@ -28,11 +28,12 @@ export function objection(step: Step, outcome: Outcome): string | undefined {
 }
 
 /** A 5xx is a fault with a reason, and none is the edge's own confusion. */
-function untyped({ send }: Step, { status, text }: Outcome): string | undefined {
+function untyped({ send }: Step, { status, text, milliseconds }: Outcome): string | undefined {
   // The audit trail tells of the faults of other requests.
   const found = send.includes('/admin/v1/audit') ? [] : reasons(text)
-  if (found.includes('internal') || /-32603,"message":"Internal error/u.test(text))
-    return `HTTP ${status} with an internal error`
+  if (found.includes('internal') || /-32603,"message":"Internal error/u.test(text)) {
+    return `HTTP ${status} with an internal error after ${Math.round(milliseconds)} ms: ${JSON.stringify(text.slice(0, 300))}`
+  }
   return status < 500 || found.length > 0
     ? undefined
     : `HTTP ${status} without a typed reason: ${JSON.stringify(text.slice(0, 200))}`
