@@ -107,6 +107,23 @@ test('only the cargo of a result stands aside: what is read on the way keeps its
   }
 })
 
+test('every JSON string of the cargo stands aside, however it is escaped and cut', () => {
+  for (const string of [
+    '"\\u00e9\\uD83D\\uDC1D"',
+    '"\\"\\\\\\/\\b\\f\\n\\r\\t"',
+    '"\\\\\\\\\\u0041"',
+    '"plain é 🐝"',
+  ]) {
+    const text = `{"jsonrpc":"2.0","id":1,"result":{"content":[${string}, ${string} ]}}`
+    for (let at = 0; at <= text.length; at += 1) {
+      const message = read([text.slice(0, at), text.slice(at)])
+      assert.equal(message.aside?.length, text.length - message.text.length)
+      assert.ok(!message.text.includes(string))
+      assert.equal(whole(message), text)
+    }
+  }
+})
+
 test('a text made from the message has the strings where their names are, and none where they are not', () => {
   const text = '{"jsonrpc":"2.0","id":1,"result":{"content":["aaaaaaaaaa","b","cccccccccc"]}}'
   const message = read([text])

@@ -64,7 +64,7 @@ class Parting {
   /** The latest key of the message, and of its result. */
   readonly #path = ['', '']
   #string: 'none' | 'key' | 'cargo' | 'other' = 'none'
-  /** Characters of an escape that are still to come: 1 after the backslash, 4 after the `u`. */
+  /** Characters of an escape that may still come: `ESCAPING` after the backslash, four after its `u`. */
   #escape = 0
 
   constructor(long: number) {
@@ -130,10 +130,10 @@ class Parting {
       if (this.#escape === 0) index = plainEnd(piece, index)
       const code = piece.charCodeAt(index)
       if (this.#escape > 0) {
-        if (this.#escape === 1 && code === LETTER_U) this.#escape = 5
-        else if (!(this.#escape === 1 ? ESCAPED : HEX).has(code)) return -1
-        this.#escape -= 1
-      } else if (code === BACKSLASH) this.#escape = 1
+        const isFirst = this.#escape === ESCAPING
+        if (!(isFirst ? ESCAPED : HEX).has(code)) return -1
+        this.#escape = isFirst && code !== LETTER_U ? 0 : this.#escape - 1
+      } else if (code === BACKSLASH) this.#escape = ESCAPING
       else if (code === QUOTE) {
         this.#string = 'none'
         return index + 1
@@ -191,7 +191,8 @@ function plainEnd(piece: string, at: number): number {
 
 const codes = (text: string): ReadonlySet<number> => new Set(Array.from(text, (one) => one.charCodeAt(0)))
 const LETTER_U = 117
-const ESCAPED = codes('"\\/bfnrt')
+const ESCAPING = 5
+const ESCAPED = codes('"\\/bfnrtu')
 const HEX = codes('0123456789abcdefABCDEF')
 
 function* write(edited: string, name: string, strings: readonly (readonly string[])[]): Generator<string, void, void> {
