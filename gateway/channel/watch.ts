@@ -7,8 +7,8 @@ import type { Backend, Owner } from '../backend/upstream.ts'
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 60_000
 const SUBSCRIBE_MS = 10_000
-/** How long the first call of a session waits for its server's stream. */
-const ATTACH_MS = 1_000
+/** How long the first call of a session waits for its server's stream: some servers answer a GET with their first event only. */
+const ATTACH_MS = 100
 /** A stream that lasted this long was a good one: the next failure is a first one. */
 const GOOD_MS = 30_000
 
@@ -75,7 +75,7 @@ export class Watch {
     this.#wake?.()
   }
 
-  /** The owner has a new session at the server. Resolves when that is listened to, after a second at the latest. */
+  /** The owner has a new session at the server. Resolves when that is listened to, soon in any case. */
   async attach(): Promise<void> {
     // While a stream is being opened it is this very watch that opened the session.
     if (this.#stream !== undefined && !this.#heard) {
