@@ -66,7 +66,7 @@ export async function* readSse(
 /** Longest id, in characters: it travels back in a header. */
 const MAX_ID = 1024
 
-/** Lines of this many characters stay in pieces, if these are not too small to be worth it. */
+/** Lines and data of this many characters stay in pieces, if these are not too small to be worth it. */
 const LARGE = 256 * 1024
 const MIN_PIECE = 1024
 
@@ -111,9 +111,9 @@ class Lines {
 }
 
 class EventParser {
+  /** The event's data so far, in pieces. */
   #data: string[] = []
-  /** The only line of data so far, if that is a large one. */
-  #pieces: readonly string[] | undefined
+  #hasData = false
   #event = ''
   #id: string | undefined
   #retry: number | undefined
@@ -131,7 +131,7 @@ class EventParser {
     if (line === '') {
       const complete = this.#telling ? this.#complete() : undefined
       this.#data = []
-      this.#pieces = undefined
+      this.#hasData = false
       this.#event = ''
       this.#retry = undefined
       this.#telling = false
@@ -144,11 +144,7 @@ class EventParser {
     const value = colon < 0 ? '' : line.slice(line.charCodeAt(colon + 1) === 32 ? colon + 2 : colon + 1)
     switch (field) {
       case 'data':
-        if (this.#pieces !== undefined) this.#data.push(this.#pieces.join(''))
-        this.#pieces = undefined
-        this.#data.push(value)
-        this.size += line.length
-        this.#telling = true
+        this.#add(value, line.length)
         break
       case 'event':
         this.#event = value
@@ -171,20 +167,27 @@ class EventParser {
   /** As `push`, for a line that is not empty. */
   pushLarge(line: readonly string[]): SseEvent | undefined {
     const [first = '', ...rest] = line
-    if (!first.startsWith('data: ') || this.#data.length > 0 || this.#pieces !== undefined)
-      return this.push(line.join(''))
-    this.#pieces = [first.slice('data: '.length), ...rest]
-    this.size += lengthOf(line)
-    this.#telling = true
+    if (!first.startsWith('data: ')) return this.push(line.join(''))
+    this.#add(first.slice('data: '.length), lengthOf(line))
+    this.#data.push(...rest)
     return undefined
+  }
+
+  /** A line of data, or its beginning; lines are put together with LF. */
+  #add(value: string, size: number): void {
+    if (this.#hasData) this.#data.push('\n')
+    this.#data.push(value)
+    this.#hasData = true
+    this.size += size
+    this.#telling = true
   }
 
   #complete(): SseEvent {
     const event = this.#event === '' ? 'message' : this.#event
     const more = { id: this.#id, ...(this.#retry !== undefined && { retry: this.#retry }) }
-    const pieces = this.#pieces
-    if (pieces === undefined)
-      return { event, data: this.#data.length === 1 ? (this.#data[0] ?? '') : this.#data.join('\n'), ...more }
+    const pieces = this.#data
+    if (this.size < LARGE || this.size < pieces.length * MIN_PIECE)
+      return { event, data: pieces.length === 1 ? (pieces[0] ?? '') : pieces.join(''), ...more }
     return {
       event,
       get data() {

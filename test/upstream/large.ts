@@ -16,6 +16,7 @@ const fillers = {
   'many texts': JSON.stringify(Array.from({ length: 1000 }, () => ({ type: 'text', text: 'x'.repeat(size / 1000) }))),
   accents: JSON.stringify([{ type: 'text', text: 'é'.repeat(size / 2) }]),
   bees: JSON.stringify([{ type: 'text', text: '🐝'.repeat(size / 4) }]),
+  mixed: `[${Array.from({ length: 100 }, () => `{"type":"text","text":${JSON.stringify('plain é 漢 🐝 "quoted" \\ \n\t '.repeat(size / 4_400))}}`).join(',')}]`,
 } as const
 
 /** The highest resident memory since the mark was last reset, in MiB. */
@@ -27,6 +28,7 @@ async function highWater(pid: number): Promise<number> {
 for (const era of eras) {
   for (const reply of ['json', 'sse'] as const) {
     for (const [name, content] of Object.entries(fillers)) {
+      if (process.argv[4] !== undefined && name !== process.argv[4]) continue
       const recorder = await startRecorder({ era, reply })
       const edge = await startEdge({ resources: [entry('big', recorder.url), virtual('big', ['big'])] })
       const endpoint = edge.endpoint('big')

@@ -29,7 +29,7 @@ export interface Resumable {
   close(): Promise<void>
 }
 
-/** Starts it with one tool, `count`, which tells three steps 150 ms apart and loses its connection after the first. */
+/** Starts it with a tool `count`, which tells three steps 150 ms apart and loses its connection after the first, and `large`. */
 export async function startResumable(
   transport: 'streamable-http' | 'sse',
   cut: Cut = 'not at all',
@@ -57,6 +57,9 @@ export async function startResumable(
       }
       return { content: [{ type: 'text', text: 'three' }] }
     })
+    server.registerTool('large', { description: 'Tells 20 MB' }, () => ({
+      content: [{ type: 'text', text: 'x'.repeat(20_000_000) }],
+    }))
     server.server.setRequestHandler(SetLevelRequestSchema, ({ params }) => {
       levels.push(params.level)
       return {}
