@@ -117,7 +117,7 @@ async function* follow(reply: Stream, exchange: Exchange): AsyncGenerator<Delive
         if (requests > MAX_REQUESTS) throw tooMany(passage.route.server)
         questions ??= new Questions()
         const text = await posed(message, questions, exchange)
-        if (text === undefined) await reply.answer(decline(message))
+        if (text === undefined) await deadline.within(reply.answer(decline(message)))
         else {
           target.breaker.success()
           deadline.ask(PATIENCE_MS)

@@ -55,11 +55,14 @@ test('a legacy call is refused by a modern server for its envelope or its revisi
     assert.equal(speaksModern(one, true), true, JSON.stringify(one))
   }
   for (const one of [refusal(404), refusal(409), refusal(405)]) assert.equal(speaksModern(one, true), false)
-  const inBand = (code: number) => ({
+  const inBand = (code: number, data = '{}') => ({
     kind: 'message' as const,
-    message: parseMessage(`{"jsonrpc":"2.0","id":1,"error":{"code":${code},"message":""}}`),
+    message: parseMessage(`{"jsonrpc":"2.0","id":1,"error":{"code":${code},"message":"","data":${data}}}`),
   })
-  assert.equal(speaksModern(inBand(-32022), false), true)
+  assert.equal(speaksModern(inBand(-32022, '{"supported":["2026-07-28"]}'), false), true)
+  assert.equal(speaksModern(inBand(-32022), true), true)
+  for (const code of [-32020, -32022])
+    assert.equal(speaksModern(inBand(code), false), false, 'it may have done something')
   assert.equal(speaksModern(inBand(-32602), false), false)
   assert.equal(speaksModern({ kind: 'accepted' }, true), false)
 })

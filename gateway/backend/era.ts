@@ -2,7 +2,7 @@
 // (MCP 2026-07-28, basic/versioning). Only refusals tell: nothing was executed, so the call may be sent in the other era.
 
 import { isObject } from '../../protocol/envelope.ts'
-import { isLegacyRevision } from '../../protocol/revision.ts'
+import { isLegacyRevision, MODERN_REVISION } from '../../protocol/revision.ts'
 import type { Rejected, Reply } from './upstream.ts'
 
 /** Header mismatch, missing capability, unsupported version: only modern servers know these. */
@@ -22,7 +22,11 @@ export function speaksLegacy(rejected: Rejected): boolean {
 
 /** Whether a legacy call, or its `initialize`, was refused as only a server does that speaks the modern era alone. */
 export function speaksModern(reply: Reply, initializing: boolean): boolean {
-  if (reply.kind === 'message') return VERSION_CODES.has(reply.message.error?.['code'])
+  if (reply.kind === 'message') {
+    // With HTTP 200 it may be an error of the tool's own, after it did something: only a list of revisions tells.
+    if (!initializing) return supported(reply)?.includes(MODERN_REVISION) === true
+    return VERSION_CODES.has(reply.message.error?.['code'])
+  }
   if (reply.kind !== 'rejected') return false
   const { status } = reply
   const code = reply.error?.['code']

@@ -4,7 +4,7 @@
 import { readMessage } from '../../protocol/aside.ts'
 import type { Message } from '../../protocol/envelope.ts'
 import { Fault } from '../../protocol/fault.ts'
-import { contentType, lost, protocol, request } from './http.ts'
+import { contentType, lost, protocol, request, through } from './http.ts'
 import { LARGE, readText } from './intake.ts'
 import { EventStream } from './stream.ts'
 import { MAX_REPLY, type Call, type Reply, type Upstream } from './upstream.ts'
@@ -19,7 +19,7 @@ export async function exchange(
   call: Call,
   session?: Readonly<Record<string, string>>,
 ): Promise<Reply> {
-  const response = await request(upstream, upstream.url, {
+  const response = await request(through(upstream, call), upstream.url, {
     method: 'POST',
     headers: {
       'content-type': 'application/json',

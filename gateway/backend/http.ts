@@ -3,7 +3,7 @@
 
 import { Fault } from '../../protocol/fault.ts'
 import { guardEgress } from './egress.ts'
-import type { Upstream } from './upstream.ts'
+import type { Call, Upstream } from './upstream.ts'
 
 const MAX_REDIRECTS = 3
 
@@ -81,6 +81,10 @@ export function protocol(upstream: Upstream, what: string): Fault {
 
 /** The same server, over the network for streams that outlive a request. */
 export const lasting = (upstream: Upstream): Upstream => ({ ...upstream, fetch: upstream.lasting ?? upstream.fetch })
+
+/** The server as this message goes to it: where only the signal ends the wait, it reaches the network. */
+export const through = (upstream: Upstream, { id, alone }: Call): Upstream =>
+  id === undefined || alone === true ? lasting(upstream) : upstream
 
 /** The media type, without parameters, in lower case. */
 export function contentType(response: Response): string {

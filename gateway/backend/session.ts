@@ -11,7 +11,7 @@ import type { Levels } from '../levels.ts'
 import { lostSession, speaksModern } from './era.ts'
 import { exchange, parsed, resumed } from './exchange.ts'
 import { handshake, sessionHeaders, setLevelText, settle, type Agreement } from './handshake.ts'
-import { lasting, protocol, request } from './http.ts'
+import { lasting, protocol, request, through } from './http.ts'
 import { EventStream } from './stream.ts'
 import type { Backend, Call, Owner, Rejected, Reply, Unasked, Upstream } from './upstream.ts'
 
@@ -150,7 +150,7 @@ export class LegacyBackend implements Backend {
   async call(call: Call, owner: Owner): Promise<Reply> {
     try {
       for (let attempt = 0; ; attempt += 1) {
-        const session = await this.#sessions.open(this.#upstream, owner, call.signal)
+        const session = await this.#sessions.open(through(this.#upstream, call), owner, call.signal)
         const reply = await exchange(this.#upstream, call, sessionHeaders(session))
         if (speaksModern(reply, false)) return asRejected(reply)
         if (reply.kind !== 'rejected') return reply
@@ -170,7 +170,7 @@ export class LegacyBackend implements Backend {
     try {
       const session = await this.#sessions.find(this.#upstream, owner)
       if (session === undefined) return
-      const reply = await exchange(this.#upstream, call, sessionHeaders(session))
+      const reply = await exchange(lasting(this.#upstream), call, sessionHeaders(session))
       if (reply.kind === 'stream') await reply.messages.return()
     } catch {
       // The next call of the owner meets the same trouble and says so.
@@ -191,7 +191,7 @@ export class LegacyBackend implements Backend {
     const session = await this.#sessions.find(this.#upstream, owner)
     if (session === undefined) return
     await this.#sessions.forget(this.#upstream, owner)
-    await terminate(this.#upstream, session, signal)
+    await terminate(lasting(this.#upstream), session, signal)
   }
 }
 

@@ -13,6 +13,9 @@ import { MAX_REPLY, type Call, type Reply, type Unasked, type Upstream } from '.
 
 const MAX_QUEUED = 1000
 const MAX_PENDING = 256
+/** Servers take a message at once and answer it on the stream; some take a request only when it is done. */
+const TAKE_MS = 30_000
+const DONE_MS = 16 * 60_000
 
 /** Whoever waits for messages: a call, or the one who listens to what belongs to no call. */
 interface Pending {
@@ -151,7 +154,7 @@ export class SseConnection {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...(await this.#upstream.headers()), ...call.headers },
       body: call.text,
-      signal: call.signal,
+      signal: AbortSignal.any([call.signal, AbortSignal.timeout(call.id === undefined ? TAKE_MS : DONE_MS)]),
     })
     await response.body?.cancel()
     if (response.ok) return

@@ -8,6 +8,8 @@ import type { Upstream } from './upstream.ts'
 
 const DEFAULT_RETRY_MS = 1_000
 const MIN_RETRY_MS = 100
+/** Streams outside of calls last for hours: no server has them opened more often. */
+const MIN_PAUSE_MS = 1_000
 const MAX_RETRY_MS = 30_000
 /** Attempts in a row that found nobody. */
 const MAX_FAILURES = 5
@@ -107,7 +109,8 @@ export class EventStream {
     const { signal, goesOn } = this.#options
     if (goesOn === 'never' || (goesOn === 'after-event' && this.lastEvent === undefined)) return undefined
     for (let failures = 0; failures < MAX_FAILURES; failures += 1) {
-      await pause(Math.min(MAX_RETRY_MS, this.#retryMs * 2 ** failures), signal)
+      const retryMs = goesOn === 'always' ? Math.max(MIN_PAUSE_MS, this.#retryMs) : this.#retryMs
+      await pause(Math.min(MAX_RETRY_MS, retryMs * 2 ** failures), signal)
       try {
         return await this.open()
       } catch (error) {

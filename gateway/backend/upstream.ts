@@ -32,6 +32,8 @@ export interface Call {
   /** MCP and trace headers of this call. */
   readonly headers: Readonly<Record<string, string>>
   readonly signal: AbortSignal
+  /** Nobody but the signal ends the wait, so it must reach the network. Always so for messages without an id. */
+  readonly alone?: true
   /** Largest message to accept in bytes; MAX_REPLY when absent. */
   readonly limit?: number
   /** Most values that it may have once parsed; what `parseMessage` allows when absent. */

@@ -4,7 +4,7 @@
 
 import type { Json, Message } from '../../protocol/envelope.ts'
 import { Fault } from '../../protocol/fault.ts'
-import { pose, Questions } from '../ask.ts'
+import { pose } from '../ask.ts'
 import type { Revoked } from '../auth/guard.ts'
 import { decline } from '../backend/handshake.ts'
 import type { Owner } from '../backend/upstream.ts'
@@ -14,6 +14,7 @@ import type { Clock, Store } from '../ports.ts'
 import type { Sealer } from '../seal.ts'
 import { ownerOf } from '../session.ts'
 import type { Channel, StreamRequest } from './channel.ts'
+import { RecentQuestions } from './questions.ts'
 import { Subscriber } from './subscriber.ts'
 import { Watch } from './watch.ts'
 
@@ -32,6 +33,8 @@ const MAX_URIS = 128
 const MAX_WATCHES_OF_ONE = 32
 const TTL_SECONDS = 24 * 3600
 const ANSWER_MS = 10_000
+/** Longest message of a server that is passed on, in characters: each may wait for a client that reads slowly. */
+const MAX_PUSHED = 128 * 1024
 
 export interface HubHost {
   readonly store: Store
@@ -271,7 +274,7 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
     }
     if (message.kind === 'request') return void this.#asked(message, server, target, wants, questions)
     const text = message.method === 'notifications/cancelled' ? questions.takeBack(message) : message.text
-    if (text === undefined || message.method === 'notifications/progress') return
+    if (text === undefined || text.length > MAX_PUSHED || message.method === 'notifications/progress') return
     for (const [subscriber] of wants) subscriber.push(text)
   }
 
@@ -289,7 +292,7 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
     if (subscriber === undefined || session === undefined || message.id === undefined) return
     const origin = { session: session.id, server, via: target.via }
     const posed =
-      message.method === 'ping' || !questions.room(now())
+      message.method === 'ping' || message.text.length > MAX_PUSHED || !questions.mayAsk(now())
         ? undefined
         : await pose(message, origin, session.capabilities, sealer, now)
     if (posed !== undefined) {
@@ -297,33 +300,11 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
       subscriber.push(posed.text)
       return
     }
-    const signal = AbortSignal.timeout(ANSWER_MS)
     const owner = ownerFor(subscriber)
-    await target.backend
-      .call({ text: decline(message), id: undefined, headers: {}, signal }, owner)
-      .catch(() => undefined)
-  }
-}
-
-/** Questions of one server's stream: bounded by the minute, as a call's are by the call. */
-class RecentQuestions {
-  #questions = new Questions()
-  #since = 0
-
-  room(now: number): boolean {
-    if (now - this.#since > 60_000) {
-      this.#questions = new Questions()
-      this.#since = now
-    }
-    return this.#questions.room
-  }
-
-  add(id: string, posed: string): void {
-    this.#questions.add(id, posed)
-  }
-
-  takeBack(message: Message): string | undefined {
-    return this.#questions.takeBack(message)
+    const text = decline(message)
+    await questions.decline(() =>
+      target.backend.call({ text, id: undefined, headers: {}, signal: AbortSignal.timeout(ANSWER_MS) }, owner),
+    )
   }
 }
 

@@ -131,7 +131,10 @@ export class Watch {
     for (const uri of uris) {
       const text = JSON.stringify({ jsonrpc: '2.0', id: 'subscribe', method: 'resources/subscribe', params: { uri } })
       try {
-        const reply = await this.#backend.call({ text, id: '"subscribe"', headers: {}, signal }, this.#owner)
+        const reply = await this.#backend.call(
+          { text, id: '"subscribe"', headers: {}, signal, alone: true },
+          this.#owner,
+        )
         if (reply.kind === 'stream') for await (const message of reply.messages) if (message.kind === 'response') break
       } catch {
         return
