@@ -87,6 +87,8 @@ class Parting {
     let start = 0
     for (let index = 0; index < piece.length;) {
       if (this.#string === 'none') {
+        index = structureAt(piece, index)
+        if (index === piece.length) break
         const code = piece.charCodeAt(index)
         if (code === QUOTE) {
           this.#string = this.#kind()
@@ -179,6 +181,13 @@ class Parting {
   }
 }
 
+/** Where the next quote, bracket, comma or colon is. */
+function structureAt(piece: string, at: number): number {
+  let index = at
+  while (index < piece.length && STRUCTURE[piece.charCodeAt(index)] !== 1) index += 1
+  return index
+}
+
 /** Where neither quote, backslash nor control character is yet. */
 function plainEnd(piece: string, at: number): number {
   let index = at
@@ -190,6 +199,7 @@ function plainEnd(piece: string, at: number): number {
 }
 
 const codes = (text: string): ReadonlySet<number> => new Set(Array.from(text, (one) => one.charCodeAt(0)))
+const STRUCTURE = Uint8Array.from({ length: 128 }, (_, code) => ('"{}[],:'.includes(String.fromCharCode(code)) ? 1 : 0))
 const LETTER_U = 117
 const ESCAPING = 5
 const ESCAPED = codes('"\\/bfnrtu')
