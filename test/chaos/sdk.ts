@@ -79,7 +79,7 @@ export class Sdk {
       const client = new ClientV1(info, { capabilities })
       client.setRequestHandler(ElicitRequestSchema, elicited)
       const transport = new TransportV1(new URL(url), options)
-      await client.connect(transport, { timeout })
+      await connected(client, () => client.connect(transport, { timeout }))
       return {
         call: async ({ tool, work, deadlineMs }) => {
           const params = { name: tool, arguments: { ...work } }
@@ -96,7 +96,7 @@ export class Sdk {
     const client = new ClientV2(info, { capabilities, versionNegotiation: { mode } })
     client.setRequestHandler('elicitation/create', elicited)
     const transport = new TransportV2(new URL(url), options)
-    await client.connect(transport, { timeout })
+    await connected(client, () => client.connect(transport, { timeout }))
     return {
       call: ({ tool, work, deadlineMs }) =>
         client.callTool({ name: tool, arguments: { ...work } }, limits(work.steps, deadlineMs)),
@@ -105,6 +105,16 @@ export class Sdk {
         await client.close()
       },
     }
+  }
+}
+
+/** A client that does not get through is closed, so that it does not go on trying by itself. */
+async function connected(client: { close(): Promise<void> }, connect: () => Promise<void>): Promise<void> {
+  try {
+    await connect()
+  } catch (error) {
+    await client.close().catch(() => undefined)
+    throw error
   }
 }
 
