@@ -34,8 +34,8 @@ export async function startProxy(target: () => number): Promise<Proxy> {
   function sever(pair: Pair): void {
     if (!pairs.delete(pair)) return
     cuts.push(performance.now())
-    pair.client.resetAndDestroy()
-    pair.server.resetAndDestroy()
+    reset(pair.client)
+    reset(pair.server)
   }
 
   function chosen(pick: number): Pair | undefined {
@@ -62,8 +62,8 @@ export async function startProxy(target: () => number): Promise<Proxy> {
       client.destroy()
       server.destroy()
     }
-    server.on('error', () => client.resetAndDestroy())
-    client.on('error', () => server.resetAndDestroy())
+    server.on('error', () => reset(client))
+    client.on('error', () => reset(server))
     client.on('close', closed)
     server.on('close', () => (client.writableLength > 0 ? client.end() : closed()))
   })
@@ -97,4 +97,10 @@ export async function startProxy(target: () => number): Promise<Proxy> {
       for (const pair of pairs) sever(pair)
     },
   }
+}
+
+/** Breaks a connection off. One that is ending already can only be closed: resetting it would leave its handle behind. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded || socket.connecting) socket.destroy()
+  else socket.resetAndDestroy()
 }
