@@ -8,7 +8,7 @@ import { Wire, header } from './wire.ts'
 import type { Outcome } from './wire.ts'
 
 /** The longest that any answer may take: a call's deadline is 1 s, questions to a client are not waited for. */
-export const DEADLINE_MS = 20_000
+const DEADLINE_MS = 20_000
 
 export interface Played {
   readonly step: Step
