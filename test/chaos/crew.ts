@@ -13,7 +13,9 @@ import type { Call, Era } from './thin.ts'
 import type { Work } from './tool.ts'
 
 /** Longer than any call may take: the server's silence is bounded by the virtual server's call-timeout. */
-export const DEADLINE_MS = 20_000
+const DEADLINE_MS = 20_000
+/** A library whose connection was cut waits until it gives up by itself, so it must do so soon to be seen again. */
+const LIBRARY_DEADLINE_MS = 8_000
 const MIN_PAUSE_MS = 20
 const MAX_PAUSE_MS = 180
 const AFTER_LOSS_MS = 200
@@ -125,7 +127,7 @@ export class Caller {
     const call = (tool: Call['tool'], work: Partial<Work>, more: Partial<Call> = {}): Call => ({
       tool,
       work: { key, ms: 0, steps: 0, size: 0, ...work },
-      deadlineMs: DEADLINE_MS,
+      deadlineMs: thin ? DEADLINE_MS : LIBRARY_DEADLINE_MS,
       ...more,
     })
     if (roll < 0.12 && asks(via, backend)) return call('ask', {})
