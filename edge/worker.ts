@@ -6,7 +6,7 @@ import { endpointKey, serve } from './front.ts'
 
 export { ChannelObject } from './channel-object.ts'
 export { RefreshObject } from './refresh.ts'
-export { SseSessionObject } from './sse-backend.ts'
+export { SseSessionObject } from './sse-object.ts'
 export { StoreObject } from './store/object.ts'
 
 export default {
