@@ -1,6 +1,6 @@
 // What the gateway answers by itself: the handshakes of both eras, the streams to listen on, log levels, the end of a session.
 
-import { isObject, type Message } from '../protocol/envelope.ts'
+import { isObject, type JsonObject, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { IMPLEMENTATION, MODERN_REVISION } from '../protocol/revision.ts'
 import { setLevelText } from './backend/handshake.ts'
@@ -18,6 +18,9 @@ const END_MS = 5_000
 const MAX_SPREAD = 32
 /** Resources that one stream can be about. */
 const MAX_URIS = 128
+/** Characters of all of them together, and of an id: both are held as long as the stream lasts. */
+const MAX_URI_CHARACTERS = 32 * 1024
+const MAX_ID = 1024
 
 function initializeResult(opened: Opened, endpoint: Endpoint, principal: Principal): string {
   const servers = visibleServers(endpoint, principal)
@@ -76,9 +79,21 @@ export async function listen(
   if (!Array.isArray(uris) || uris.length > MAX_URIS || !uris.every((uri) => typeof uri === 'string')) {
     throw new Fault('invalid_params', `"resourceSubscriptions" must be a list of ${MAX_URIS} URIs at most.`)
   }
-  const subscription = { id: asker.id ?? 'null', notifications }
+  if (uris.reduce((sum: number, uri) => sum + uri.length, 0) > MAX_URI_CHARACTERS) {
+    throw new Fault('invalid_params', `"resourceSubscriptions" must not exceed ${MAX_URI_CHARACTERS} characters.`)
+  }
+  const { id = 'null' } = asker
+  if (id.length > MAX_ID) throw new Fault('invalid_request', `"id" must not exceed ${MAX_ID} characters here.`)
+  const subscription = { id, notifications: known(notifications) }
   const stream = await host.channel.open({ endpoint: endpoint.key, authorization, subscription })
   return new Response(stream, { headers: STREAM_HEADERS })
+}
+
+/** Of a filter that which there is: whatever else a client sends is not held. */
+function known({ toolsListChanged, promptsListChanged, resourcesListChanged, resourceSubscriptions }: JsonObject) {
+  const lists = { toolsListChanged, promptsListChanged, resourcesListChanged }
+  const on = Object.entries(lists).flatMap(([key, value]) => (value === true ? [[key, true] as const] : []))
+  return { ...Object.fromEntries(on), ...(Array.isArray(resourceSubscriptions) && { resourceSubscriptions }) }
 }
 
 /** The GET stream of a legacy session (MCP 2025-11-25, basic/transports, listening for messages from the server). */

@@ -5,7 +5,7 @@
 import type { Json, Message } from '../../protocol/envelope.ts'
 import { Fault } from '../../protocol/fault.ts'
 import { pose } from '../ask.ts'
-import type { Revoked } from '../auth/guard.ts'
+import type { Guard, Revoked } from '../auth/guard.ts'
 import { decline } from '../backend/handshake.ts'
 import type { Owner } from '../backend/upstream.ts'
 import { decideSubscription } from '../decide.ts'
@@ -13,6 +13,7 @@ import { visibleServers, type Endpoint, type Target } from '../endpoint.ts'
 import type { Clock, Store } from '../ports.ts'
 import type { Sealer } from '../seal.ts'
 import { ownerOf } from '../session.ts'
+import { Budget } from './budget.ts'
 import type { Channel, StreamRequest } from './channel.ts'
 import { RecentQuestions } from './questions.ts'
 import { Subscriber } from './subscriber.ts'
@@ -29,6 +30,12 @@ const MAX_STREAM_MS = 12 * 3_600_000
 const MAX_STREAMS = 10_000
 const MAX_STREAMS_OF_ONE = 64
 const MAX_URIS = 128
+/** Characters of all URIs of a session together: they are stored. */
+const MAX_URI_CHARACTERS = 32 * 1024
+/** Resources that one shared stream of a server is about. */
+const MAX_SHARED_URIS = 1024
+/** What all streams of this object hold for clients that read slowly, and for those that come back. */
+const MAX_HELD = 32 * 1024 * 1024
 /** Servers whose own streams one client can cause. */
 const MAX_WATCHES_OF_ONE = 32
 const TTL_SECONDS = 24 * 3600
@@ -59,7 +66,13 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
   readonly #sessions = new Map<string, Subscriber>()
   readonly #watches = new Map<string, Watched>()
   #timer: ReturnType<typeof setInterval> | undefined
-  #looking = false
+  readonly #budget = new Budget(MAX_HELD)
+  /** Shared streams whose resources changed since the last round. */
+  readonly #unaimed = new Set<Watched>()
+  /** Changes of a session's subscriptions, one after the other. */
+  readonly #turns = new Map<string, Promise<void>>()
+  readonly #generations = new WeakMap<Guard, number>()
+  #generation = 0
   #keptAliveAt = 0
 
   constructor(host: HubHost) {
@@ -73,17 +86,22 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
     const { session } = request
     const known = session === undefined ? undefined : this.#sessions.get(session.id)
     if (known === undefined) this.#admit(principal.id)
-    const subscriber = known ?? new Subscriber(request, endpoint, principal, host.now())
+    const subscriber = known ?? new Subscriber(request, endpoint, principal, host.now(), this.#budget)
     if (known !== undefined) known.again(request, endpoint, principal, host.now())
     const readable = subscriber.open(() => this.#left(subscriber))
     this.#subscribers.add(subscriber)
     if (session !== undefined) this.#sessions.set(session.id, subscriber)
-    this.#timer ??= setInterval(() => void this.#look(), LOOK_MS)
-    const wanted = session === undefined ? filterUris(request) : await this.#stored(session.id)
-    subscriber.uris = new Set(wanted)
-    const heard = this.#follow(subscriber)
-    if (session === undefined) subscriber.acknowledge(wanted.filter((uri) => heard.has(uri)))
-    else if (subscriber.greet(session.lastEvent, known !== undefined)) subscriber.missed()
+    this.#timer ??= setInterval(() => this.#look(), LOOK_MS)
+    try {
+      const wanted = session === undefined ? filterUris(request) : await this.#stored(session.id)
+      subscriber.uris = new Set(wanted)
+      const heard = this.#follow(subscriber)
+      if (session === undefined) subscriber.acknowledge(wanted.filter((uri) => heard.has(uri)))
+      else if (subscriber.greet(session.lastEvent, known !== undefined)) subscriber.missed()
+    } catch (error) {
+      this.#remove(subscriber)
+      throw error
+    }
     return readable
   }
 
@@ -91,18 +109,33 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
     const subscriber = this.#sessions.get(session)
     if (subscriber === undefined) return
     for (const target of subscriber.endpoint.targets(server)) {
-      const watched = this.#watches.get(watchKey(target, subscriber, true))
+      const watched = this.#watches.get(this.#watchKey(target, subscriber, true))
       if (watched === undefined) this.#follow(subscriber)
       else await watched.watch.attach()
     }
   }
 
   async subscribe(session: string, uri: string, on: boolean): Promise<void> {
+    const before = this.#turns.get(session) ?? Promise.resolve()
+    const turn = before.then(() => this.#subscribe(session, uri, on))
+    const settled = turn.catch(() => undefined)
+    this.#turns.set(session, settled)
+    void settled.then(() => this.#turns.get(session) === settled && this.#turns.delete(session))
+    return turn
+  }
+
+  async #subscribe(session: string, uri: string, on: boolean): Promise<void> {
     const uris = new Set(this.#sessions.get(session)?.uris ?? (await this.#stored(session)))
     if (on) uris.add(uri)
     else uris.delete(uri)
     if (uris.size > MAX_URIS) throw new Fault('overloaded', `A session can subscribe to ${MAX_URIS} resources at most.`)
-    await this.#host.store.set(storeKey(session), JSON.stringify([...uris]), { ttlSeconds: TTL_SECONDS })
+    const text = JSON.stringify([...uris])
+    if (text.length > MAX_URI_CHARACTERS)
+      throw new Fault(
+        'overloaded',
+        `The URIs of a session's subscriptions can have ${MAX_URI_CHARACTERS} characters at most.`,
+      )
+    await this.#host.store.set(storeKey(session), text, { ttlSeconds: TTL_SECONDS })
     const subscriber = this.#sessions.get(session)
     if (subscriber === undefined) return
     subscriber.uris = uris
@@ -151,45 +184,51 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
     this.#timer = undefined
   }
 
-  /** One round over everybody. Rounds do not overlap. */
-  async #look(): Promise<void> {
-    if (this.#looking) return
-    this.#looking = true
-    try {
-      const now = this.#host.now()
-      const keepAlive = now - this.#keptAliveAt >= KEEP_ALIVE_MS
-      if (keepAlive) this.#keptAliveAt = now
-      for (const subscriber of this.#subscribers) {
-        if (keepAlive) subscriber.keepAlive()
-        if (await this.#gone(subscriber, now)) this.#remove(subscriber)
-      }
-    } finally {
-      this.#looking = false
+  /**
+   * One round over everybody. Whoever has to wait for something, an issuer or the store, waits alone: the rights of others
+   * are looked after in the meantime.
+   */
+  #look(): void {
+    const now = this.#host.now()
+    const keepAlive = now - this.#keptAliveAt >= KEEP_ALIVE_MS
+    if (keepAlive) this.#keptAliveAt = now
+    const endpoints = new Map<string, Promise<Endpoint>>()
+    for (const subscriber of this.#subscribers) {
+      if (keepAlive) subscriber.keepAlive()
+      if (this.#over(subscriber, now) || this.#withdrawn(subscriber, now)) this.#remove(subscriber)
+      else if (!subscriber.checking) void this.#check(subscriber, now, endpoints)
     }
+    for (const watched of this.#unaimed) aim(watched)
+    this.#unaimed.clear()
   }
 
-  /** Looks whether the subscriber may go on, and tells it what is news to it. */
-  async #gone(subscriber: Subscriber, now: number): Promise<boolean> {
-    const { leftAt, openedAt, request } = subscriber
-    if (leftAt !== undefined && now - leftAt > LINGER_MS) return true
-    if (now - openedAt > MAX_STREAM_MS) return true
+  #over({ leftAt, openedAt }: Subscriber, now: number): boolean {
+    return (leftAt !== undefined && now - leftAt > LINGER_MS) || now - openedAt > MAX_STREAM_MS
+  }
+
+  /** Looks whether the subscriber may go on, and tells it what is news to it. Never throws. */
+  async #check(subscriber: Subscriber, now: number, endpoints: Map<string, Promise<Endpoint>>): Promise<void> {
+    const { request } = subscriber
+    subscriber.checking = true
     try {
-      const endpoint = await this.#endpoint(request.endpoint)
+      const found = endpoints.get(request.endpoint) ?? this.#endpoint(request.endpoint)
+      endpoints.set(request.endpoint, found)
+      const endpoint = await found
+      const before = subscriber.principal
       const isJwt = request.authorization?.split('.').length === 3
       if (isJwt || endpoint.guard !== subscriber.guard || now - subscriber.checkedAt > RECHECK_MS) {
         subscriber.principal = await endpoint.guard.enter(request.authorization, this.#host.revoked)
         subscriber.checkedAt = now
-      } else if (this.#withdrawn(subscriber, now)) return true
-      if (endpoint === subscriber.endpoint) return false
-      const reconfigured = endpoint.guard !== subscriber.guard
+      }
+      // Another principal of the same name: an issuer may have given it other groups.
+      if (endpoint === subscriber.endpoint && before === subscriber.principal) return
       subscriber.look(endpoint)
-      // Another configuration may mean another address or credential: streams begin anew.
-      if (reconfigured) this.#unwatch(subscriber, new Set())
       this.#follow(subscriber)
-      return false
     } catch (error) {
       // While the store is away, what is known serves on.
-      return !(error instanceof Fault && error.reason === 'store_unavailable')
+      if (!(error instanceof Fault && error.reason === 'store_unavailable')) this.#remove(subscriber)
+    } finally {
+      subscriber.checking = false
     }
   }
 
@@ -203,9 +242,11 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
   /** Opens and closes servers' streams as this subscriber needs them. Returns the URIs of which it will hear. */
   #follow(subscriber: Subscriber): ReadonlySet<string> {
     const heard = new Set<string>()
+    // Whoever left while something was awaited must not come back to life.
+    if (!this.#subscribers.has(subscriber)) return heard
     const wanted = new Map<string, { target: Target; legacy: boolean; server: string; uris: Map<string, string> }>()
     const want = (server: string, target: Target, legacy: boolean): Map<string, string> | undefined => {
-      const key = watchKey(target, subscriber, legacy)
+      const key = this.#watchKey(target, subscriber, legacy)
       const known = wanted.get(key)
       if (known === undefined && wanted.size >= MAX_WATCHES_OF_ONE) return undefined
       const one = known ?? { target, legacy, server, uris: new Map<string, string>() }
@@ -229,9 +270,12 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
     }
     this.#unwatch(subscriber, new Set(wanted.keys()))
     for (const [key, { target, legacy, server, uris }] of wanted) {
-      const watched = this.#watches.get(key) ?? this.#watch(key, server, target, legacy, subscriber)
+      const known = this.#watches.get(key)
+      const watched = known ?? this.#watch(key, server, target, legacy, subscriber)
       watched.wants.set(subscriber, uris)
-      watched.watch.want([...new Set([...watched.wants.values()].flatMap((map) => [...map.keys()]))].sort())
+      // A stream that many share begins anew when its resources change: once in a round, whoever changes what.
+      if (known === undefined || legacy) aim(watched)
+      else this.#unaimed.add(watched)
     }
     return heard
   }
@@ -254,12 +298,27 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
 
   /** The subscriber no longer wants to hear from servers other than these. */
   #unwatch(subscriber: Subscriber, kept: ReadonlySet<string>): void {
-    for (const [key, { watch, wants }] of this.#watches) {
+    for (const [key, watched] of this.#watches) {
+      const { watch, wants } = watched
       if (kept.has(key) || !wants.delete(subscriber)) continue
-      if (wants.size > 0) continue
+      if (wants.size > 0) {
+        this.#unaimed.add(watched)
+        continue
+      }
       watch.stop()
       this.#watches.delete(key)
+      this.#unaimed.delete(watched)
     }
+  }
+
+  /**
+   * Who shares a stream: modern servers do not care who listens, legacy ones speak on a session. Another configuration may
+   * mean another address or credential, so what was opened under one guard is not used under the next.
+   */
+  #watchKey({ key }: Target, subscriber: Subscriber, legacy: boolean): string {
+    const generation = this.#generations.get(subscriber.guard) ?? (this.#generation += 1)
+    this.#generations.set(subscriber.guard, generation)
+    return legacy ? `${generation} ${key} ${ownerFor(subscriber).name}` : `${generation} ${key}`
   }
 
   #heard(message: Message, server: string, target: Target, wants: Watched['wants'], questions: RecentQuestions): void {
@@ -310,10 +369,6 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
 
 const storeKey = (session: string): string => `subscriptions/${session}`
 
-/** Who shares a stream: modern servers do not care who listens, legacy ones speak on a session. */
-const watchKey = (target: Target, subscriber: Subscriber, legacy: boolean): string =>
-  legacy ? `${target.key} ${ownerFor(subscriber).name}` : target.key
-
 function ownerFor({ request: { session }, principal }: Subscriber): Owner {
   return ownerOf(session, principal)
 }
@@ -322,4 +377,17 @@ function filterUris({ subscription }: StreamRequest): string[] {
   const uris: Json | undefined = subscription?.notifications['resourceSubscriptions']
   const texts = Array.isArray(uris) ? uris.filter((one) => typeof one === 'string') : []
   return [...new Set(texts)].slice(0, MAX_URIS)
+}
+
+/** The stream is about what its subscribers want; where that is too much, about some of what each of them does. */
+function aim({ watch, wants }: Watched): void {
+  const lists = [...wants.values()].map((uris) => [...uris.keys()])
+  const union = new Set<string>()
+  const longest = Math.max(0, ...lists.map((list) => list.length))
+  for (let at = 0; at < longest && union.size < MAX_SHARED_URIS; at += 1)
+    for (const list of lists) {
+      const uri = list[at]
+      if (uri !== undefined && union.size < MAX_SHARED_URIS) union.add(uri)
+    }
+  watch.want([...union].sort())
 }

@@ -7,6 +7,7 @@ import { sseComment, sseEvent, sseMessage } from '../../protocol/sse.ts'
 import type { Guard } from '../auth/guard.ts'
 import type { Endpoint } from '../endpoint.ts'
 import type { Principal } from '../principal.ts'
+import type { Budget } from './budget.ts'
 import type { StreamRequest } from './channel.ts'
 import { History } from './history.ts'
 import { Outlet } from './outlet.ts'
@@ -36,16 +37,20 @@ export class Subscriber {
   uris: ReadonlySet<string> = new Set()
   readonly #history: History | undefined
   readonly #known = new Map<List, string>()
+  readonly #budget: Budget
+  /** Somebody looks whether it may go on. */
+  checking = false
   #outlet: Outlet | undefined
 
-  constructor(request: StreamRequest, endpoint: Endpoint, principal: Principal, now: number) {
+  constructor(request: StreamRequest, endpoint: Endpoint, principal: Principal, now: number, budget: Budget) {
+    this.#budget = budget
     this.request = request
     this.endpoint = endpoint
     this.guard = endpoint.guard
     this.principal = principal
     this.checkedAt = now
     this.openedAt = now
-    this.#history = request.session === undefined ? undefined : new History()
+    this.#history = request.session === undefined ? undefined : new History(budget)
     this.#look()
   }
 
@@ -60,7 +65,7 @@ export class Subscriber {
   /** A new stream for this client; an older one ends. `left` is called when the stream has. */
   open(left: () => void): ReadableStream<Uint8Array> {
     const previous = this.#outlet
-    const outlet = new Outlet(() => {
+    const outlet = new Outlet(this.#budget, () => {
       if (this.#outlet !== outlet) return
       this.#outlet = undefined
       left()
@@ -132,6 +137,7 @@ export class Subscriber {
       this.#outlet?.write(sseMessage(resultText(subscription.id, result)))
     }
     this.#outlet?.close()
+    this.#history?.drop()
   }
 
   /** The lists that changed since the last look. */

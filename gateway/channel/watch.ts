@@ -12,6 +12,11 @@ const ATTACH_MS = 100
 /** A stream that lasted this long was a good one: the next failure is a first one. */
 const GOOD_MS = 30_000
 
+/** What one stream may say in this time. */
+const PACE_MS = 1_000
+const MAX_MESSAGES = 200
+const MAX_CHARACTERS = 1024 * 1024
+
 export interface WatchEnd {
   /** A message of the server. */
   heard(message: Message): void
@@ -60,7 +65,8 @@ export class Watch {
 
   /** The resources to hear of, by the server's own URIs. */
   want(uris: readonly string[]): void {
-    const news = uris.filter((uri) => !this.#uris.includes(uri))
+    const before = new Set(this.#uris)
+    const news = uris.filter((uri) => !before.has(uri))
     const same = news.length === 0 && uris.length === this.#uris.length
     this.#uris = uris
     if (same) return
@@ -110,9 +116,11 @@ export class Watch {
       this.#heard = true
       this.#settled?.()
       if (again) this.#end.missed()
+      const pace = new Pace()
       for await (const message of messages) {
         if (stream.signal.aborted) break
         this.#end.heard(message)
+        await pace.after(message.text.length, Date.now())
       }
     } catch {
       // It is tried again; calls meet the same trouble and say so.
@@ -153,5 +161,25 @@ export class Watch {
       clearTimeout(timer)
     }
     this.#wake = undefined
+  }
+}
+
+/** A server that talks without end is heard in pieces: whoever shares the object gets a turn in between. */
+class Pace {
+  #since = 0
+  #messages = 0
+  #characters = 0
+
+  /** Waits when this second has had its share; `now` in milliseconds since the epoch. */
+  async after(characters: number, now: number): Promise<void> {
+    if (now - this.#since >= PACE_MS) {
+      this.#since = now
+      this.#messages = 0
+      this.#characters = 0
+    }
+    this.#messages += 1
+    this.#characters += characters
+    if (this.#messages < MAX_MESSAGES && this.#characters < MAX_CHARACTERS) return
+    await new Promise((resolve) => setTimeout(resolve, this.#since + PACE_MS - now))
   }
 }

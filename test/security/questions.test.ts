@@ -100,7 +100,7 @@ describe('a server that asks', () => {
     calling.leave()
   })
 
-  test('on its own stream by the thousand is not answered by the thousand at once, nor does its client get to read that', async () => {
+  test('on its own stream by the hundred is not answered by the hundred at once, nor does its client get to read that', async () => {
     const one = await caller()
     const opened = Promise.withResolvers<ServerResponse>()
     let answering = 0
@@ -126,7 +126,7 @@ describe('a server that asks', () => {
     const stream = await opened.promise
     const ping = (id: number) => `data: {"jsonrpc":"2.0","id":${id},"method":"ping"}\n\n`
     const question = (id: number) => `data: {"jsonrpc":"2.0","id":${id},${form}}\n\n`
-    const flood = (text: (id: number) => string) => Array.from({ length: 1000 }, (_, id) => text(id)).join('')
+    const flood = (text: (id: number) => string) => Array.from({ length: 150 }, (_, id) => text(id)).join('')
     stream.write(flood(ping))
     await sleep(1_500)
     assert.ok(most > 0 && most <= 32, `${most} at once`)
