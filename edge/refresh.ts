@@ -6,6 +6,7 @@ import { connect, type Peer } from '../gateway/backend/connect.ts'
 import { drain } from '../gateway/backend/drain.ts'
 import { fingerprint } from '../gateway/catalog/hash.ts'
 import type { ServerCatalog } from '../gateway/catalog/server.ts'
+import { Pace } from '../gateway/channel/pace.ts'
 import { isObject } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { announce, prune, publish, readHealth, recordHealth, type Digest } from './catalogs.ts'
@@ -267,10 +268,12 @@ export class RefreshObject extends DurableObject<Env> {
       try {
         const messages = await peer.listen(stop.signal)
         listened = messages !== undefined
+        const pace = new Pace()
         for await (const message of messages ?? []) {
           if (message.kind === 'request')
             await peer.decline(message, AbortSignal.timeout(FIRST_RETRY_MS)).catch(() => undefined)
           else if (message.method.endsWith('/list_changed')) await this.#hint(key)
+          await pace.after(message.text.length, Date.now())
         }
       } catch {
         // A stream that broke is as good as none.

@@ -94,19 +94,23 @@ export class SseSessionObject extends DurableObject<Env> {
       headers: async () => errand.credentials,
       fetch: network(this.#env, errand.upstream.allowPrivate),
     }
-    this.#opening = SseConnection.open(upstream, errand.owner.capabilities, AbortSignal.timeout(15_000))
+    const opening = SseConnection.open(upstream, errand.owner.capabilities, AbortSignal.timeout(15_000))
+    this.#opening = opening
     try {
-      this.#connection = await this.#opening
+      const connection = await opening
+      // Credentials that changed meanwhile have a connection of their own: this one serves nobody.
+      if (this.#opening === opening) this.#connection = connection
+      else connection.close()
       const { session } = errand.owner
-      const logs = this.#connection.agreement?.capabilities['logging'] !== undefined
+      const logs = connection.agreement?.capabilities['logging'] !== undefined
       // Before the first call, which may well log something.
       if (logs && errand.level !== undefined) {
-        await tell(this.#connection, { text: setLevelText(errand.level), id: '"level"' }).catch(() => undefined)
+        await tell(connection, { text: setLevelText(errand.level), id: '"level"' }).catch(() => undefined)
       }
       if (session !== undefined) await new EdgeChannel(this.#env.CHANNELS).attach(session, upstream.server)
-      return this.#connection
+      return connection
     } finally {
-      this.#opening = undefined
+      if (this.#opening === opening) this.#opening = undefined
     }
   }
 

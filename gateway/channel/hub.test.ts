@@ -109,6 +109,8 @@ test('a session that ends while its stream opens leaves nothing open at its serv
   assert.equal(await ended(await opening, 1_000), true)
   await sleep(50)
   assert.deepEqual([...listening], [])
+  await assert.rejects(hub.open(open('brief')), /does not exist/)
+  await assert.rejects(hub.subscribe('brief', 'a', true), /does not exist/)
 })
 
 test('a caller whose issuer takes away its rights hears no more of the server', async () => {

@@ -10,6 +10,7 @@ import { decline } from '../backend/handshake.ts'
 import type { Owner } from '../backend/upstream.ts'
 import { decideSubscription } from '../decide.ts'
 import { visibleServers, type Endpoint, type Target } from '../endpoint.ts'
+import { Lru } from '../lru.ts'
 import type { Clock, Store } from '../ports.ts'
 import type { Sealer } from '../seal.ts'
 import { ownerOf } from '../session.ts'
@@ -35,7 +36,7 @@ const MAX_URI_CHARACTERS = 32 * 1024
 /** Resources that one shared stream of a server is about. */
 const MAX_SHARED_URIS = 1024
 /** What all streams of this object hold for clients that read slowly, and for those that come back. */
-const MAX_HELD = 32 * 1024 * 1024
+const MAX_HELD = 16 * 1024 * 1024
 /** Servers whose own streams one client can cause. */
 const MAX_WATCHES_OF_ONE = 32
 const TTL_SECONDS = 24 * 3600
@@ -71,6 +72,8 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
   readonly #unaimed = new Set<Watched>()
   /** Changes of a session's subscriptions, one after the other. */
   readonly #turns = new Map<string, Promise<void>>()
+  /** Other isolates may not know for half a minute that a session has ended. */
+  readonly #ended = new Lru<string, true>(MAX_STREAMS)
   readonly #generations = new WeakMap<Guard, number>()
   #generation = 0
   #keptAliveAt = 0
@@ -84,6 +87,7 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
     const endpoint = await this.#endpoint(request.endpoint)
     const principal = await endpoint.guard.enter(request.authorization, host.revoked)
     const { session } = request
+    if (session !== undefined) this.#assertAlive(session.id)
     const known = session === undefined ? undefined : this.#sessions.get(session.id)
     if (known === undefined) this.#admit(principal.id)
     const subscriber = known ?? new Subscriber(request, endpoint, principal, host.now(), this.#budget)
@@ -125,6 +129,7 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
   }
 
   async #subscribe(session: string, uri: string, on: boolean): Promise<void> {
+    this.#assertAlive(session)
     const uris = new Set(this.#sessions.get(session)?.uris ?? (await this.#stored(session)))
     if (on) uris.add(uri)
     else uris.delete(uri)
@@ -143,6 +148,7 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
   }
 
   async end(session: string): Promise<void> {
+    this.#ended.set(session, true)
     const subscriber = this.#sessions.get(session)
     if (subscriber !== undefined) this.#remove(subscriber)
     await this.#host.store.del(storeKey(session)).catch(() => undefined)
@@ -152,6 +158,13 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
     const endpoint = await this.#host.endpoint(key)
     if (endpoint === undefined) throw new Fault('not_found', `There is no endpoint ${key}.`)
     return endpoint
+  }
+
+  #assertAlive(session: string): void {
+    if (this.#ended.get(session) === true)
+      throw new Fault('session_not_found', 'This session does not exist: initialize again.', {
+        detail: 'session: ended',
+      })
   }
 
   #admit(principal: string): void {

@@ -2,7 +2,7 @@
 
 const KEEP_MS = 60_000
 const MAX_KEPT = 1000
-const MAX_CHARACTERS = 32 * 1024 * 1024
+const MAX_CHARACTERS = 16 * 1024 * 1024
 
 export class Meeting {
   readonly #kept = new Map<string, { text: string; timer: ReturnType<typeof setTimeout> }>()

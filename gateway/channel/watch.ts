@@ -3,6 +3,7 @@
 
 import type { Message } from '../../protocol/envelope.ts'
 import type { Backend, Owner } from '../backend/upstream.ts'
+import { Pace } from './pace.ts'
 
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 60_000
@@ -11,11 +12,6 @@ const SUBSCRIBE_MS = 10_000
 const ATTACH_MS = 100
 /** A stream that lasted this long was a good one: the next failure is a first one. */
 const GOOD_MS = 30_000
-
-/** What one stream may say in this time. */
-const PACE_MS = 1_000
-const MAX_MESSAGES = 200
-const MAX_CHARACTERS = 1024 * 1024
 
 export interface WatchEnd {
   /** A message of the server. */
@@ -161,25 +157,5 @@ export class Watch {
       clearTimeout(timer)
     }
     this.#wake = undefined
-  }
-}
-
-/** A server that talks without end is heard in pieces: whoever shares the object gets a turn in between. */
-class Pace {
-  #since = 0
-  #messages = 0
-  #characters = 0
-
-  /** Waits when this second has had its share; `now` in milliseconds since the epoch. */
-  async after(characters: number, now: number): Promise<void> {
-    if (now - this.#since >= PACE_MS) {
-      this.#since = now
-      this.#messages = 0
-      this.#characters = 0
-    }
-    this.#messages += 1
-    this.#characters += characters
-    if (this.#messages < MAX_MESSAGES && this.#characters < MAX_CHARACTERS) return
-    await new Promise((resolve) => setTimeout(resolve, this.#since + PACE_MS - now))
   }
 }
