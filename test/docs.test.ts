@@ -130,7 +130,7 @@ test('the bounds that are documented are those of the code', () => {
   const operations = read('docs/operations.md')
   const mebi = (path: string, name: string) => constant(path, name) / 1024 / 1024
   const count = (path: string, name: string) => constant(path, name).toLocaleString('en-US')
-  const stream = 'gateway/backend/stream.ts'
+  const [stream, pace] = ['gateway/backend/stream.ts', 'gateway/channel/pace.ts']
   const [hub, history, meeting] = ['gateway/channel/hub.ts', 'gateway/channel/history.ts', 'gateway/channel/meeting.ts']
   const shards = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight'][
     constant('edge/channel.ts', 'SHARDS')
@@ -158,7 +158,10 @@ test('the bounds that are documented are those of the code', () => {
     'streams of clients that listen': `${count(hub, 'MAX_STREAMS')} in each of the ${shards} objects; ${constant(hub, 'MAX_STREAMS_OF_ONE')} of one caller in each`,
     'unread events of a client that listens': `${constant('gateway/channel/outlet.ts', 'HIGH_WATER') / 1024} KiB`,
     'events kept for a session that comes back': `${constant(history, 'MAX_EVENTS')}, and ${constant(history, 'MAX_CHARACTERS') / 1024} Ki characters, for ${constant(hub, 'LINGER_MS') / 1000} s`,
-    'resources that a session or a stream hears of': `${constant(hub, 'MAX_URIS')}`,
+    'all that one of the eight objects holds for clients that listen, unread or to come back for': `${mebi(hub, 'MAX_HELD')} MiB`,
+    'resources that a session or a stream hears of': `${constant(hub, 'MAX_URIS')}, and ${constant(hub, 'MAX_URI_CHARACTERS') / 1024} Ki characters of URIs`,
+    'resources that one stream of a modern server is about': `${count(hub, 'MAX_SHARED_URIS')}`,
+    'what a server says outside of calls': `${constant(pace, 'MAX_MESSAGES')} messages and ${mebi(pace, 'MAX_CHARACTERS')} Mi characters a second, more has to wait; what exceeds ${constant(hub, 'MAX_PUSHED') / 1024} Ki characters`,
     'servers listened to for one client': `${constant(hub, 'MAX_WATCHES_OF_ONE')}`,
     'event id of a server': `${count('protocol/sse.ts', 'MAX_ID')} characters; sealed, with its call, ${count('gateway/resume.ts', 'MAX_SEALED')}`,
     'question / event id of a call': `${constant('gateway/ask.ts', 'TTL_MS') / 60_000} min / ${constant('gateway/resume.ts', 'TTL_MS') / 60_000} min`,
