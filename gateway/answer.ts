@@ -78,7 +78,11 @@ async function asked(
 }
 
 /** Whether anything of the server is there for the caller, by the way on which the question came. */
-function mayUse({ catalog, sole }: Endpoint, principal: Principal, { server, via }: Question): boolean {
+export function mayUse(
+  { catalog, sole }: Endpoint,
+  principal: Principal,
+  { server, via }: Pick<Question, 'server' | 'via'>,
+): boolean {
   if (!catalog.servers.has(server)) return false
   if (server === sole) return true
   return SECTIONS.some((section) =>
@@ -102,5 +106,6 @@ async function send(
     headers: {},
     signal: AbortSignal.timeout(SEND_MS),
   }
-  await endpoint.target(server, via).backend.call(call, ownerOf(session, principal))
+  // On the session that asked, or not at all: in another one the id may be that of another question.
+  await endpoint.target(server, via).backend.tell(call, ownerOf(session, principal))
 }

@@ -2,7 +2,7 @@
 // as somebody does, comes back after it broke, and says so, since whatever happened in between is unknown.
 
 import type { Message } from '../../protocol/envelope.ts'
-import type { Backend, Owner } from '../backend/upstream.ts'
+import type { Backend, Owner, Unasked } from '../backend/upstream.ts'
 import { Pace } from './pace.ts'
 
 const FIRST_RETRY_MS = 1_000
@@ -33,6 +33,8 @@ export class Watch {
   /** The stream that is open now has been answered. */
   #heard = false
   #settled: (() => void) | undefined
+  /** The stream that follows, answered already. */
+  #next: { readonly messages: Unasked; readonly stream: AbortController } | undefined
 
   constructor(backend: Backend, owner: Owner, legacy: boolean, end: WatchEnd) {
     this.#backend = backend
@@ -51,7 +53,7 @@ export class Watch {
       const outcome = await this.#listen(before)
       before ||= outcome === 'heard'
       if (this.#stop.signal.aborted) return
-      if (this.#poked) continue
+      if (this.#poked || this.#next !== undefined) continue
       failures = outcome === 'heard' && Date.now() - started > GOOD_MS ? 1 : failures + 1
       // A session that is not there yet says so when it comes; asking for it again and again would wake whoever knows.
       const nothing = outcome === 'nothing' && this.#uris.length === 0
@@ -67,7 +69,27 @@ export class Watch {
     this.#uris = uris
     if (same) return
     if (this.#legacy) void this.#subscribe(news)
+    else if (this.#heard && uris.length > 0) void this.#turn()
     else this.poke()
+  }
+
+  /** To a stream about other resources: the next is there before the last ends, so that nothing is missed. Never throws. */
+  async #turn(): Promise<void> {
+    const wanted = this.#uris
+    const stream = new AbortController()
+    try {
+      const messages = await this.#backend.listen(wanted, this.#owner, stream.signal)
+      if (messages === undefined || this.#uris !== wanted || !this.#heard || this.#stop.signal.aborted) {
+        stream.abort()
+        if (messages === undefined) this.poke()
+        return
+      }
+      this.#next?.stream.abort()
+      this.#next = { messages, stream }
+      this.#stream?.abort()
+    } catch {
+      this.poke()
+    }
   }
 
   /** Something changed that makes it worth beginning anew. */
@@ -94,24 +116,27 @@ export class Watch {
 
   stop(): void {
     this.#stop.abort()
+    this.#next?.stream.abort()
     this.#stream?.abort()
     this.#wake?.()
   }
 
   /** One stream from beginning to end; whether there was one to hear, none to be had, or a failure. */
   async #listen(again: boolean): Promise<'heard' | 'nothing' | 'failed'> {
-    const stream = new AbortController()
+    const next = this.#next
+    this.#next = undefined
+    const stream = next?.stream ?? new AbortController()
     this.#stream = stream
     let outcome: 'heard' | 'nothing' | 'failed' = 'failed'
     try {
       if (this.#legacy) await this.#subscribe(this.#uris)
       else if (this.#uris.length === 0) return 'nothing'
-      const messages = await this.#backend.listen(this.#uris, this.#owner, stream.signal)
+      const messages = next?.messages ?? (await this.#backend.listen(this.#uris, this.#owner, stream.signal))
       if (messages === undefined) return 'nothing'
       outcome = 'heard'
       this.#heard = true
       this.#settled?.()
-      if (again) this.#end.missed()
+      if (again && next === undefined) this.#end.missed()
       const pace = new Pace()
       for await (const message of messages) {
         if (stream.signal.aborted) break
