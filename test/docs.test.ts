@@ -131,6 +131,7 @@ test('the bounds that are documented are those of the code', () => {
   const mebi = (path: string, name: string) => constant(path, name) / 1024 / 1024
   const count = (path: string, name: string) => constant(path, name).toLocaleString('en-US')
   const [stream, pace] = ['gateway/backend/stream.ts', 'gateway/channel/pace.ts']
+  const [servers, subscriptions] = ['gateway/channel/servers.ts', 'gateway/channel/subscriptions.ts']
   const [hub, history, meeting] = ['gateway/channel/hub.ts', 'gateway/channel/history.ts', 'gateway/channel/meeting.ts']
   const shards = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight'][
     constant('edge/channel.ts', 'SHARDS')
@@ -159,10 +160,10 @@ test('the bounds that are documented are those of the code', () => {
     'unread events of a client that listens': `${constant('gateway/channel/outlet.ts', 'HIGH_WATER') / 1024} KiB`,
     'events kept for a session that comes back': `${constant(history, 'MAX_EVENTS')}, and ${constant(history, 'MAX_CHARACTERS') / 1024} Ki characters, for ${constant(hub, 'LINGER_MS') / 1000} s`,
     'all that one of the eight objects holds for clients that listen, unread or to come back for': `${mebi(hub, 'MAX_HELD')} MiB`,
-    'resources that a session or a stream hears of': `${constant('gateway/channel/subscriptions.ts', 'MAX_URIS')}, and ${constant('gateway/channel/subscriptions.ts', 'MAX_URI_CHARACTERS') / 1024} Ki characters of URIs`,
-    'resources that one stream of a modern server is about': `${count('gateway/channel/servers.ts', 'MAX_SHARED_URIS')}`,
-    'what a server says outside of calls': `${constant(pace, 'MAX_MESSAGES')} messages and ${mebi(pace, 'MAX_CHARACTERS')} Mi characters a second, more has to wait; what exceeds ${constant('gateway/channel/servers.ts', 'MAX_PUSHED') / 1024} Ki characters`,
-    'servers listened to for one client': `${constant('gateway/channel/servers.ts', 'MAX_WATCHES_OF_ONE')}`,
+    'resources that a session or a stream hears of': `${constant(subscriptions, 'MAX_URIS')}, and ${constant(subscriptions, 'MAX_URI_CHARACTERS') / 1024} Ki characters of URIs`,
+    'resources that one stream of a modern server is about': count(servers, 'MAX_SHARED_URIS'),
+    'what a server says outside of calls': `${constant(pace, 'MAX_MESSAGES')} messages and ${mebi(pace, 'MAX_CHARACTERS')} Mi characters a second, more has to wait; what exceeds ${constant(servers, 'MAX_PUSHED') / 1024} Ki characters`,
+    'servers listened to for one client': `${constant(servers, 'MAX_WATCHES_OF_ONE')}`,
     'event id of a server': `${count('protocol/sse.ts', 'MAX_ID')} characters; sealed, with its call, ${count('gateway/resume.ts', 'MAX_SEALED')}`,
     'question / event id of a call': `${constant('gateway/ask.ts', 'TTL_MS') / 60_000} min / ${constant('gateway/resume.ts', 'TTL_MS') / 60_000} min`,
     'a whole call': `${constant('gateway/deadline.ts', 'MAX_CALL_MS') / 60_000} min`,
@@ -179,7 +180,7 @@ test('the bounds that are documented are those of the code', () => {
     `for ${constant('gateway/resume.ts', 'TTL_MS') / 60_000} min `,
     `${constant(history, 'MAX_EVENTS')} events or ${constant(history, 'MAX_CHARACTERS') / 1024} Ki characters, up to ${constant(hub, 'LINGER_MS') / 1000} s`,
     `checked every ${constant(hub, 'LOOK_MS') / 1000} s`,
-    `subscribe to ${constant('gateway/channel/subscriptions.ts', 'MAX_URIS')} resources`,
+    `subscribe to ${constant(subscriptions, 'MAX_URIS')} resources`,
     `between ${constant(stream, 'MIN_RETRY_MS') / 1000} and ${constant(stream, 'MAX_RETRY_MS') / 1000} s`,
     `after ${constant(stream, 'MAX_FAILURES')} attempts in a row that find nobody, or ${constant(stream, 'MAX_SILENT')} connections`,
   ]
