@@ -5,7 +5,7 @@ import { Fault } from '../protocol/fault.ts'
 import { IMPLEMENTATION, MODERN_REVISION } from '../protocol/revision.ts'
 import { setLevelText } from './backend/handshake.ts'
 import { modernMembers } from './catalog/project.ts'
-import { MAX_URIS } from './channel/subscriptions.ts'
+import { MAX_URI_CHARACTERS, MAX_URIS } from './channel/subscriptions.ts'
 import { capabilities, instructions, visibleServers, type Endpoint, type Host } from './endpoint.ts'
 import type { Forwarding } from './forwarding.ts'
 import type { Opened } from './open.ts'
@@ -17,8 +17,7 @@ import { askable, ownerOf, type ClientSession } from './session.ts'
 const END_MS = 5_000
 /** Servers that one message of a client may reach besides those it calls. */
 const MAX_SPREAD = 32
-/** Characters of all of them together, and of an id: both are held as long as the stream lasts. */
-const MAX_URI_CHARACTERS = 32 * 1024
+/** Characters of an id that is held as long as its stream lasts. */
 const MAX_ID = 1024
 
 function initializeResult(opened: Opened, endpoint: Endpoint, principal: Principal): string {

@@ -1,4 +1,5 @@
-// What we hand to a client and must get back unread and unchanged: session ids, cursors, request state, task ids.
+// What we hand to a client and must get back unread and unchanged: session ids, cursors, request state, ids of tasks, of a
+// server's questions and of events.
 // Compact JWE, `dir` + A256GCM, key by `kid`; the purpose is authenticated, so a cursor can never pass for a session.
 
 import { CompactEncrypt, compactDecrypt } from 'jose'

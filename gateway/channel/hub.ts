@@ -22,7 +22,8 @@ const LINGER_MS = 30_000
 const RECHECK_MS = 60_000
 /** A stream may have begun with a token that lives for ever. */
 const MAX_STREAM_MS = 12 * 3_600_000
-const MAX_STREAMS = 10_000
+/** An object has 128 MB on Cloudflare. */
+const MAX_STREAMS = 2_000
 const MAX_STREAMS_OF_ONE = 64
 /** What all streams of this object hold for clients that read slowly, and for those that come back. */
 const MAX_HELD = 16 * 1024 * 1024
@@ -43,7 +44,7 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
   #timer: ReturnType<typeof setInterval> | undefined
   readonly #budget = new Budget(MAX_HELD)
   /** Other isolates may not know for half a minute that a session has ended. */
-  readonly #ended = new Lru<string, true>(MAX_STREAMS)
+  readonly #ended = new Lru<string, true>(10_000)
   #keptAliveAt = 0
 
   constructor(host: HubHost) {

@@ -8,7 +8,7 @@ import type { Guard } from '../auth/guard.ts'
 import { decline } from '../backend/handshake.ts'
 import type { Owner } from '../backend/upstream.ts'
 import { decideSubscription } from '../decide.ts'
-import { visibleServers, type Endpoint, type Target } from '../endpoint.ts'
+import { offersSubscriptions, visibleServers, type Endpoint, type Target } from '../endpoint.ts'
 import type { Clock } from '../ports.ts'
 import type { Principal } from '../principal.ts'
 import type { Sealer } from '../seal.ts'
@@ -81,7 +81,7 @@ export class Servers {
     for (const uri of subscriber.uris) {
       const route = decideSubscription(uri, { catalog: endpoint.catalog, principal, sole: endpoint.sole })
       const server = route === undefined ? undefined : endpoint.catalog.servers.get(route.server)
-      if (route === undefined || server === undefined) continue
+      if (route === undefined || server === undefined || !offersSubscriptions(server)) continue
       const target = endpoint.target(route.server, route.via)
       const uris = want(route.server, target, server.era === 'legacy')
       uris?.set(route.rename?.value ?? uri, uri)

@@ -7,7 +7,7 @@ import type { Store } from '../ports.ts'
 /** Resources that one session, or one stream, can be about. */
 export const MAX_URIS = 128
 /** Characters of all URIs of a session together. */
-const MAX_URI_CHARACTERS = 32 * 1024
+export const MAX_URI_CHARACTERS = 32 * 1024
 const TTL_SECONDS = 24 * 3600
 
 export class Subscriptions {
