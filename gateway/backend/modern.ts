@@ -7,7 +7,7 @@ import { IMPLEMENTATION, META, MODERN_REVISION, nameMember } from '../../protoco
 import { speaksLegacy, supported } from './era.ts'
 import { exchange } from './exchange.ts'
 import { lasting } from './http.ts'
-import type { Backend, Call, Owner, Reply, Unasked, Upstream } from './upstream.ts'
+import type { Backend, Call, Owner, Rejected, Reply, Unasked, Upstream } from './upstream.ts'
 
 /** How long a server may take to say which subscriptions it honours. */
 const ACKNOWLEDGE_MS = 10_000
@@ -24,7 +24,9 @@ export class ModernBackend implements Backend {
   }
 
   async call(call: Call): Promise<Reply> {
-    const reply = await modernExchange(this.#upstream, call)
+    const first = await exchange(this.#upstream, call)
+    if (first.kind !== 'rejected') return first
+    const reply = await insisted(this.#upstream, call, first)
     return reply.kind === 'rejected' && speaksLegacy(reply) ? { ...reply, speaks: 'legacy' } : reply
   }
 
@@ -64,7 +66,11 @@ export class ModernBackend implements Backend {
 /** As `exchange`; a server that refuses our revision but says that it supports it is asked once more: nothing was executed. */
 export async function modernExchange(upstream: Upstream, call: Call): Promise<Reply> {
   const reply = await exchange(upstream, call)
-  return supported(reply)?.includes(MODERN_REVISION) === true ? exchange(upstream, call) : reply
+  return reply.kind === 'rejected' ? insisted(upstream, call, reply) : reply
+}
+
+async function insisted(upstream: Upstream, call: Call, refused: Rejected): Promise<Reply> {
+  return supported(refused)?.includes(MODERN_REVISION) === true ? exchange(upstream, call) : refused
 }
 
 async function* notifications(messages: Unasked, stop: AbortController): Unasked {
