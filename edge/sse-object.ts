@@ -5,6 +5,7 @@ import { DurableObject } from 'cloudflare:workers'
 import { setLevelText } from '../gateway/backend/handshake.ts'
 import { SseConnection } from '../gateway/backend/sse.ts'
 import type { Unasked, Upstream } from '../gateway/backend/upstream.ts'
+import { orQuiet } from '../gateway/quiet.ts'
 import { written } from '../protocol/aside.ts'
 import { faultText, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
@@ -133,7 +134,7 @@ export class SseSessionObject extends DurableObject<Env> {
         }
         try {
           next ??= messages.next()
-          const result = await orQuiet(next)
+          const result = await orQuiet(next, KEEP_ALIVE_MS)
           if (left) return
           if (result === undefined) {
             controller.enqueue(encoder.encode(sseComment))
@@ -180,17 +181,6 @@ async function tell(connection: SseConnection, { text, id }: Told): Promise<void
   const reply = await connection.call({ text, id, headers: {}, signal: AbortSignal.timeout(TELL_MS) })
   if (reply.kind !== 'stream') return
   for await (const message of reply.messages) if (message.kind === 'response') return
-}
-
-/** The value, or undefined when it takes longer than a keep-alive may. */
-async function orQuiet<T>(work: Promise<T>): Promise<T | undefined> {
-  const { promise: quiet, resolve } = Promise.withResolvers<undefined>()
-  const timer = setTimeout(() => resolve(undefined), KEEP_ALIVE_MS)
-  try {
-    return await Promise.race([work, quiet])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 function faultEvent(error: unknown): string {

@@ -6,7 +6,7 @@ import { Fault } from '../protocol/fault.ts'
 import { edit, members, type Span } from '../protocol/text.ts'
 import { openQuestion, type Question } from './ask.ts'
 import { SECTIONS } from './catalog/server.ts'
-import { visibleServers, type Endpoint, type Host } from './endpoint.ts'
+import { legacyTargets, type Endpoint, type Host } from './endpoint.ts'
 import type { Forwarding } from './forwarding.ts'
 import { visible } from './policy.ts'
 import type { Principal } from './principal.ts'
@@ -16,8 +16,6 @@ const SEND_MS = 10_000
 /** Longest answer: a sample may contain a picture. */
 const MAX_ANSWER = 4 * 1024 * 1024
 const MAX_PROGRESS = 16_384
-/** Servers that one message of a client may reach besides those it calls. */
-const MAX_SPREAD = 32
 
 /** Brings a response of the client to whoever asked. Throws a `Fault` that is for the audit trail: the client did its part. */
 export async function deliverAnswer(forwarding: Forwarding, host: Host): Promise<void> {
@@ -51,12 +49,8 @@ export async function deliverRoots({ session, principal, endpoint }: Forwarding)
   if (session === undefined || !isObject(session.capabilities['roots'])) return
   const owner = ownerOf(session, principal)
   const text = '{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}'
-  const targets = visibleServers(endpoint, principal)
-    .filter(([, server]) => server.era === 'legacy')
-    .flatMap(([key]) => endpoint.targets(key))
-    .slice(0, MAX_SPREAD)
   const call = { text, id: undefined, headers: {}, signal: AbortSignal.timeout(SEND_MS) }
-  await Promise.all(targets.map(({ backend }) => backend.tell(call, owner)))
+  await Promise.all(legacyTargets(endpoint, principal).map(({ backend }) => backend.tell(call, owner)))
 }
 
 /** The question behind a sealed text, if this session was asked it and may still use the server that asked. */

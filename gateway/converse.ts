@@ -3,7 +3,7 @@
 
 import { parseMessage, type JsonObject, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
-import { META } from '../protocol/revision.ts'
+import { META, PRIMES_SINCE } from '../protocol/revision.ts'
 import { PATIENCE_MS, pose, Questions, sealQuestion, takenBack } from './ask.ts'
 import { decline } from './backend/handshake.ts'
 import type { Owner, Reply } from './backend/upstream.ts'
@@ -27,9 +27,6 @@ import { atLeast } from './levels.ts'
 import { sealEvent } from './resume.ts'
 import { seal } from './sealed.ts'
 import { inbound, type Outbound, type Passage } from './translate.ts'
-
-/** The first revision whose clients know events without data. */
-const PRIMES_SINCE = '2025-11-25'
 
 /** Requests of a server in one stream, answered by us or by the client. */
 const MAX_REQUESTS = 1000

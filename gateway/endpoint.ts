@@ -89,6 +89,21 @@ export function capabilities(servers: readonly [string, ServerCatalog][]): JsonO
   return union
 }
 
+/** Servers that one message of a client may reach besides those it calls. */
+const MAX_SPREAD = 32
+
+/** The ways to the legacy servers behind an endpoint that this caller sees, for what concerns all of its sessions there. */
+export function legacyTargets(
+  endpoint: Endpoint,
+  principal: Principal,
+  concerned: (server: ServerCatalog) => boolean = () => true,
+): Target[] {
+  return visibleServers(endpoint, principal)
+    .filter(([, server]) => server.era === 'legacy' && concerned(server))
+    .flatMap(([key]) => endpoint.targets(key))
+    .slice(0, MAX_SPREAD)
+}
+
 const LISTED: ReadonlySet<string> = new Set(['tools', 'prompts', 'resources'])
 
 /** Whether a server tells who subscribed when a resource changes. */

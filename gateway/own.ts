@@ -6,7 +6,7 @@ import { IMPLEMENTATION, MODERN_REVISION } from '../protocol/revision.ts'
 import { setLevelText } from './backend/handshake.ts'
 import { modernMembers } from './catalog/project.ts'
 import { MAX_URI_CHARACTERS, MAX_URIS } from './channel/subscriptions.ts'
-import { capabilities, instructions, visibleServers, type Endpoint, type Host } from './endpoint.ts'
+import { capabilities, instructions, legacyTargets, visibleServers, type Endpoint, type Host } from './endpoint.ts'
 import type { Forwarding } from './forwarding.ts'
 import type { Opened } from './open.ts'
 import type { Principal } from './principal.ts'
@@ -15,8 +15,6 @@ import { answer, STREAM_HEADERS, type Asker } from './reply.ts'
 import { askable, ownerOf, type ClientSession } from './session.ts'
 
 const END_MS = 5_000
-/** Servers that one message of a client may reach besides those it calls. */
-const MAX_SPREAD = 32
 /** Characters of an id that is held as long as its stream lasts. */
 const MAX_ID = 1024
 
@@ -111,13 +109,10 @@ export async function hear(
 /** Tells the legacy servers that this client's session already uses about its new log level. */
 export async function spreadLevel(message: Message, { session, principal, endpoint }: Forwarding): Promise<void> {
   const owner = ownerOf(session, principal)
-  const loggers = visibleServers(endpoint, principal).filter(
-    ([, server]) => server.era === 'legacy' && server.capabilities['logging'] !== undefined,
-  )
+  const loggers = legacyTargets(endpoint, principal, ({ capabilities: { logging } }) => logging !== undefined)
   const text = setLevelText(String(message.params['level']))
   const call = { text, id: '"level"', headers: {}, signal: AbortSignal.timeout(END_MS) }
-  const targets = loggers.flatMap(([key]) => endpoint.targets(key)).slice(0, MAX_SPREAD)
-  await Promise.all(targets.map(({ backend }) => backend.tell(call, owner)))
+  await Promise.all(loggers.map(({ backend }) => backend.tell(call, owner)))
 }
 
 /** DELETE: the client's session ends, and with it the sessions that servers hold for it. */
@@ -135,13 +130,9 @@ export async function endSession(
   await host.sessions.end(session)
   host.defer(host.channel.end(session.id))
   const owner = ownerOf(session, principal)
-  const legacy = visibleServers(endpoint, principal).filter(([, server]) => server.era === 'legacy')
   host.defer(
     Promise.allSettled(
-      legacy
-        .flatMap(([key]) => endpoint.targets(key))
-        .slice(0, MAX_SPREAD)
-        .map(({ backend }) => backend.end(owner, AbortSignal.timeout(END_MS))),
+      legacyTargets(endpoint, principal).map(({ backend }) => backend.end(owner, AbortSignal.timeout(END_MS))),
     ),
   )
   record.finish('success', 0)

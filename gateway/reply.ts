@@ -8,6 +8,7 @@ import type { Era } from '../protocol/revision.ts'
 import { sseComment, sseEvent, sseMessage } from '../protocol/sse.ts'
 import type { Deadline } from './deadline.ts'
 import type { Delivered, Delivery } from './forwarding.ts'
+import { orQuiet } from './quiet.ts'
 import type { RequestRecord } from './record.ts'
 
 /** A client that left is noticed at the next write, so this also bounds how long its call goes on. */
@@ -169,19 +170,12 @@ interface PendingDelivery {
 /** Awaits, with a comment every now and then so that the stream is not taken for dead. */
 async function* patiently<T>(work: Promise<T>): AsyncGenerator<string, T, void> {
   for (;;) {
-    const result = await orQuiet(work.then((value) => ({ value })))
+    const result = await orQuiet(
+      work.then((value) => ({ value })),
+      KEEP_ALIVE_MS,
+    )
     if (result !== undefined) return result.value
     yield sseComment
-  }
-}
-
-async function orQuiet<T>(work: Promise<T>): Promise<T | undefined> {
-  const { promise: quiet, resolve } = Promise.withResolvers<undefined>()
-  const timer = setTimeout(() => resolve(undefined), KEEP_ALIVE_MS)
-  try {
-    return await Promise.race([work, quiet])
-  } finally {
-    clearTimeout(timer)
   }
 }
 

@@ -7,6 +7,9 @@ export const MODERN_REVISION = '2026-07-28'
 export const LEGACY_REVISIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const
 export const LATEST_LEGACY = LEGACY_REVISIONS[0]
 
+/** The first revision whose clients know events that have an id and no data (SEP-1699). */
+export const PRIMES_SINCE = '2025-11-25'
+
 export const isLegacyRevision = (revision: string): boolean =>
   (LEGACY_REVISIONS as readonly string[]).includes(revision)
 

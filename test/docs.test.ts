@@ -146,7 +146,7 @@ test('the bounds that are documented are those of the code', () => {
     'tool with mirrored parameters (`x-mcp-header`)': `${constant('protocol/header.ts', 'MAX_MIRRORED')} of them`,
     'opaque tokens asked about at once': `${constant('gateway/auth/issuer.ts', 'MAX_ASKING')} per issuer`,
     'the same, once its client was asked something': `${constant('gateway/ask.ts', 'PATIENCE_MS') / 60_000} min`,
-    'bringing an answer, progress or changed roots to a server': `${constant('gateway/answer.ts', 'SEND_MS') / 1000} s; roots to at most ${constant('gateway/answer.ts', 'MAX_SPREAD')} servers`,
+    'bringing an answer, progress or changed roots to a server': `${constant('gateway/answer.ts', 'SEND_MS') / 1000} s; roots to at most ${constant('gateway/endpoint.ts', 'MAX_SPREAD')} servers`,
     "a server's next connection after a lost one": `${constant(stream, 'DEFAULT_RETRY_MS') / 1000} s, or as it asks, ${constant(stream, 'MIN_RETRY_MS') / 1000} to ${constant(stream, 'MAX_RETRY_MS') / 1000} s, doubling; given up after ${constant(stream, 'MAX_FAILURES')} attempts that find nobody or ${constant(stream, 'MAX_SILENT')} connections without a word`,
     'the rest of a resumed call, while its server still holds the lost connection': `${constant('gateway/call.ts', 'RESUMES')} attempts, ${constant('gateway/call.ts', 'RESUME_MS') / 1000} s apart`,
     'a stream of a client that listens': `${constant(hub, 'MAX_STREAM_MS') / 3_600_000} h, with a comment line every ${constant(hub, 'KEEP_ALIVE_MS') / 1000} s; looked at every ${constant(hub, 'LOOK_MS') / 1000} s, opaque tokens asked about every ${constant(hub, 'RECHECK_MS') / 1000} s`,

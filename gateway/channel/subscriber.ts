@@ -2,7 +2,7 @@
 // and writes what is news, in its client's words.
 
 import { resultText } from '../../protocol/envelope.ts'
-import { META } from '../../protocol/revision.ts'
+import { META, PRIMES_SINCE } from '../../protocol/revision.ts'
 import { sseComment, sseEvent, sseMessage } from '../../protocol/sse.ts'
 import type { Guard } from '../auth/guard.ts'
 import type { Endpoint } from '../endpoint.ts'
@@ -20,9 +20,6 @@ const LISTS = {
 } as const
 type List = keyof typeof LISTS
 const NAMES = Object.keys(LISTS) as List[]
-
-/** From this revision on a stream starts with an event that has an id and no data (SEP-1699). */
-const PRIMED = '2025-11-25'
 
 export class Subscriber {
   request: StreamRequest
@@ -84,7 +81,7 @@ export class Subscriber {
     const history = this.#history
     if (history === undefined) return false
     const missed = lastEvent === undefined ? [] : history.after(lastEvent)
-    const primed = (this.request.session?.revision ?? '') >= PRIMED
+    const primed = (this.request.session?.revision ?? '') >= PRIMES_SINCE
     const from = missed === undefined ? undefined : lastEvent
     this.#outlet?.write(primed ? sseEvent(from ?? history.id) : sseComment)
     for (const { id, text } of missed ?? []) this.#outlet?.write(sseEvent(id, text))
