@@ -3,8 +3,8 @@
 import { toAuditEvent } from './admin-audit.ts'
 import type { AdminHost } from './admin/host.ts'
 import { readHealth } from './catalogs.ts'
-import { serverKey, members } from './documents/members.ts'
-import type { Resources, StoredResource } from './documents/resources.ts'
+import { serverKey, members } from '../plan/members.ts'
+import type { StoredResources, StoredResource } from './documents/resources.ts'
 import { status } from './documents/status.ts'
 import type { EdgeHost } from './host.ts'
 import { poke } from './refresh.ts'
@@ -33,7 +33,7 @@ export function adminHost(edge: EdgeHost, defer: (work: Promise<unknown>) => voi
   }
 }
 
-function serversOf(resource: StoredResource, resources: Resources): string[] {
+function serversOf(resource: StoredResource, resources: StoredResources): string[] {
   if (resource.kind === 'VirtualMCPServer') return members(resource, resources).servers.map(serverKey)
   return resource.kind === 'MCPRemoteProxy' || resource.kind === 'MCPServerEntry' ? [serverKey(resource)] : []
 }

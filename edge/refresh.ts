@@ -12,7 +12,7 @@ import { Fault } from '../protocol/fault.ts'
 import { announce, prune, publish, readHealth, recordHealth, type Digest } from './catalogs.ts'
 import type { Env } from './env.ts'
 import { hostFor } from './host.ts'
-import type { ServerPlan } from './server-plan.ts'
+import type { ServerPlan } from '../plan/server.ts'
 import type { State } from './state.ts'
 import { upstream } from './upstream.ts'
 

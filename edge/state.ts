@@ -20,11 +20,18 @@ import { Fault } from '../protocol/fault.ts'
 import type { Era } from '../protocol/revision.ts'
 import { Bodies, catalogCodec, type CatalogIndex, type Digest } from './catalogs.ts'
 import { parseDocument } from './documents/document.ts'
-import { resourceCodec, type Resources } from './documents/resources.ts'
+import { resourceCodec, type StoredResources } from './documents/resources.ts'
 import { revocationCodec, revoked, type Revocations } from './documents/revocations.ts'
 import { openSecret, secretCodec, type Secrets } from './documents/secrets.ts'
 import type { Env } from './env.ts'
-import { plan, type EndpointPlan, type GuardPlan, type IssuerPlan, type MemberPlan, type Plan } from './plan.ts'
+import {
+  plan,
+  type EndpointPlan,
+  type GuardPlan,
+  type IssuerPlan,
+  type MemberPlan,
+  type Plan,
+} from '../plan/endpoint.ts'
 import { SseBackend } from './sse-backend.ts'
 import { network, ofRequest, upstream } from './upstream.ts'
 
@@ -66,7 +73,7 @@ export class State {
   #generation = 0
   #versions: readonly (string | null)[] | undefined
   #checkedAt = Number.NEGATIVE_INFINITY
-  #resources: Resources = new Map()
+  #resources: StoredResources = new Map()
   #secrets: Secrets = new Map()
   #revocations: Revocations = new Map()
   #catalogs: CatalogIndex = new Map()
@@ -83,7 +90,7 @@ export class State {
   get plan(): Plan {
     return this.#plan
   }
-  get resources(): Resources {
+  get resources(): StoredResources {
     return this.#resources
   }
   get secrets(): Secrets {

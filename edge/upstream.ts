@@ -7,7 +7,7 @@ import { fingerprint } from '../gateway/catalog/hash.ts'
 import { Fault } from '../protocol/fault.ts'
 import { openSecret, type Secrets } from './documents/secrets.ts'
 import type { Env } from './env.ts'
-import type { Credential, SecretRef, ServerPlan } from './server-plan.ts'
+import type { Credential, SecretRef, ServerPlan } from '../plan/server.ts'
 
 export interface Vault {
   readonly secrets: Secrets

@@ -4,7 +4,7 @@ import type { Clock, Store } from '../../gateway/ports.ts'
 import type { Principal } from '../../gateway/principal.ts'
 import type { KeyRing } from '../../gateway/seal.ts'
 import type { Reason } from '../../protocol/fault.ts'
-import type { Resources, StoredResource } from '../documents/resources.ts'
+import type { StoredResources, StoredResource } from '../documents/resources.ts'
 
 export type AdminAction =
   | 'resource.apply'
@@ -52,7 +52,7 @@ export interface AdminHost {
   /** Called after every stored change, so that this isolate reloads at once; others notice by `Store.peek`. Must not throw. */
   changed(): Promise<void>
   /** The `status` of one of `resources`, for its readers. */
-  status(resource: StoredResource, resources: Resources): Promise<object>
+  status(resource: StoredResource, resources: StoredResources): Promise<object>
   /** The newest audit events, at most `limit`, newest last. */
   events(limit: number): readonly unknown[] | Promise<readonly unknown[]>
 }

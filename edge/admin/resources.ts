@@ -1,4 +1,4 @@
-// Resources through the admin API: apply, list, get, delete.
+// StoredResources through the admin API: apply, list, get, delete.
 // Invariant: an apply stores all of its manifests or none.
 
 import { kindOf } from '../../crds/kinds.ts'
@@ -7,9 +7,10 @@ import { parseManifest } from '../../crds/manifest.ts'
 import { Fault } from '../../protocol/fault.ts'
 import { maxResources, planApply, planDelete } from '../documents/plan.ts'
 import type { Applied, DeletePlan, Manifest, ManifestProblem } from '../documents/plan.ts'
-import { referrers } from '../documents/references.ts'
-import { changeResources, readResources, resourceKey } from '../documents/resources.ts'
-import type { Resources, StoredResource } from '../documents/resources.ts'
+import { referrers } from '../../plan/references.ts'
+import { resourceKey } from '../../plan/resources.ts'
+import { changeResources, readResources } from '../documents/resources.ts'
+import type { StoredResources, StoredResource } from '../documents/resources.ts'
 import { readJson } from './body.ts'
 import { nameOf, queryOf } from './call.ts'
 import type { Call, Reply } from './call.ts'
@@ -102,7 +103,7 @@ function parseAll(body: unknown): { manifests: Manifest[]; problems: ManifestPro
   return { manifests, problems }
 }
 
-async function show({ host }: Call, resource: StoredResource, resources: Resources): Promise<object> {
+async function show({ host }: Call, resource: StoredResource, resources: StoredResources): Promise<object> {
   return { ...resource, status: await host.status(resource, resources) }
 }
 

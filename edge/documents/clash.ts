@@ -2,7 +2,7 @@
 // whatever their kind, and endpoints by `/<namespace>/<name>/mcp`.
 
 import type { Resource } from '../../crds/manifest.ts'
-import { resourceKey } from './resources.ts'
+import { resourceKey } from '../../plan/resources.ts'
 
 /** What stands in the way of a resource beside `present`, as field and message; undefined when nothing does. */
 export function clash(

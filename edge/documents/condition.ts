@@ -1,8 +1,9 @@
 // Conditions as Kubernetes and ToolHive write them, and those that say whether what a resource names exists.
 
 import type { Kind } from '../../crds/kinds.ts'
-import { references, resolve, secretReferences } from './references.ts'
-import type { Resources, StoredResource } from './resources.ts'
+import { references, resolve, secretReferences } from '../../plan/references.ts'
+import type { Resource } from '../../crds/manifest.ts'
+import type { StoredResources } from './resources.ts'
 
 export interface Condition {
   readonly type: string
@@ -29,8 +30,8 @@ const servedAuth: readonly string[] = ['unauthenticated', 'headerInjection', 'be
 
 /** One condition per kind of configuration that the resource names: do all of those exist, and do they work here? */
 export function checkReferences(
-  resource: StoredResource,
-  resources: Resources,
+  resource: Resource,
+  resources: StoredResources,
   secrets: SecretKeys | undefined,
 ): Condition[] {
   const named = references(resource)
@@ -57,7 +58,7 @@ export function checkReferences(
 }
 
 /** Do the secrets that the resource names itself exist? Undefined when it names none or they are not known here. */
-export function secretCondition(resource: StoredResource, secrets: SecretKeys | undefined): Condition | undefined {
+export function secretCondition(resource: Resource, secrets: SecretKeys | undefined): Condition | undefined {
   const wanted = secretReferences(resource)
   if (wanted.length === 0 || secrets === undefined) return undefined
   const missing = missingSecrets(resource, secrets)
@@ -68,7 +69,7 @@ export function secretCondition(resource: StoredResource, secrets: SecretKeys | 
 
 /** Why a configuration does not work here; undefined when it does. */
 export function configProblem(
-  config: StoredResource,
+  config: Resource,
   secrets: SecretKeys | undefined,
 ): { reason: string; message: string } | undefined {
   if (config.kind === 'MCPExternalAuthConfig' && !servedAuth.includes(config.spec.type)) {
@@ -84,7 +85,7 @@ export function condition(type: string, status: Condition['status'], reason: str
   return { type, status, reason, message }
 }
 
-function missingSecrets(resource: StoredResource, secrets: SecretKeys): string[] {
+function missingSecrets(resource: Resource, secrets: SecretKeys): string[] {
   return secretReferences(resource)
     .filter(({ namespace, name, key }) => secrets.get(`${namespace}/${name}`)?.has(key) !== true)
     .map(({ path, namespace, name, key }) => {

@@ -3,7 +3,7 @@
 
 import type { Problem, Resource } from '../../crds/manifest.ts'
 import { clash } from './clash.ts'
-import { resourceKey } from './resources.ts'
+import { resourceKey } from '../../plan/resources.ts'
 import type { ResourceDocument, ServerMetadata, StoredResource } from './resources.ts'
 
 export const maxResources = 5000

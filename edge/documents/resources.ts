@@ -2,6 +2,7 @@
 // `revision` only grows: it is the source of resource versions, which therefore never repeat.
 
 import type { Resource } from '../../crds/manifest.ts'
+import { resourceKey } from '../../plan/resources.ts'
 import type { Store } from '../../gateway/ports.ts'
 import { changeDocument, readDocument } from './document.ts'
 import type { Change, Codec, Read } from './document.ts'
@@ -20,16 +21,11 @@ export interface ServerMetadata {
 export type StoredResource = Resource & { readonly metadata: ServerMetadata }
 
 /** `Kind/namespace/name` → resource. */
-export type Resources = ReadonlyMap<string, StoredResource>
+export type StoredResources = ReadonlyMap<string, StoredResource>
 
 export interface ResourceDocument {
   readonly revision: number
-  readonly resources: Resources
-}
-
-/** The key of a resource in `Resources`. */
-export function resourceKey(kind: string, namespace: string, name: string): string {
-  return `${kind}/${namespace}/${name}`
+  readonly resources: StoredResources
 }
 
 export const resourceCodec: Codec<ResourceDocument> = {
@@ -47,7 +43,7 @@ export const resourceCodec: Codec<ResourceDocument> = {
 }
 
 /** Every applied resource, and the store's version of the document (null: nothing was ever applied). */
-export async function readResources(store: Store): Promise<{ resources: Resources; version: string | null }> {
+export async function readResources(store: Store): Promise<{ resources: StoredResources; version: string | null }> {
   const { value, version }: Read<ResourceDocument> = await readDocument(store, resourceCodec)
   return { resources: value.resources, version }
 }

@@ -3,7 +3,7 @@
 import { parseManifest } from '../../crds/manifest.ts'
 import { planApply } from './plan.ts'
 import type { Manifest } from './plan.ts'
-import { resourceKey } from './resources.ts'
+import { resourceKey } from '../../plan/resources.ts'
 import type { ResourceDocument, StoredResource } from './resources.ts'
 
 export const emptyDocument: ResourceDocument = { revision: 0, resources: new Map() }

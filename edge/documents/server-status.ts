@@ -4,9 +4,9 @@ import { checkAuthorization, checkReferences, condition, secretCondition } from 
 import type { Condition, SecretKeys } from './condition.ts'
 import { remoteCondition } from './health.ts'
 import type { HealthMap } from './health.ts'
-import { serverKey } from './members.ts'
-import type { ServerResource } from './members.ts'
-import type { Resources } from './resources.ts'
+import { serverKey } from '../../plan/members.ts'
+import type { ServerResource } from '../../plan/members.ts'
+import type { StoredResources } from './resources.ts'
 
 export type ServerStatus = {
   readonly phase: 'Ready' | 'Valid' | 'Pending' | 'Failed'
@@ -17,7 +17,7 @@ export type ServerStatus = {
 /** An MCPServerEntry that works is `Valid`, an MCPRemoteProxy `Ready`: so ToolHive calls them. */
 export function serverStatus(
   server: ServerResource,
-  resources: Resources,
+  resources: StoredResources,
   health: HealthMap,
   secrets: SecretKeys | undefined,
 ): ServerStatus {

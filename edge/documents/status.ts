@@ -4,9 +4,9 @@
 import { condition, configProblem } from './condition.ts'
 import type { Condition, SecretKeys } from './condition.ts'
 import type { HealthMap } from './health.ts'
-import { groupMembers, serverKey } from './members.ts'
-import { references, resolve } from './references.ts'
-import type { Resources, StoredResource } from './resources.ts'
+import { groupMembers, serverKey } from '../../plan/members.ts'
+import { references, resolve } from '../../plan/references.ts'
+import type { StoredResources, StoredResource } from './resources.ts'
 import { serverStatus } from './server-status.ts'
 import { virtualStatus } from './virtual-status.ts'
 
@@ -35,7 +35,7 @@ export interface Status extends StatusOfKind {
 /** The status of one of `resources`. */
 export function status(
   resource: StoredResource,
-  resources: Resources,
+  resources: StoredResources,
   health: HealthMap,
   context: StatusContext,
 ): Status {
@@ -44,7 +44,7 @@ export function status(
 
 function ofKind(
   resource: StoredResource,
-  resources: Resources,
+  resources: StoredResources,
   health: HealthMap,
   { publicUrl, secrets }: StatusContext,
 ): StatusOfKind {

@@ -3,9 +3,9 @@
 import { checkAuthorization, checkReferences, condition } from './condition.ts'
 import type { Condition, SecretKeys } from './condition.ts'
 import type { Health, HealthMap } from './health.ts'
-import { consentAnnotation, members, serverKey } from './members.ts'
-import type { Members, ServerResource, VirtualResource } from './members.ts'
-import type { Resources } from './resources.ts'
+import { consentAnnotation, members, serverKey } from '../../plan/members.ts'
+import type { Members, ServerResource, VirtualResource } from '../../plan/members.ts'
+import type { StoredResources } from './resources.ts'
 
 /** One server of a virtual server, with ToolHive's fields. */
 export interface DiscoveredBackend {
@@ -32,7 +32,7 @@ export type VirtualStatus = {
 
 export function virtualStatus(
   virtual: VirtualResource,
-  resources: Resources,
+  resources: StoredResources,
   health: HealthMap,
   secrets: SecretKeys | undefined,
 ): VirtualStatus {

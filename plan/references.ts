@@ -1,10 +1,9 @@
 // Which other resources and secrets a resource names. Everything it names is in its own namespace, except a virtual server's backends.
 
-import { commaList } from '../../crds/annotation.ts'
-import type { Kind } from '../../crds/kinds.ts'
-import type { Resource } from '../../crds/manifest.ts'
-import type { Resources, StoredResource } from './resources.ts'
-import { resourceKey } from './resources.ts'
+import { commaList } from '../crds/annotation.ts'
+import type { Kind } from '../crds/kinds.ts'
+import type { Resource } from '../crds/manifest.ts'
+import { resourceKey, type Resources } from './resources.ts'
 
 export interface Reference {
   /** The field that names it, such as `spec.oidcConfigRef.name`. */
@@ -115,7 +114,7 @@ export function secretReferences(resource: Resource): SecretReference[] {
 }
 
 /** What a reference means, if it exists. */
-export function resolve(reference: Reference, resources: Resources): StoredResource | undefined {
+export function resolve(reference: Reference, resources: Resources): Resource | undefined {
   for (const kind of reference.kinds) {
     const found = resources.get(resourceKey(kind, reference.namespace, reference.name))
     if (found !== undefined) return found
@@ -124,8 +123,8 @@ export function resolve(reference: Reference, resources: Resources): StoredResou
 }
 
 /** The resources that name `target`, with the field that does. */
-export function referrers(target: Resource, resources: Resources): { resource: StoredResource; path: string }[] {
-  const found: { resource: StoredResource; path: string }[] = []
+export function referrers(target: Resource, resources: Resources): { resource: Resource; path: string }[] {
+  const found: { resource: Resource; path: string }[] = []
   for (const resource of resources.values()) {
     const reference = references(resource).find(
       ({ kinds, namespace, name }) =>

@@ -2,12 +2,13 @@
 // Invariant: a server of another namespace is a member only while its owner's annotation consents (a
 // namespace decides about itself only).
 
-import { commaList } from '../../crds/annotation.ts'
+import { commaList } from '../crds/annotation.ts'
+import type { Resource } from '../crds/manifest.ts'
 import { resolve, serverKinds } from './references.ts'
-import type { Resources, StoredResource } from './resources.ts'
+import type { Resources } from './resources.ts'
 
-export type ServerResource = Extract<StoredResource, { kind: 'MCPRemoteProxy' | 'MCPServerEntry' }>
-export type VirtualResource = Extract<StoredResource, { kind: 'VirtualMCPServer' }>
+export type ServerResource = Extract<Resource, { kind: 'MCPRemoteProxy' | 'MCPServerEntry' }>
+export type VirtualResource = Extract<Resource, { kind: 'VirtualMCPServer' }>
 
 export interface Members {
   /** In the order in which they are named; of a group by key. */
@@ -51,7 +52,7 @@ export function groupMembers(namespace: string, group: string, resources: Resour
 }
 
 /** `namespace/name`, the key of a server everywhere outside the resources. */
-export function serverKey({ metadata }: StoredResource): string {
+export function serverKey({ metadata }: Resource): string {
   return `${metadata.namespace}/${metadata.name}`
 }
 
@@ -62,7 +63,7 @@ function consents(server: ServerResource, namespace: string): boolean {
   )
 }
 
-function isServer(resource: StoredResource): resource is ServerResource {
+function isServer(resource: Resource): resource is ServerResource {
   return resource.kind === 'MCPRemoteProxy' || resource.kind === 'MCPServerEntry'
 }
 

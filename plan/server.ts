@@ -2,8 +2,8 @@
 
 import type { MCPExternalAuthConfig } from '../crds/mcp-external-auth-config.ts'
 import { fingerprint } from '../gateway/catalog/hash.ts'
-import { serverKey, type ServerResource, type VirtualResource } from './documents/members.ts'
-import { resourceKey, type Resources } from './documents/resources.ts'
+import { serverKey, type ServerResource, type VirtualResource } from './members.ts'
+import { resourceKey, type Resources } from './resources.ts'
 
 export interface SecretRef {
   readonly namespace: string

@@ -9,8 +9,9 @@ import type { BreakerSettings } from '../gateway/backend/breaker.ts'
 import type { Override } from '../gateway/catalog/catalog.ts'
 import { DEFAULT_AGGREGATION, type Aggregation } from '../gateway/catalog/merge.ts'
 import type { Rule } from '../gateway/policy.ts'
-import { members, serverKey, type ServerResource, type VirtualResource } from './documents/members.ts'
-import { resourceKey, type Resources, type StoredResource } from './documents/resources.ts'
+import type { Resource } from '../crds/manifest.ts'
+import { members, serverKey, type ServerResource, type VirtualResource } from './members.ts'
+import { resourceKey, type Resources } from './resources.ts'
 import {
   lendCredentials,
   memberCredential,
@@ -19,7 +20,7 @@ import {
   type SecretRef,
   type ServerDraft,
   type ServerPlan,
-} from './server-plan.ts'
+} from './server.ts'
 
 export interface IssuerPlan {
   readonly issuer: string
@@ -197,7 +198,7 @@ interface OidcRef {
 
 function guard(
   ref: OidcRef | undefined,
-  owner: StoredResource,
+  owner: Resource,
   resources: Resources,
   defaultIssuer: IssuerPlan | undefined,
 ): GuardPlan {
@@ -234,7 +235,7 @@ function issuerOf(namespace: string, name: string, resources: Resources): Issuer
 }
 
 /** The rules of every ToolPolicy on this target. Clusters and namespaces are decided here: an unmet rule admits nobody. */
-function rulesFor(kind: string, target: StoredResource, resources: Resources): Rule[] {
+function rulesFor(kind: string, target: Resource, resources: Resources): Rule[] {
   const { namespace, name } = target.metadata
   const found: Rule[] = []
   for (const policy of policiesOf(resources).get(`${kind}/${namespace}/${name}`) ?? []) {
@@ -251,7 +252,7 @@ function rulesFor(kind: string, target: StoredResource, resources: Resources): R
   return found
 }
 
-type Policy = Extract<StoredResource, { kind: 'ToolPolicy' }>
+type Policy = Extract<Resource, { kind: 'ToolPolicy' }>
 const policyIndexes = new WeakMap<Resources, ReadonlyMap<string, readonly Policy[]>>()
 
 function policiesOf(resources: Resources): ReadonlyMap<string, readonly Policy[]> {
