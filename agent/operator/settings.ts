@@ -1,0 +1,42 @@
+// What the cluster's admin decided for all servers, from the chart's values by way of the environment.
+
+/** One setting of each is documented in charts/waggle-agent/values.yaml. */
+export interface Settings {
+  /** Namespace that the operator runs in. */
+  readonly namespace: string
+  /** Watched namespaces; undefined: all. */
+  readonly namespaces: readonly string[] | undefined
+  /** What policies and assertions call this cluster; `in-cluster` until it joins an edge. */
+  readonly cluster: string
+  /** Image of proxies and virtual servers. */
+  readonly image: string
+  readonly imagePullPolicy: string
+  /** Names of Secrets for pulling images, for every pod. */
+  readonly imagePullSecrets: readonly string[]
+  /** MCPOIDCConfig for resources that name none. */
+  readonly defaultOidcConfig:
+    | { readonly namespace: string; readonly name: string; readonly audience: string | undefined }
+    | undefined
+  /** Resources without any authentication are refused instead of served within their namespace. */
+  readonly requireAuthentication: boolean
+  readonly defaultRedis:
+    | { readonly address: string; readonly secret: { readonly name: string; readonly key: string } | undefined }
+    | undefined
+  /** See RunConfig. */
+  readonly egressAllow: readonly string[]
+  /** ConfigMap of the operator's namespace with PEM certificates to trust, all of its keys. */
+  readonly extraCaConfigMap: string | undefined
+  /** What a podTemplateSpec may ask for although it weakens the pod: `hostNamespaces`, `privileged`, `hostPath`, `serviceAccount`. */
+  readonly podTemplateAllow: ReadonlySet<string>
+  readonly networkPolicies: boolean
+  /** Namespaces whose pods may reach the internal port, for metrics. */
+  readonly metricsNamespaces: readonly string[]
+  readonly podDisruptionBudgets: boolean
+  readonly topologySpread: boolean
+  /** Roll servers when a Secret they use changes; needs the right to watch Secrets' metadata. */
+  readonly rollOnSecretChange: boolean
+  /** OpenShift assigns user ids itself. */
+  readonly openshift: boolean
+  /** Manage a cluster where a ToolHive operator is installed. */
+  readonly takeOver: boolean
+}

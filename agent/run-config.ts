@@ -1,0 +1,69 @@
+// What a proxy runs: the operator writes it into a ConfigMap, the proxy reads it from there and follows it while it runs.
+// It holds no secret: secrets are named, and stand as files that the kubelet keeps up to date.
+// What changes a pod (ports, mounted secrets, image) is in the pod's template; everything here is taken up without a restart.
+
+import type { JSONWebKeySet } from 'jose'
+import type { EndpointPlan } from '../plan/endpoint.ts'
+import type { SecretRef, ServerPlan } from '../plan/server.ts'
+
+/** Key of the text in the ConfigMap, and name of the file where the ConfigMap is mounted. */
+export const RUN_CONFIG = 'runconfig.json'
+
+/** Where things are in the pod of a proxy. */
+export const places = {
+  /** The run config, mounted as a volume: what a proxy starts with. */
+  config: '/etc/waggle/config',
+  /** `<name of the Secret>/<key>` */
+  secrets: '/etc/waggle/secrets',
+  /** `signing.jwk` (private JWK, ES256) and `sealing` (key ring, as SEALING_KEYS of an edge); both optional. */
+  keys: '/etc/waggle/keys',
+} as const
+
+/** Port of every proxy for `/livez`, `/readyz`, `/metrics` and, for holders of an assertion, `/catalog`. */
+export const INTERNAL_PORT = 9464
+
+/** File of a secret value in the pod of a proxy. */
+export function secretPath({ name, key }: Pick<SecretRef, 'name' | 'key'>): string {
+  return `${places.secrets}/${name}/${key}`
+}
+
+/** Who may speak for callers: a virtual server of this cluster (trust.md of the docs: docs/security.md). */
+export interface Signer {
+  /** `iss` of its assertions: `<cluster>/<namespace>/VirtualMCPServer/<name>`. */
+  readonly issuer: string
+  /** Its public keys; more than one while a key is replaced. */
+  readonly jwks: JSONWebKeySet
+}
+
+export interface RunConfig {
+  readonly format: 1
+  /** Who this is, in assertions and in the audit trail. */
+  readonly self: {
+    readonly cluster: string
+    readonly kind: 'MCPServer' | 'MCPRemoteProxy' | 'VirtualMCPServer'
+    readonly namespace: string
+    readonly name: string
+  }
+  /** Clients connect to this port, at `<prefix>/mcp` and `<prefix>/`. */
+  readonly port: number
+  readonly prefix: string
+  /** Canonical URL for clients in the cluster, `http://mcp-grafana-proxy.platform-tools.svc.cluster.local:8080/mcp`. */
+  readonly url: string
+  /** `X-Forwarded-*` of the caller are believed when telling it where metadata is. */
+  readonly trustProxyHeaders: boolean
+  readonly endpoint: EndpointPlan
+  /** The servers behind the endpoint: one for a proxy, the members for a virtual server. */
+  readonly servers: readonly ServerPlan[]
+  /** Virtual servers whose assertions are accepted here. */
+  readonly signers: readonly Signer[]
+  /** Hosts (`*.example.com` too), addresses and CIDR ranges that may be reached although they are private, by the cluster's admin. */
+  readonly egressAllow: readonly string[]
+  /** PEM certificates that are trusted besides the system's, by the cluster's admin. */
+  readonly extraCa: string
+  readonly audit: { readonly enabled: boolean }
+}
+
+/** The identity of a server or virtual server, as `aud` and `iss` of assertions. */
+export function identity({ cluster, namespace, kind, name }: RunConfig['self']): string {
+  return `${cluster}/${namespace}/${kind}/${name}`
+}
