@@ -13,7 +13,9 @@ const root = dirname(import.meta.dirname)
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 const documents = [
   ...readdirSync(root).filter((name) => name.endsWith('.md')),
-  ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+  ...readdirSync(join(root, 'docs'), { recursive: true })
+    .filter((name) => String(name).endsWith('.md'))
+    .map((name) => `docs/${String(name)}`),
 ].toSorted()
 
 /** All first groups of a pattern. */
