@@ -122,5 +122,8 @@ function issuerPlan(issuer: string | undefined, allowLoopback: boolean): IssuerP
     groupsClaim: 'groups',
     allowHttp: allowLoopback,
     allowPrivate: allowLoopback,
+    ca: undefined,
+    clusterAuth: false,
+    subjects: undefined,
   }
 }

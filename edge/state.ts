@@ -32,8 +32,19 @@ import {
   type MemberPlan,
   type Plan,
 } from '../plan/endpoint.ts'
+import type { Site } from '../plan/site.ts'
 import { SseBackend } from './sse-backend.ts'
 import { network, ofRequest, upstream } from './upstream.ts'
+
+/** An edge admits nobody by default, and knows neither ConfigMaps nor the service accounts of a cluster. */
+const edgeSite = (defaultIssuer: IssuerPlan | undefined): Site => ({
+  cluster: 'edge',
+  defaultIssuer,
+  defaultAudience: undefined,
+  open: false,
+  serviceAccounts: false,
+  configMap: () => undefined,
+})
 
 const FRESH_MS = 2_000
 const STALE_MS = 4_000
@@ -148,7 +159,7 @@ export class State {
       if (revocations !== undefined) this.#revocations = parseDocument(revocationCodec, revocations).value
       if (catalogs !== undefined) this.#catalogs = parseDocument(catalogCodec, catalogs).value
       if (resources !== undefined || secrets !== undefined) {
-        this.#plan = plan(this.#resources, this.#host.defaultIssuer)
+        this.#plan = plan(this.#resources, edgeSite(this.#host.defaultIssuer))
         this.#guards = new Map()
         this.#built = new Map()
       }

@@ -62,6 +62,7 @@ async function openHeaders(
   const headers: Record<string, string> = { ...server.headers }
   for (const { header, secret } of server.secretHeaders) headers[header] = await reveal(server, secret, vault)
   if (credential.kind === 'refused') throw unavailable(server, credential.message)
+  if (credential.kind === 'assertion') throw unavailable(server, 'assertions are for servers of a cluster')
   const secret = credential.kind === 'header' || server.secretHeaders.length > 0
   const url = new URL(server.url)
   if (secret && url.protocol === 'http:' && zone(url) === 'public') {

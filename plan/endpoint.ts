@@ -21,6 +21,7 @@ import {
   type ServerDraft,
   type ServerPlan,
 } from './server.ts'
+import { certificates, type Site } from './site.ts'
 
 export interface IssuerPlan {
   readonly issuer: string
@@ -33,6 +34,12 @@ export interface IssuerPlan {
   readonly groupsClaim: string
   readonly allowHttp: boolean
   readonly allowPrivate: boolean
+  /** PEM certificates to trust besides the system's. */
+  readonly ca: string | undefined
+  /** Its keys are at the cluster's API server, which wants the pod's own token. */
+  readonly clusterAuth: boolean
+  /** Only these subjects; undefined: all. */
+  readonly subjects: readonly string[] | undefined
 }
 
 export interface GuardPlan {
@@ -74,44 +81,35 @@ const CALL_TIMEOUT_MS = 60_000
 const BREAKER: BreakerSettings = { threshold: 5, openMs: 15_000 }
 const NOBODY: GuardPlan = { issuers: [], audience: undefined, resource: undefined, scopes: [] }
 
-export function plan(resources: Resources, defaultIssuer: IssuerPlan | undefined): Plan {
+/** All endpoints and servers of an edge. */
+export function plan(resources: Resources, site: Site): Plan {
   const endpoints = new Map<string, EndpointPlan>()
   const servers = new Map<string, ServerDraft>()
   for (const resource of resources.values()) {
     if (resource.kind !== 'MCPRemoteProxy' && resource.kind !== 'MCPServerEntry') continue
-    servers.set(serverKey(resource), planServer(resource, resources))
-    if (resource.kind === 'MCPRemoteProxy')
-      endpoints.set(serverKey(resource), planProxy(resource, resources, defaultIssuer))
+    servers.set(serverKey(resource), planServer(resource, resources, site))
+    if (resource.kind === 'MCPRemoteProxy') endpoints.set(serverKey(resource), planProxy(resource, resources, site))
   }
   for (const resource of resources.values()) {
-    if (resource.kind === 'VirtualMCPServer')
-      endpoints.set(serverKey(resource), planVirtual(resource, resources, defaultIssuer))
+    if (resource.kind === 'VirtualMCPServer') endpoints.set(serverKey(resource), planVirtual(resource, resources, site))
   }
   return { endpoints, servers: lendCredentials(endpoints.values(), servers) }
 }
 
-function planProxy(
-  proxy: ServerResource & { kind: 'MCPRemoteProxy' },
-  resources: Resources,
-  defaultIssuer: IssuerPlan | undefined,
-): EndpointPlan {
+function planProxy(proxy: ServerResource & { kind: 'MCPRemoteProxy' }, resources: Resources, site: Site): EndpointPlan {
   const { spec } = proxy
   const unenforceable = spec.authzConfig !== undefined || spec.authzConfigRef !== undefined
-  const member = planMember(proxy, resources)
+  const member = planMember(proxy, resources, site)
   return {
     key: serverKey(proxy),
-    guard: unenforceable ? NOBODY : guard(spec.oidcConfigRef, proxy, resources, defaultIssuer),
+    guard: unenforceable ? NOBODY : guard(spec.oidcConfigRef, proxy, resources, site),
     members: [member],
     aggregation: { ...DEFAULT_AGGREGATION, prefixFormat: '' },
     rules: [],
   }
 }
 
-function planVirtual(
-  virtual: VirtualResource,
-  resources: Resources,
-  defaultIssuer: IssuerPlan | undefined,
-): EndpointPlan {
+function planVirtual(virtual: VirtualResource, resources: Resources, site: Site): EndpointPlan {
   const { spec } = virtual
   const { incomingAuth } = spec
   const unenforceable = incomingAuth?.authzConfig !== undefined || incomingAuth?.authzConfigRef !== undefined
@@ -124,8 +122,8 @@ function planVirtual(
       ? NOBODY
       : anonymous
         ? { ...NOBODY, issuers: undefined }
-        : guard(incomingAuth?.oidcConfigRef, virtual, resources, defaultIssuer),
-    members: members(virtual, resources).servers.map((server) => planMember(server, resources, virtual)),
+        : guard(incomingAuth?.oidcConfigRef, virtual, resources, site),
+    members: members(virtual, resources).servers.map((server) => planMember(server, resources, site, virtual)),
     aggregation: {
       strategy: conflictResolution,
       prefixFormat: conflictResolutionConfig.prefixFormat,
@@ -133,12 +131,12 @@ function planVirtual(
       excludeAllTools: excludeAllTools ?? false,
       defaultToolVisibility: defaultToolVisibility ?? 'allow',
     },
-    rules: rulesFor('VirtualMCPServer', virtual, resources),
+    rules: rulesFor(virtual, resources, site),
   }
 }
 
 /** A server as a member: of a virtual server, or of its own endpoint. */
-function planMember(server: ServerResource, resources: Resources, virtual?: VirtualResource): MemberPlan {
+function planMember(server: ServerResource, resources: Resources, site: Site, virtual?: VirtualResource): MemberPlan {
   const workload = server.metadata.name
   const settings = virtual?.spec.config.aggregation.tools?.find((one) => one.workload === workload)
   const ownConfig = server.kind === 'MCPRemoteProxy' ? server.spec.toolConfigRef : undefined
@@ -162,7 +160,7 @@ function planMember(server: ServerResource, resources: Resources, virtual?: Virt
       string,
       Override
     >,
-    rules: rulesFor(server.kind, server, resources),
+    rules: rulesFor(server, resources, site),
     timeoutMs: timeout(workload, virtual),
     breaker:
       breaker === undefined
@@ -196,51 +194,82 @@ interface OidcRef {
   readonly scopes?: readonly string[] | undefined
 }
 
-function guard(
-  ref: OidcRef | undefined,
-  owner: Resource,
-  resources: Resources,
-  defaultIssuer: IssuerPlan | undefined,
-): GuardPlan {
+function guard(ref: OidcRef | undefined, owner: Resource, resources: Resources, site: Site): GuardPlan {
   const extra = commaList(owner.metadata.annotations?.['waggle.dev/additional-oidc-configs'])
   const names = [...(ref === undefined ? [] : [ref.name]), ...extra]
-  const named = names.flatMap((name) => issuerOf(owner.metadata.namespace, name, resources) ?? [])
-  const issuers = ref === undefined && defaultIssuer !== undefined ? [defaultIssuer, ...named] : named
-  return { issuers, audience: ref?.audience, resource: ref?.resourceUrl, scopes: ref?.scopes ?? [] }
+  const named = names.flatMap((name) => issuerOf(owner.metadata.namespace, name, resources, site) ?? [])
+  const { defaultIssuer, defaultAudience } = site
+  if (ref === undefined && defaultIssuer === undefined && extra.length === 0 && site.open)
+    return { ...NOBODY, issuers: undefined }
+  if (ref === undefined && defaultIssuer !== undefined)
+    return { ...NOBODY, issuers: [defaultIssuer, ...named], audience: defaultAudience }
+  return { issuers: named, audience: ref?.audience, resource: ref?.resourceUrl, scopes: ref?.scopes ?? [] }
 }
 
-function issuerOf(namespace: string, name: string, resources: Resources): IssuerPlan | undefined {
+/** The issuer of an MCPOIDCConfig; undefined where there is none, or none whose tokens can be verified at this site. */
+export function issuerOf(namespace: string, name: string, resources: Resources, site: Site): IssuerPlan | undefined {
   const config = resources.get(resourceKey('MCPOIDCConfig', namespace, name))
   if (config?.kind !== 'MCPOIDCConfig') return undefined
   const { spec, metadata }: MCPOIDCConfig = config
-  if (spec.type !== 'inline' || spec.inline === undefined) return undefined
-  const { inline } = spec
   const annotations = metadata.annotations ?? {}
   const skew = annotations['waggle.dev/clock-skew']
   const allowed = commaList(annotations['waggle.dev/algorithms']).filter((one) =>
     (algorithms as readonly string[]).includes(one),
   )
+  const common = {
+    algorithms: allowed.length > 0 ? allowed : DEFAULT_ALGORITHMS,
+    clockSkewSeconds: skew === undefined ? 60 : (milliseconds(skew) ?? 60_000) / 1000,
+    groupsClaim: annotations['waggle.dev/groups-claim'] ?? 'groups',
+  }
+  const { inline, kubernetesServiceAccount: own } = spec
+  if (spec.type === 'kubernetesServiceAccount')
+    return site.serviceAccounts ? { ...common, ...ofCluster(own) } : undefined
+  if (inline === undefined) return undefined
   return {
+    ...common,
     issuer: inline.issuer,
     jwksUrl: inline.jwksUrl,
     introspectionUrl: inline.introspectionUrl,
     clientId: inline.clientId,
     clientSecret: inline.clientSecretRef === undefined ? undefined : { namespace, ...inline.clientSecretRef },
-    algorithms: allowed.length > 0 ? allowed : DEFAULT_ALGORITHMS,
-    clockSkewSeconds: skew === undefined ? 60 : (milliseconds(skew) ?? 60_000) / 1000,
-    groupsClaim: annotations['waggle.dev/groups-claim'] ?? 'groups',
     allowHttp: inline.insecureAllowHTTP,
     allowPrivate: inline.jwksAllowPrivateIP,
+    ca: inline.caBundleRef === undefined ? undefined : certificates(inline.caBundleRef, namespace, site),
+    clusterAuth: false,
+    subjects: undefined,
+  }
+}
+
+const API_SERVER = 'https://kubernetes.default.svc'
+
+/** Tokens of the cluster's service accounts, as the API server issues them. */
+function ofCluster(
+  spec: MCPOIDCConfig['spec']['kubernetesServiceAccount'],
+): Omit<IssuerPlan, 'algorithms' | 'clockSkewSeconds' | 'groupsClaim'> {
+  const { issuer = API_SERVER, jwksUrl, serviceAccount, namespace } = spec ?? {}
+  const isNamed = serviceAccount !== undefined && namespace !== undefined
+  return {
+    issuer,
+    jwksUrl: jwksUrl ?? `${API_SERVER}/openid/v1/jwks`,
+    introspectionUrl: undefined,
+    clientId: undefined,
+    clientSecret: undefined,
+    allowHttp: false,
+    allowPrivate: true,
+    ca: undefined,
+    clusterAuth: true,
+    subjects: isNamed ? [`system:serviceaccount:${namespace}:${serviceAccount}`] : undefined,
   }
 }
 
 /** The rules of every ToolPolicy on this target. Clusters and namespaces are decided here: an unmet rule admits nobody. */
-function rulesFor(kind: string, target: Resource, resources: Resources): Rule[] {
+function rulesFor(target: Resource, resources: Resources, site: Site): Rule[] {
+  const { kind } = target
   const { namespace, name } = target.metadata
   const found: Rule[] = []
   for (const policy of policiesOf(resources).get(`${kind}/${namespace}/${name}`) ?? []) {
     for (const { tools, groups, claims, scopes, clusters, namespaces } of policy.spec.rules) {
-      const elsewhere = clusters?.includes('edge') === false || namespaces?.includes(namespace) === false
+      const elsewhere = clusters?.includes(site.cluster) === false || namespaces?.includes(namespace) === false
       found.push({
         tools,
         ...(elsewhere ? { groups: [] } : groups !== undefined && { groups }),

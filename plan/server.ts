@@ -4,6 +4,7 @@ import type { MCPExternalAuthConfig } from '../crds/mcp-external-auth-config.ts'
 import { fingerprint } from '../gateway/catalog/hash.ts'
 import { serverKey, type ServerResource, type VirtualResource } from './members.ts'
 import { resourceKey, type Resources } from './resources.ts'
+import { certificates, type Site } from './site.ts'
 
 export interface SecretRef {
   readonly namespace: string
@@ -15,6 +16,8 @@ export interface SecretRef {
 export type Credential =
   | { readonly kind: 'none' }
   | { readonly kind: 'header'; readonly header: string; readonly prefix: string; readonly secret: SecretRef }
+  /** The caller travels as an assertion for this server. */
+  | { readonly kind: 'assertion'; readonly audience: string }
   | { readonly kind: 'refused'; readonly message: string }
 
 export interface ServerPlan {
@@ -24,6 +27,10 @@ export interface ServerPlan {
   readonly url: string
   readonly transport: 'streamable-http' | 'sse'
   readonly allowPrivate: boolean
+  /** PEM certificates to trust besides the system's. */
+  readonly ca: string | undefined
+  /** Where its catalog is published; undefined: the server itself is asked. */
+  readonly catalogUrl: string | undefined
   readonly credential: Credential
   readonly headers: Readonly<Record<string, string>>
   readonly secretHeaders: readonly { readonly header: string; readonly secret: SecretRef }[]
@@ -32,7 +39,8 @@ export interface ServerPlan {
 /** A server before it is known as whom its catalog is asked for. */
 export type ServerDraft = Omit<ServerPlan, 'source'>
 
-export function planServer(server: ServerResource, resources: Resources): ServerDraft {
+/** A server that is called directly. */
+export function planServer(server: ServerResource, resources: Resources, site: Site): ServerDraft {
   const { spec } = server
   const { namespace } = server.metadata
   const { addPlaintextHeaders = {}, addHeadersFromSecret = [] } = spec.headerForward ?? {}
@@ -41,6 +49,8 @@ export function planServer(server: ServerResource, resources: Resources): Server
     url: spec.remoteUrl,
     transport: spec.transport,
     allowPrivate: spec.allowPrivateEndpoint,
+    ca: bundle(server, site),
+    catalogUrl: undefined,
     credential: ownCredential(server, resources),
     headers: Object.fromEntries(
       Object.entries(addPlaintextHeaders).map(([name, value]) => [name.toLowerCase(), value]),
@@ -50,6 +60,11 @@ export function planServer(server: ServerResource, resources: Resources): Server
       secret: { namespace, ...valueSecretRef },
     })),
   }
+}
+
+function bundle(server: ServerResource, site: Site): string | undefined {
+  const ref = server.kind === 'MCPServerEntry' ? server.spec.caBundleRef : undefined
+  return ref === undefined ? undefined : certificates(ref, server.metadata.namespace, site)
 }
 
 function ownCredential(server: ServerResource, resources: Resources): Credential {

@@ -1,0 +1,29 @@
+// Where endpoints are: at an edge or in a cluster. What planning needs to know of the place.
+
+import type { IssuerPlan } from './endpoint.ts'
+
+export interface Site {
+  /** What the `clusters` of a ToolPolicy call this place. */
+  readonly cluster: string
+  /** For endpoints that name no issuer. */
+  readonly defaultIssuer: IssuerPlan | undefined
+  /** Of tokens of the default issuer; undefined: the endpoint's URL. */
+  readonly defaultAudience: string | undefined
+  /** Endpoints that name no issuer, where there is no default either: they admit everybody, or nobody. */
+  readonly open: boolean
+  /** Tokens of the cluster's own service accounts can be verified here. */
+  readonly serviceAccounts: boolean
+  /** A ConfigMap's data; undefined where there is none. */
+  readonly configMap: (namespace: string, name: string) => Readonly<Record<string, string>> | undefined
+}
+
+interface BundleRef {
+  readonly configMapRef?: { readonly name: string; readonly key: string } | undefined
+}
+
+/** The PEM certificates that a `caBundleRef` names; empty, which trusts nobody more, when they do not exist. */
+export function certificates(ref: BundleRef, namespace: string, site: Site): string {
+  const { configMapRef } = ref
+  if (configMapRef === undefined) return ''
+  return site.configMap(namespace, configMapRef.name)?.[configMapRef.key] ?? ''
+}
