@@ -1,7 +1,7 @@
 // A resource as the edge returns it, and how commands name it: `mcpremoteproxy.toolhive.stacklok.dev/linear`.
 
 import * as z from 'zod'
-import { type Kind, elsewhere, kindOf, kinds } from '../crds/kinds.ts'
+import { edgeKinds, type EdgeKind, elsewhere, isKind, kindOf, kinds } from '../crds/kinds.ts'
 import { usage } from './failure.ts'
 
 const Condition = z.looseObject({ type: z.string(), status: z.string(), reason: z.string().optional() })
@@ -30,17 +30,17 @@ export const ShownList = z.object({ items: z.array(Shown) })
 
 /** `kind.group/name`, as kubectl prints it. */
 export function reference(kind: string, name: string): string {
-  const group = Object.hasOwn(kinds, kind) ? kinds[kind as Kind].apiVersion.split('/')[0] : undefined
+  const group = isKind(kind) ? kinds[kind].apiVersion.split('/')[0] : undefined
   return `${kind.toLowerCase()}${group === undefined ? '' : `.${group}`}/${name}`
 }
 
 /** The kind that a word on the command line means; a usage `Failure` when it means none. */
-export function kindNamed(word: string): Kind {
+export function kindNamed(word: string): EdgeKind {
   const kind = kindOf(word.split('.')[0] ?? word)
   if (kind !== undefined) return kind
   const there = Object.entries(elsewhere).find(([kind]) => new RegExp(`^${kind}s?$`, 'i').test(word))
   if (there !== undefined) throw usage(there[1])
-  const known = Object.values(kinds).map(({ plural, shortNames }) => `${plural} (${shortNames.join(', ')})`)
+  const known = edgeKinds.map((each) => `${kinds[each].plural} (${kinds[each].shortNames.join(', ')})`)
   throw usage(`there is no kind ${JSON.stringify(word)}`, `kinds: ${known.join(', ')}`)
 }
 

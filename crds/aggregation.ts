@@ -37,4 +37,9 @@ export const Aggregation = rule(
       )
     }
   },
+  {
+    rule: "!has(self.conflictResolution) || self.conflictResolution != 'priority' || (has(self.conflictResolutionConfig) && has(self.conflictResolutionConfig.priorityOrder) && size(self.conflictResolutionConfig.priorityOrder) > 0)",
+    message:
+      'conflictResolutionConfig.priorityOrder is required when conflictResolution is priority: server names, the most important first',
+  },
 )

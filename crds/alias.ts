@@ -12,6 +12,15 @@ export interface Notes {
 /** Rewrites `spec` in place. Values of unexpected types are left for the parse to complain about. */
 export function normalise(kind: Kind, spec: Tree, notes: Notes): void {
   switch (kind) {
+    case 'MCPServer':
+      rename(spec, ['port'], ['proxyPort'], notes)
+      rename(spec, ['targetPort'], ['mcpPort'], notes)
+      wrap(spec, 'groupRef', notes)
+      refuse(spec, ['tools'], 'write an MCPToolConfig with toolsFilter and name it in toolConfigRef', notes)
+      refuse(spec, ['oidcConfig'], 'write an MCPOIDCConfig and name it in oidcConfigRef', notes)
+      drop(spec, 'telemetry', 'is not used; write an MCPTelemetryConfig and name it in telemetryConfigRef', notes)
+      keyPrefix(spec, notes)
+      return
     case 'MCPRemoteProxy':
       remote(spec, notes)
       rename(spec, ['port'], ['proxyPort'], notes)
@@ -32,9 +41,7 @@ export function normalise(kind: Kind, spec: Tree, notes: Notes): void {
     case 'ToolPolicy':
       claims(spec)
       return
-    case 'MCPGroup':
-    case 'MCPOIDCConfig':
-    case 'MCPToolConfig':
+    default:
       return
   }
 }

@@ -37,7 +37,7 @@ test('an unknown key of ours is refused, with the nearest one or its right place
   const [misspelt] = checkAnnotations('MCPOIDCConfig', { 'waggle.dev/clockskew': '1s' })
   assert.equal(misspelt?.suggestion, 'waggle.dev/clock-skew')
   const [misplaced] = checkAnnotations('MCPGroup', { 'waggle.dev/federation': 'prefixed' })
-  assert.match(misplaced?.message ?? '', /belongs on MCPRemoteProxy or MCPServerEntry or VirtualMCPServer/)
+  assert.match(misplaced?.message ?? '', /belongs on MCPServer or MCPRemoteProxy or MCPServerEntry or VirtualMCPServer/)
   assert.equal(checkAnnotations('MCPGroup', { 'waggle.dev/constructor': 'x' }).length, 1)
 })
 

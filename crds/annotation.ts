@@ -37,7 +37,8 @@ const consent: Check = (value) =>
 
 const server = { 'waggle.dev/allow-virtual-servers-from': consent, 'waggle.dev/federation': federation }
 
-const known: Readonly<Record<Kind, Readonly<Record<string, Check>>>> = {
+const known: Readonly<Partial<Record<Kind, Readonly<Record<string, Check>>>>> = {
+  MCPServer: server,
   MCPRemoteProxy: server,
   MCPServerEntry: server,
   VirtualMCPServer: {
@@ -49,7 +50,6 @@ const known: Readonly<Record<Kind, Readonly<Record<string, Check>>>> = {
     'waggle.dev/call-timeout': (value) =>
       within(value, 1, 30 * 60_000) ? undefined : 'must be a duration from 1ms to 30m, such as 90s',
   },
-  MCPGroup: {},
   MCPOIDCConfig: {
     'waggle.dev/clock-skew': (value) =>
       within(value, 0, 5 * 60_000) ? undefined : 'must be a duration of at most 5m, such as 60s (the default)',
@@ -60,9 +60,6 @@ const known: Readonly<Record<Kind, Readonly<Record<string, Check>>>> = {
     'waggle.dev/groups-claim': (value) =>
       /^\S(.{0,251}\S)?$/.test(value) ? undefined : 'must be the name of a claim, such as groups',
   },
-  MCPToolConfig: {},
-  MCPExternalAuthConfig: {},
-  ToolPolicy: {},
 }
 
 /** The items of a comma-separated annotation, trimmed; none for undefined. */
@@ -76,10 +73,11 @@ export function commaList(value: string | undefined): string[] {
 /** Problems of the annotations of a resource of `kind`; keys outside waggle.dev/ are nobody's business here. */
 export function checkAnnotations(kind: Kind, annotations: Readonly<Record<string, unknown>>): Problem[] {
   const problems: Problem[] = []
+  const keys = known[kind] ?? {}
   for (const [key, value] of Object.entries(annotations)) {
     if (!key.startsWith(prefix) || typeof value !== 'string') continue
     const path = formatPath(['metadata', 'annotations', key])
-    const check = Object.hasOwn(known[kind], key) ? known[kind][key] : undefined
+    const check = Object.hasOwn(keys, key) ? keys[key] : undefined
     if (check === undefined) {
       problems.push(unknownKey(kind, key, path))
       continue
@@ -95,7 +93,7 @@ function unknownKey(kind: Kind, key: string, path: string): Problem {
   if (owners.length > 0) {
     return { path, message: `has no meaning on ${kind}; it belongs on ${owners.map(([owner]) => owner).join(' or ')}` }
   }
-  const here = Object.keys(known[kind])
+  const here = Object.keys(known[kind] ?? {})
   const suggestion = nearest(
     key.slice(prefix.length),
     here.map((each) => each.slice(prefix.length)),

@@ -3,9 +3,9 @@
 import * as z from 'zod'
 import { filled, list, text } from './bound.ts'
 import { Name, ProviderName } from './name.ts'
-import { type Fields, oneOf, type Refuse, rule } from './rule.ts'
+import { oneOf } from './rule.ts'
 
-export const AuthzConfig = rule(
+export const AuthzConfig = oneOf(
   z.strictObject({
     type: z.enum(['configMap', 'inline']).default('configMap'),
     configMap: z.strictObject({ name: Name, key: filled(253).default('authz.json') }).optional(),
@@ -22,12 +22,6 @@ export const AuthzConfig = rule(
       .optional(),
     roleClaimName: text(253).optional(),
   }),
-  oneOf('type', { configMap: 'configMap', inline: 'inline' }),
+  'type',
+  { configMap: 'configMap', inline: 'inline' },
 )
-
-/** Refuses a resource that has its policies twice. */
-export function onePolicySource(fields: Fields, refuse: Refuse): void {
-  if (fields.authzConfig !== undefined && fields.authzConfigRef !== undefined) {
-    refuse(['authzConfigRef'], 'does not go with authzConfig; keep one of the two')
-  }
-}

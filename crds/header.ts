@@ -3,7 +3,7 @@
 import * as z from 'zod'
 import { list, map } from './bound.ts'
 import { SecretKeyRef } from './reference.ts'
-import { isFields, rule, textOf, unique } from './rule.ts'
+import { distinct, isFields, keyed, semantic, semantically, textOf } from './rule.ts'
 
 const hop = ['connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'expect', 'http2-settings']
 const owned = ['host', 'accept', 'accept-encoding', 'origin', 'forwarded', 'via', 'last-event-id', 'x-real-ip']
@@ -16,7 +16,7 @@ export function isReserved(header: string): boolean {
   return hop.includes(name) || owned.includes(name) || ownedPrefixes.some((prefix) => name.startsWith(prefix))
 }
 
-const reserved = { error: 'is set by HTTP, MCP or the edge and can not be forwarded; remove it' }
+const reserved = semantically('is set by HTTP, MCP or the edge and can not be forwarded; remove it')
 
 /** A header that a resource may set. Case does not matter. */
 export const HeaderName = z
@@ -27,25 +27,34 @@ export const HeaderName = z
   .refine((name) => !isReserved(name), reserved)
 
 /** A header whose value is no credential. */
-const PublicHeaderName = HeaderName.refine((name) => !credentials.includes(name.toLowerCase()), {
-  error:
+const PublicHeaderName = HeaderName.refine(
+  (name) => !credentials.includes(name.toLowerCase()),
+  semantically(
     'is a credential and must not stand in plain text: use an MCPExternalAuthConfig of type bearerToken or headerInjection and name it in externalAuthConfigRef',
-})
+  ),
+)
 
 const HeaderValue = z
   .string()
   .max(4096)
   .regex(/^[\t\x20-\x7e\x80-\xff]*$/, { error: 'must be an HTTP header value: one line of printable characters' })
 
+const FromSecret = z.strictObject({
+  headerName: HeaderName.describe('Name of the header.'),
+  valueSecretRef: SecretKeyRef.describe('Where the value is kept.'),
+})
+
 /** `spec.headerForward` of MCPRemoteProxy and MCPServerEntry. */
-export const HeaderForward = rule(
+export const HeaderForward = semantic(
   z.strictObject({
-    addPlaintextHeaders: map(HeaderValue, 64, PublicHeaderName).optional(),
-    addHeadersFromSecret: unique(
-      list(z.strictObject({ headerName: HeaderName, valueSecretRef: SecretKeyRef }), 64),
-      'headerName',
-      (item) => textOf(item.headerName).toLowerCase(),
-    ).optional(),
+    addPlaintextHeaders: map(HeaderValue, 64, PublicHeaderName)
+      .optional()
+      .describe('Headers by name with their values; not for credentials.'),
+    addHeadersFromSecret: distinct(keyed(list(FromSecret, 64), 'headerName'), 'headerName', (item) =>
+      textOf(item.headerName).toLowerCase(),
+    )
+      .optional()
+      .describe('Headers whose values are kept in Secrets.'),
   }),
   (fields, refuse) => {
     const plain = isFields(fields.addPlaintextHeaders) ? Object.keys(fields.addPlaintextHeaders) : []
@@ -61,8 +70,9 @@ export const HeaderForward = rule(
 
 /** Names of request headers that callers may pass on to every server: neither reserved nor credentials. */
 export const PassthroughHeaders = list(
-  HeaderName.refine((name) => !credentials.includes(name.toLowerCase()), {
-    error: 'is a credential of the caller and goes to no server; remove it',
-  }),
+  HeaderName.refine(
+    (name) => !credentials.includes(name.toLowerCase()),
+    semantically('is a credential of the caller and goes to no server; remove it'),
+  ),
   64,
 )

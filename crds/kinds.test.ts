@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as z from 'zod'
-import { elsewhere, kindOf, kinds } from './kinds.ts'
+import { schemas } from './cluster.ts'
+import { allKinds, elsewhere, isEdgeKind, kindOf, kinds } from './kinds.ts'
 
 test('a kind is found by its name, plural, singular and short names in any case', () => {
   for (const word of ['VirtualMCPServer', 'virtualmcpservers', 'VIRTUALMCPSERVER', 'vmcp']) {
@@ -10,12 +11,16 @@ test('a kind is found by its name, plural, singular and short names in any case'
   assert.equal(kindOf('rp'), 'MCPRemoteProxy')
   assert.equal(kindOf('toolpolicies'), 'ToolPolicy')
   for (const word of ['mcpserver', '', 'constructor']) assert.equal(kindOf(word), undefined)
+  assert.equal(kindOf('mcpserver', 'cluster'), 'MCPServer')
 })
 
-test('no word means two kinds, and no kind is both here and elsewhere', () => {
-  const words = Object.values(kinds).flatMap(({ plural, singular, shortNames }) => [plural, singular, ...shortNames])
+test('no word means two kinds, and a kind is either for edges or has a word on where it belongs', () => {
+  const words = allKinds.flatMap((kind) => {
+    const { plural, singular, shortNames } = kinds[kind]
+    return [...new Set<string>([plural, singular, ...shortNames])]
+  })
   assert.equal(new Set(words).size, words.length)
-  for (const kind of Object.keys(kinds)) assert.ok(!Object.hasOwn(elsewhere, kind))
+  for (const kind of allKinds) assert.equal(Object.hasOwn(elsewhere, kind), !isEdgeKind(kind))
 })
 
 interface Node {
@@ -46,7 +51,7 @@ function unbounded(node: Node, path: string): string[] {
 }
 
 test('every schema can be written as an OpenAPI schema in which every string, list and map has a maximum', () => {
-  for (const [kind, { schema }] of Object.entries(kinds)) {
+  for (const [kind, schema] of Object.entries(schemas)) {
     const written = z.toJSONSchema(schema, {
       target: 'openapi-3.0',
       io: 'input',

@@ -1,89 +1,166 @@
-// The kinds of resources: how they are called, and by which schema they are read.
-// Those of `elsewhere` are ToolHive's as well, but do nothing at an edge.
-import { MCPExternalAuthConfig } from './mcp-external-auth-config.ts'
-import { MCPGroup } from './mcp-group.ts'
-import { MCPOIDCConfig } from './mcp-oidc-config.ts'
-import { MCPRemoteProxy } from './mcp-remote-proxy.ts'
-import { MCPServerEntry } from './mcp-server-entry.ts'
-import { MCPToolConfig } from './mcp-tool-config.ts'
-import { toolhive, waggle } from './resource.ts'
-import { ToolPolicy } from './tool-policy.ts'
-import { VirtualMCPServer } from './virtual-mcp-server.ts'
+// The kinds of resources and how they are called. `hosts` says where a kind does something: some of ToolHive's do only in a cluster.
+import { toolhive, toolhiveAlpha, waggle } from './resource.ts'
+
+/** Where resources are read: by an edge, or by a cluster's operator. */
+export type Host = 'edge' | 'cluster'
+
+interface Naming {
+  readonly plural: string
+  readonly singular: string
+  readonly shortNames: readonly string[]
+  /** The present version; ToolHive's kinds with v1beta1 are served as v1alpha1 too. */
+  readonly apiVersion: string
+  readonly hosts: readonly Host[]
+}
+
+const both = ['edge', 'cluster'] as const
+const cluster = ['cluster'] as const
 
 export const kinds = {
+  MCPServer: {
+    plural: 'mcpservers',
+    singular: 'mcpserver',
+    shortNames: ['mcpserver', 'mcpservers'],
+    apiVersion: toolhive,
+    hosts: cluster,
+  },
   MCPRemoteProxy: {
     plural: 'mcpremoteproxies',
     singular: 'mcpremoteproxy',
     shortNames: ['rp', 'mcprp'],
     apiVersion: toolhive,
-    schema: MCPRemoteProxy,
+    hosts: both,
   },
   MCPServerEntry: {
     plural: 'mcpserverentries',
     singular: 'mcpserverentry',
     shortNames: ['mcpentry'],
     apiVersion: toolhive,
-    schema: MCPServerEntry,
+    hosts: both,
   },
   VirtualMCPServer: {
     plural: 'virtualmcpservers',
     singular: 'virtualmcpserver',
     shortNames: ['vmcp', 'virtualmcp'],
     apiVersion: toolhive,
-    schema: VirtualMCPServer,
+    hosts: both,
+  },
+  VirtualMCPCompositeToolDefinition: {
+    plural: 'virtualmcpcompositetooldefinitions',
+    singular: 'virtualmcpcompositetooldefinition',
+    shortNames: ['vmcpctd', 'compositetool'],
+    apiVersion: toolhive,
+    hosts: cluster,
   },
   MCPGroup: {
     plural: 'mcpgroups',
     singular: 'mcpgroup',
-    shortNames: ['mcpg'],
+    shortNames: ['mcpg', 'mcpgroup'],
     apiVersion: toolhive,
-    schema: MCPGroup,
+    hosts: both,
   },
   MCPOIDCConfig: {
     plural: 'mcpoidcconfigs',
     singular: 'mcpoidcconfig',
     shortNames: ['mcpoidc'],
     apiVersion: toolhive,
-    schema: MCPOIDCConfig,
-  },
-  MCPToolConfig: {
-    plural: 'mcptoolconfigs',
-    singular: 'mcptoolconfig',
-    shortNames: ['tc', 'toolconfig'],
-    apiVersion: toolhive,
-    schema: MCPToolConfig,
+    hosts: both,
   },
   MCPExternalAuthConfig: {
     plural: 'mcpexternalauthconfigs',
     singular: 'mcpexternalauthconfig',
     shortNames: ['extauth', 'mcpextauth'],
     apiVersion: toolhive,
-    schema: MCPExternalAuthConfig,
+    hosts: both,
+  },
+  MCPAuthzConfig: {
+    plural: 'mcpauthzconfigs',
+    singular: 'mcpauthzconfig',
+    shortNames: ['authzcfg'],
+    apiVersion: toolhive,
+    hosts: cluster,
+  },
+  MCPToolConfig: {
+    plural: 'mcptoolconfigs',
+    singular: 'mcptoolconfig',
+    shortNames: ['tc', 'toolconfig'],
+    apiVersion: toolhive,
+    hosts: both,
+  },
+  MCPTelemetryConfig: {
+    plural: 'mcptelemetryconfigs',
+    singular: 'mcptelemetryconfig',
+    shortNames: ['mcpotel'],
+    apiVersion: toolhive,
+    hosts: cluster,
+  },
+  MCPWebhookConfig: {
+    plural: 'mcpwebhookconfigs',
+    singular: 'mcpwebhookconfig',
+    shortNames: ['mwc'],
+    apiVersion: toolhiveAlpha,
+    hosts: cluster,
+  },
+  MCPRegistry: {
+    plural: 'mcpregistries',
+    singular: 'mcpregistry',
+    shortNames: ['mcpreg', 'registry'],
+    apiVersion: toolhive,
+    hosts: cluster,
+  },
+  EmbeddingServer: {
+    plural: 'embeddingservers',
+    singular: 'embeddingserver',
+    shortNames: ['emb', 'embedding'],
+    apiVersion: toolhive,
+    hosts: cluster,
   },
   ToolPolicy: {
     plural: 'toolpolicies',
     singular: 'toolpolicy',
     shortNames: ['tp'],
     apiVersion: waggle,
-    schema: ToolPolicy,
+    hosts: both,
   },
-} as const
+} as const satisfies Readonly<Record<string, Naming>>
 
 export type Kind = keyof typeof kinds
 
+/** The kinds that an edge takes. */
+export type EdgeKind = { [K in Kind]: 'edge' extends (typeof kinds)[K]['hosts'][number] ? K : never }[Kind]
+
+export function isKind(word: string): word is Kind {
+  return Object.hasOwn(kinds, word)
+}
+
+export function isEdgeKind(kind: Kind): kind is EdgeKind {
+  const hosts: readonly Host[] = kinds[kind].hosts
+  return hosts.includes('edge')
+}
+
+export const allKinds: readonly Kind[] = Object.keys(kinds).filter(isKind)
+
+export const edgeKinds: readonly EdgeKind[] = allKinds.filter(isEdgeKind)
+
 const words = new Map<string, Kind>()
-for (const kind of Object.keys(kinds) as Kind[]) {
+for (const kind of allKinds) {
   const { plural, singular, shortNames } = kinds[kind]
   for (const word of [kind.toLowerCase(), plural, singular, ...shortNames]) words.set(word, kind)
 }
 
-/** The kind that a word means: a kind, its plural, singular or a short name, in any case. Undefined for any other word. */
-export function kindOf(word: string): Kind | undefined {
-  return words.get(word.toLowerCase())
+/**
+ * The kind that a word means: a kind, its plural, singular or a short name, in any case. Undefined for any other word, and for kinds
+ * that `host` does not take.
+ */
+export function kindOf(word: string): EdgeKind | undefined
+export function kindOf(word: string, host: 'cluster'): Kind | undefined
+export function kindOf(word: string, host: Host = 'edge'): Kind | undefined {
+  const kind = words.get(word.toLowerCase())
+  return kind !== undefined && (host === 'cluster' || isEdgeKind(kind)) ? kind : undefined
 }
 
-/** ToolHive's kinds that an edge does not take, and what to do instead. */
-export const elsewhere: Readonly<Record<string, string>> = {
+/** Why an edge does not take a kind of ToolHive's, and what to do instead. */
+export const elsewhere: Readonly<Record<Exclude<Kind, EdgeKind>, string>> = {
   MCPServer:
     'MCPServer runs in a cluster; apply it there with kubectl, or name a server that already runs by its URL in an MCPServerEntry',
   MCPAuthzConfig: 'MCPAuthzConfig belongs to a cluster and is not available at the edge yet; use a ToolPolicy here',

@@ -5,7 +5,7 @@ import { filled, list, Opaque, text } from './bound.ts'
 import { HeaderName } from './header.ts'
 import { SecretKeyRef } from './reference.ts'
 import { resource, toolhive } from './resource.ts'
-import { oneOf, rule } from './rule.ts'
+import { oneOf } from './rule.ts'
 import { HttpUrl } from './url.ts'
 
 const TokenExchange = z.strictObject({
@@ -39,7 +39,7 @@ const parts = {
 export const MCPExternalAuthConfig = resource(
   toolhive,
   'MCPExternalAuthConfig',
-  rule(
+  oneOf(
     z.strictObject({
       type: z.enum([
         'unauthenticated',
@@ -61,7 +61,8 @@ export const MCPExternalAuthConfig = resource(
       obo: Opaque.optional(),
       xaa: Opaque.optional(),
     }),
-    oneOf('type', parts),
+    'type',
+    parts,
   ),
 )
 export type MCPExternalAuthConfig = z.infer<typeof MCPExternalAuthConfig>

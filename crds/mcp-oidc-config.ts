@@ -26,17 +26,23 @@ const Inline = rule(
     if (fields.insecureAllowHTTP === true) return
     for (const field of ['issuer', 'jwksUrl', 'introspectionUrl']) {
       const url = fields[field]
-      if (typeof url === 'string' && /^http:\/\//i.test(url)) {
+      if (typeof url === 'string' && /^http:\/\//.test(url)) {
         refuse([field], 'must use https, unless insecureAllowHTTP is true (development only)')
       }
     }
   },
+  { rule: '!has(self.clientSecretRef) || has(self.clientId)', message: 'clientId is required with clientSecretRef' },
+  ...['issuer', 'jwksUrl', 'introspectionUrl'].map((field) => ({
+    rule: `(has(self.insecureAllowHTTP) && self.insecureAllowHTTP) || !has(self.${field}) || self.${field}.startsWith('https://')`,
+    message: `${field} must use https, unless insecureAllowHTTP is true (development only)`,
+    fieldPath: `.${field}`,
+  })),
 )
 
 export const MCPOIDCConfig = resource(
   toolhive,
   'MCPOIDCConfig',
-  rule(
+  oneOf(
     z.strictObject({
       type: z.enum(['inline', 'kubernetesServiceAccount']),
       inline: Inline.optional(),
@@ -51,7 +57,8 @@ export const MCPOIDCConfig = resource(
         })
         .optional(),
     }),
-    oneOf('type', { inline: 'inline', kubernetesServiceAccount: 'kubernetesServiceAccount' }),
+    'type',
+    { inline: 'inline', kubernetesServiceAccount: 'kubernetesServiceAccount' },
   ),
 )
 export type MCPOIDCConfig = z.infer<typeof MCPOIDCConfig>

@@ -1,18 +1,18 @@
 // MCPRemoteProxy: a server that runs elsewhere, with an endpoint of its own that authenticates and audits.
 import * as z from 'zod'
-import { AuthzConfig, onePolicySource } from './authz.ts'
+import { AuthzConfig } from './authz.ts'
 import { inCluster, Opaque, Port, text } from './bound.ts'
 import { HeaderForward } from './header.ts'
 import { Replicas, ResourceOverrides, Resources, SessionAffinity, SessionStorage } from './pod.ts'
 import { AuthServerRef, NameRef, OIDCConfigRef, TelemetryConfigRef } from './reference.ts'
 import { resource, toolhive } from './resource.ts'
-import { rule } from './rule.ts'
+import { notBoth } from './rule.ts'
 import { HttpUrl } from './url.ts'
 
 export const MCPRemoteProxy = resource(
   toolhive,
   'MCPRemoteProxy',
-  rule(
+  notBoth(
     z.strictObject({
       remoteUrl: HttpUrl,
       transport: z.enum(['sse', 'streamable-http']).default('streamable-http'),
@@ -39,7 +39,8 @@ export const MCPRemoteProxy = resource(
       serviceAccount: text(253).optional(),
       podTemplateSpec: Opaque.optional(),
     }),
-    onePolicySource,
+    'authzConfigRef',
+    'authzConfig',
   ),
 )
 export type MCPRemoteProxy = z.infer<typeof MCPRemoteProxy>

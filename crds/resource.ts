@@ -4,6 +4,7 @@ import { filled, map, text } from './bound.ts'
 import { Name, Namespace } from './name.ts'
 
 export const toolhive = 'toolhive.stacklok.dev/v1beta1'
+export const toolhiveAlpha = 'toolhive.stacklok.dev/v1alpha1'
 export const waggle = 'waggle.dev/v1alpha1'
 
 const Metadata = z.strictObject({

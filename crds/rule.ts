@@ -1,16 +1,62 @@
 // Rules that span several fields of a schema. They run even when single fields are wrong, so that all problems of a manifest are
 // reported at once; a rule therefore sees unknown values and never trusts their types.
-import type * as z from 'zod'
+// `rule` has a twin in CEL, so that an API server gives the same verdict; `semantic` is what neither OpenAPI nor CEL can say: an API
+// server stores such a resource, and whoever acts on it reports the problem.
+import * as z from 'zod'
 
 export type Refuse = (path: readonly (string | number)[], message: string) => void
 export type Fields = Readonly<Record<string, unknown>>
 
-/** `schema` with a rule that calls `refuse` with a path below it for everything that does not fit together. */
-export function rule<S extends z.ZodType>(schema: S, check: (fields: Fields, refuse: Refuse) => void): S {
+/** A rule for an API server: `rule` must be true of `self`, else the author reads `message`. */
+export interface Cel {
+  readonly rule: string
+  readonly message: string
+  /** The field to blame, such as `.remoteUrl`; without it the object that holds the rule. */
+  readonly fieldPath?: string
+}
+
+const validations = 'x-kubernetes-validations'
+
+/** `schema` with a rule that calls `refuse` with a path below it for everything that does not fit together, and the rule's twins. */
+export function rule<S extends z.ZodType>(
+  schema: S,
+  check: (fields: Fields, refuse: Refuse) => void,
+  ...twins: readonly Cel[]
+): S {
+  return withTwins(checked(schema, check, {}), twins)
+}
+
+/** `schema` with a check that only code can make. Its issues carry `params.semantic`. */
+export function semantic<S extends z.ZodType>(schema: S, check: (fields: Fields, refuse: Refuse) => void): S {
+  return checked(schema, check, { semantic: true })
+}
+
+/** The options of a zod `refine` that no API server makes: the message, and the mark that tells it from structural ones. */
+export function semantically(error: string): { error: string; params: { semantic: true } } {
+  return { error, params: { semantic: true } }
+}
+
+/** Whether an issue is one that an API server would report as well. */
+export function isStructural(issue: z.core.$ZodIssue): boolean {
+  return !(issue.code === 'custom' && issue.params?.['semantic'] === true)
+}
+
+/** `schema` with more rules for API servers, after those it has. */
+export function withTwins<S extends z.ZodType>(schema: S, twins: readonly Cel[]): S {
+  if (twins.length === 0) return schema
+  const before = schema.meta()?.[validations]
+  return schema.meta({ [validations]: [...(Array.isArray(before) ? (before as Cel[]) : []), ...twins] })
+}
+
+function checked<S extends z.ZodType>(
+  schema: S,
+  check: (fields: Fields, refuse: Refuse) => void,
+  params: Record<string, unknown>,
+): S {
   return schema.superRefine(
     (value, context) => {
       if (isFields(value))
-        check(value, (path, message) => context.addIssue({ code: 'custom', path: [...path], message }))
+        check(value, (path, message) => context.addIssue({ code: 'custom', path: [...path], message, params }))
     },
     { when: () => true },
   )
@@ -21,9 +67,31 @@ export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null
 }
 
-/** A list of objects where no two may have the same key, as Kubernetes' `listType: map`. `field` is blamed for a second one. */
-export function unique<S extends z.ZodType>(schema: S, field: string, key: (item: Fields) => string): S {
-  return rule(schema, (items, refuse) => {
+/** A list of objects where no two may have the same values in `keys`, as Kubernetes' `listType: map`; the first key is blamed. */
+export function keyed<S extends z.ZodType>(schema: S, ...keys: readonly [string, ...string[]]): S {
+  return unique(schema, keys[0], (item) => keys.map((key) => textOf(item[key])).join('/')).meta({
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': [...keys],
+  })
+}
+
+/** A list of objects where no two may have the same key. `field` is blamed for a second one. */
+export function unique<S extends z.ZodType>(
+  schema: S,
+  field: string,
+  key: (item: Fields) => string,
+  ...twins: readonly Cel[]
+): S {
+  return rule(schema, repeated(field, key), ...twins)
+}
+
+/** As `unique`, where only code can compare the keys. */
+export function distinct<S extends z.ZodType>(schema: S, field: string, key: (item: Fields) => string): S {
+  return semantic(schema, repeated(field, key))
+}
+
+function repeated(field: string, key: (item: Fields) => string) {
+  return (items: Fields, refuse: Refuse): void => {
     if (!Array.isArray(items)) return
     const seen = new Set<string>()
     for (const [index, item] of items.entries()) {
@@ -32,7 +100,7 @@ export function unique<S extends z.ZodType>(schema: S, field: string, key: (item
       if (seen.has(found)) refuse([index, field], `is the same as that of an earlier item; remove one`)
       seen.add(found)
     }
-  })
+  }
 }
 
 /** A field as text for comparisons; empty for everything that is no string. */
@@ -41,21 +109,58 @@ export function textOf(value: unknown): string {
 }
 
 /**
- * The rule of a tagged object: the part that belongs to the tag's value must be there and the parts of other values must not.
- * `parts` maps each value of the field `tag` to the name of its part, or to null when it has none.
+ * `schema` with the rule of a tagged object: the part that belongs to the tag's value must be there and the parts of other values must
+ * not. `parts` maps each value of the field `tag` to the name of its part, or to null when it has none. A part in `free` may be left out.
  */
-export function oneOf(tag: string, parts: Readonly<Record<string, string | null>>) {
-  return (fields: Fields, refuse: Refuse): void => {
-    const chosen = fields[tag]
-    if (typeof chosen !== 'string' || !Object.hasOwn(parts, chosen)) return
-    const wanted = parts[chosen]
-    if (typeof wanted === 'string' && fields[wanted] === undefined) {
-      refuse([wanted], `is required when ${tag} is ${chosen}`)
-    }
-    for (const part of Object.values(parts)) {
-      if (part !== null && part !== wanted && fields[part] !== undefined) {
-        refuse([part], `does not go with ${tag}: ${chosen}; remove it or change ${tag}`)
+export function oneOf<S extends z.ZodType>(
+  schema: S,
+  tag: string,
+  parts: Readonly<Record<string, string | null>>,
+  free: readonly string[] = [],
+): S {
+  const twins = Object.entries(parts).flatMap(([value, part]): Cel[] => {
+    if (part === null) return []
+    const has = `has(self.${part})`
+    const when = `self.${tag} == '${value}'`
+    const wanted = `${part} is required when ${tag} is ${value}`
+    const unwanted = `${part} goes only with ${tag}: ${value}; remove it or change ${tag}`
+    return [
+      ...(free.includes(part) ? [] : [{ rule: `!(${when}) || ${has}`, message: wanted }]),
+      { rule: `!${has} || ${when}`, message: unwanted, fieldPath: `.${part}` },
+    ]
+  })
+  return rule(
+    schema,
+    (fields, refuse) => {
+      const chosen = fields[tag]
+      if (typeof chosen !== 'string' || !Object.hasOwn(parts, chosen)) return
+      const wanted = parts[chosen]
+      if (typeof wanted === 'string' && fields[wanted] === undefined && !free.includes(wanted)) {
+        refuse([wanted], `is required when ${tag} is ${chosen}`)
       }
-    }
-  }
+      for (const part of Object.values(parts)) {
+        if (part !== null && part !== wanted && fields[part] !== undefined) {
+          refuse([part], `does not go with ${tag}: ${chosen}; remove it or change ${tag}`)
+        }
+      }
+    },
+    ...twins,
+  )
+}
+
+/** `schema` where `field` may not stand beside `other`. */
+export function notBoth<S extends z.ZodType>(schema: S, field: string, other: string): S {
+  return rule(
+    schema,
+    (fields, refuse) => {
+      if (fields[field] !== undefined && fields[other] !== undefined) {
+        refuse([field], `does not go with ${other}; keep one of the two`)
+      }
+    },
+    {
+      rule: `!has(self.${field}) || !has(self.${other})`,
+      message: `${field} does not go with ${other}; keep one of the two`,
+      fieldPath: `.${field}`,
+    },
+  )
 }

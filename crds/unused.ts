@@ -21,7 +21,7 @@ const pods = {
   telemetryConfigRef: later,
 }
 
-const unused: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
+const unused: Readonly<Partial<Record<Kind, Readonly<Record<string, string>>>>> = {
   MCPRemoteProxy: {
     ...pods,
     audit,
@@ -79,7 +79,7 @@ const servedAuth = ['unauthenticated', 'headerInjection', 'bearerToken']
 /** Warnings for the fields of `spec`, as its author gave them, that do nothing at the edge. */
 export function unusedFields(kind: Kind, spec: Tree): Problem[] {
   const warnings: Problem[] = []
-  for (const [dotted, message] of Object.entries(unused[kind])) {
+  for (const [dotted, message] of Object.entries(unused[kind] ?? {})) {
     const path = dotted.split('.')
     if (isGiven(spec, path)) warnings.push({ path: formatPath(['spec', ...path]), message })
   }

@@ -1,5 +1,6 @@
 // URLs in resources: absolute http or https, never with credentials in them (they would end up in logs and lists).
 import * as z from 'zod'
+import { semantically } from './rule.ts'
 
 function usable(text: string): boolean {
   if (!URL.canParse(text)) return false
@@ -11,4 +12,4 @@ export const HttpUrl = z
   .string()
   .max(2048)
   .regex(/^https?:\/\//, { error: 'must be a URL that starts with https:// or http://', abort: true })
-  .refine(usable, { error: 'must be an absolute URL without user, password or fragment' })
+  .refine(usable, semantically('must be an absolute URL without user, password or fragment'))

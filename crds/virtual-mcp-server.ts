@@ -2,7 +2,7 @@
 // which wins); with neither it is empty. Unlike in ToolHive, `groupRef` and `incomingAuth` are optional: without the latter the edge's default issuer guards it.
 import * as z from 'zod'
 import { Aggregation } from './aggregation.ts'
-import { AuthzConfig, onePolicySource } from './authz.ts'
+import { AuthzConfig } from './authz.ts'
 import { filled, inCluster, list, map, Opaque, Port, text } from './bound.ts'
 import { PassthroughHeaders } from './header.ts'
 import { Name, Namespace } from './name.ts'
@@ -11,36 +11,48 @@ import { ImagePullSecrets, Replicas, SessionAffinity, SessionStorage } from './p
 import { RateLimiting } from './rate-limit.ts'
 import { NameRef, OIDCConfigRef, TelemetryConfigRef } from './reference.ts'
 import { resource, toolhive } from './resource.ts'
-import { oneOf, rule, textOf, unique } from './rule.ts'
+import { notBoth, oneOf, rule, textOf, unique } from './rule.ts'
 import { HttpUrl } from './url.ts'
 
+const named = 'name an MCPOIDCConfig, or remove incomingAuth to use the default issuer'
+
 const IncomingAuth = rule(
-  z.strictObject({
-    type: z.enum(['oidc', 'anonymous']),
-    oidcConfigRef: OIDCConfigRef.optional(),
-    authzConfig: AuthzConfig.optional(),
-    authzConfigRef: NameRef.optional(),
-  }),
+  notBoth(
+    z.strictObject({
+      type: z.enum(['oidc', 'anonymous']).describe('Who may call: users of an issuer, or everybody.'),
+      oidcConfigRef: OIDCConfigRef.optional().describe('The MCPOIDCConfig whose users may call.'),
+      authzConfig: AuthzConfig.optional().describe('Cedar policies over what callers may do.'),
+      authzConfigRef: NameRef.optional().describe('An MCPAuthzConfig with policies over what callers may do.'),
+    }),
+    'authzConfigRef',
+    'authzConfig',
+  ),
   (fields, refuse) => {
     if (fields.type === 'oidc' && fields.oidcConfigRef === undefined) {
-      refuse(
-        ['oidcConfigRef'],
-        "is required when type is oidc: name an MCPOIDCConfig, or remove incomingAuth to use the edge's default issuer",
-      )
+      refuse(['oidcConfigRef'], `is required when type is oidc: ${named}`)
     }
     if (fields.type === 'anonymous' && fields.oidcConfigRef !== undefined) {
       refuse(['oidcConfigRef'], 'does not go with type: anonymous; remove it or change type to oidc')
     }
-    onePolicySource(fields, refuse)
+  },
+  {
+    rule: "self.type != 'oidc' || has(self.oidcConfigRef)",
+    message: `oidcConfigRef is required when type is oidc: ${named}`,
+  },
+  {
+    rule: "self.type != 'anonymous' || !has(self.oidcConfigRef)",
+    message: 'oidcConfigRef does not go with type: anonymous; remove it or change type to oidc',
+    fieldPath: '.oidcConfigRef',
   },
 )
 
-const BackendAuth = rule(
+const BackendAuth = oneOf(
   z.strictObject({
-    type: z.enum(['discovered', 'externalAuthConfigRef']),
-    externalAuthConfigRef: NameRef.optional(),
+    type: z.enum(['discovered', 'externalAuthConfigRef']).describe('Where the credentials come from.'),
+    externalAuthConfigRef: NameRef.optional().describe('The MCPExternalAuthConfig to use.'),
   }),
-  oneOf('type', { discovered: null, externalAuthConfigRef: 'externalAuthConfigRef' }),
+  'type',
+  { discovered: null, externalAuthConfigRef: 'externalAuthConfigRef' },
 )
 
 /** A server written into the configuration instead of a resource of its own. */
@@ -72,6 +84,8 @@ const Config = z.strictObject({
   metadata: map(text(2048)).optional(),
 })
 
+const celNamespace = (item: string) => `(has(${item}.namespace) ? ${item}.namespace : '')`
+
 export const VirtualMCPServer = resource(
   toolhive,
   'VirtualMCPServer',
@@ -83,6 +97,10 @@ export const VirtualMCPServer = resource(
         list(z.strictObject({ name: Name, namespace: Namespace.optional() }), 1024),
         'name',
         (item) => `${textOf(item.namespace)}/${textOf(item.name)}`,
+        {
+          rule: `self.all(a, self.exists_one(b, a.name == b.name && ${celNamespace('a')} == ${celNamespace('b')}))`,
+          message: 'two backends are the same; remove one',
+        },
       ).optional(),
       incomingAuth: IncomingAuth.optional(),
       outgoingAuth: z
