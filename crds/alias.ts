@@ -41,7 +41,15 @@ export function normalise(kind: Kind, spec: Tree, notes: Notes): void {
     case 'ToolPolicy':
       claims(spec)
       return
-    default:
+    case 'MCPGroup':
+    case 'MCPOIDCConfig':
+    case 'MCPToolConfig':
+    case 'MCPAuthzConfig':
+    case 'MCPTelemetryConfig':
+    case 'MCPWebhookConfig':
+    case 'MCPRegistry':
+    case 'EmbeddingServer':
+    case 'VirtualMCPCompositeToolDefinition':
       return
   }
 }

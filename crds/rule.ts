@@ -2,7 +2,7 @@
 // reported at once; a rule therefore sees unknown values and never trusts their types.
 // `rule` has a twin in CEL, so that an API server gives the same verdict; `semantic` is what neither OpenAPI nor CEL can say: an API
 // server stores such a resource, and whoever acts on it reports the problem.
-import * as z from 'zod'
+import type * as z from 'zod'
 
 export type Refuse = (path: readonly (string | number)[], message: string) => void
 export type Fields = Readonly<Record<string, unknown>>

@@ -1,6 +1,7 @@
 // What a kind publishes to clusters and readers besides its names.
 import * as z from 'zod'
-import { kinds, type Kind } from '../kinds.ts'
+import { schemas, statuses } from '../cluster.ts'
+import { allKinds, type Kind } from '../kinds.ts'
 
 export interface Column {
   readonly name: string
@@ -24,15 +25,20 @@ export interface Published {
   readonly selectable: readonly string[]
 }
 
+/** The kinds that have a schema. */
+export const publishedKinds: readonly Kind[] = allKinds.filter((kind) => Object.hasOwn(schemas, kind))
+
 /** What `kind` publishes. */
 export function published(kind: Kind): Published {
-  const entry: { readonly schema: z.ZodObject; readonly apiVersion: string } & Partial<Published> = kinds[kind]
+  const schema: z.ZodType | undefined = (schemas as Partial<Record<Kind, z.ZodType>>)[kind]
+  const status: z.ZodType | undefined = (statuses as Partial<Record<Kind, z.ZodType>>)[kind]
+  if (!(schema instanceof z.ZodObject)) throw new Error(`${kind} has no schema`)
   return {
-    summary: entry.summary ?? kind,
-    versions: entry.versions ?? [{ name: 'v1beta1', storage: true }],
-    written: entry.written ?? (entry.schema.shape['spec'] as z.ZodType),
-    status: entry.status ?? z.looseObject({}).meta({ 'x-kubernetes-preserve-unknown-fields': true }),
-    columns: entry.columns ?? [{ name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' }],
-    selectable: entry.selectable ?? [],
+    summary: kind,
+    versions: [{ name: 'v1beta1', storage: true }],
+    written: schema.shape['spec'] as z.ZodType,
+    status: status ?? z.looseObject({}).meta({ 'x-kubernetes-preserve-unknown-fields': true }),
+    columns: [{ name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' }],
+    selectable: [],
   }
 }

@@ -2,7 +2,7 @@
 import { type Kind, kinds } from '../kinds.ts'
 import { type Field, fields, rules } from './field.ts'
 import { code, table } from './markdown.ts'
-import { published } from './published.ts'
+import { published, publishedKinds } from './published.ts'
 
 /** The page of `kind` in Markdown. */
 export function page(kind: Kind): string {
@@ -38,7 +38,7 @@ export function index(): string {
     'Made by `node crds/generate/main.ts` from the schemas in `crds/`, which the API server enforces too.',
     table(
       ['kind', 'for kubectl', 'what it is'],
-      (Object.keys(kinds) as Kind[]).map((kind) => [
+      publishedKinds.map((kind) => [
         `[${kind}](${kind.toLowerCase()}.md)`,
         [kinds[kind].plural, ...kinds[kind].shortNames].map(code).join(', '),
         published(kind).summary,
