@@ -49,6 +49,12 @@ export interface Reference {
   readonly namespace?: string | undefined
 }
 
+/** One line of a watch: `ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`, or `ERROR` with a Status as its object. */
+export interface WatchEvent {
+  readonly type: string
+  readonly object: KubeObject
+}
+
 const namespaced = (apiVersion: string, kind: string, plural: string): ResourceType => ({
   apiVersion,
   kind,
