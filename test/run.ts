@@ -2,12 +2,19 @@
 //   npm test                 all layers
 //   npm test -- unit         beside the code: protocol, gateway, crds, edge, cli
 //   npm test -- edge         the edge on real workerd: clients, conformance, streams, faults, security, chaos, fuzz
+//   npm test -- proxy        the proxies of a cluster as processes: clients, tokens, assertions
+//   npm test -- cluster      on a real Kubernetes: the operator, charts and everything they install
 // Prints node's own summary, whose closing lines say how many tests ran.
 
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { glob } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { createInterface } from 'node:readline'
 import { bundle } from '../cli/bundle.ts'
+import { down } from './cluster/bed/cluster.ts'
+import { cluster } from './cluster/bed/plan.ts'
+import { tools } from './cluster/bed/tools.ts'
 import { ensureRedis } from './redis.ts'
 
 const root = dirname(import.meta.dirname)
@@ -17,6 +24,8 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'gateway/**/*.test.ts',
     'crds/**/*.test.ts',
     'edge/**/*.test.ts',
+    'plan/**/*.test.ts',
+    'agent/**/*.test.ts',
     'test/*.test.ts',
     'test/bench/*.test.ts',
   ],
@@ -26,6 +35,8 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   edge: [
     'test/{asks,chaos,clients,conformance,faults,fuzz,lossless,matrix,peers,security,streams,upstream}/**/*.test.ts',
   ],
+  proxy: ['test/proxy/**/*.test.ts'],
+  cluster: ['test/cluster/*.test.ts'],
 }
 
 async function files(wanted: readonly string[]): Promise<string[]> {
@@ -43,11 +54,35 @@ if (unknown.length > 0) {
 }
 const wanted = args.length > 0 ? args : Object.keys(layers)
 if (wanted.includes('store') || wanted.includes('edge')) await ensureRedis()
-if (wanted.some((layer) => layer !== 'unit')) await bundle()
-const paths = await files(wanted)
-// Two files at a time: every edge test runs workerd and servers of its own.
-const child = spawn(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=300000', ...paths], {
-  cwd: root,
-  stdio: 'inherit',
-})
-child.on('exit', (code, signal) => process.exit(signal === null ? (code ?? 1) : 1))
+if (wanted.some((layer) => layer !== 'unit' && layer !== 'cluster')) await bundle()
+
+const totals = new Map<string, number>()
+
+/** Runs test files in processes of their own, `width` at a time; its closing counts are added to the totals. */
+async function phase(paths: readonly string[], width: number, limitMs: number): Promise<boolean> {
+  if (paths.length === 0) return true
+  const options = ['--test', '--test-reporter=spec', `--test-concurrency=${width}`, `--test-timeout=${limitMs}`]
+  const child = spawn(process.execPath, [...options, ...paths], { cwd: root, stdio: ['inherit', 'pipe', 'inherit'] })
+  for await (const line of createInterface(child.stdout)) {
+    const [, word, count] = /^ℹ (\w+) ([\d.]+)$/u.exec(line) ?? []
+    if (word === undefined) console.log(line)
+    else totals.set(word, (totals.get(word) ?? 0) + Number(count))
+  }
+  // The output ends before the process does.
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  return child.exitCode === 0
+}
+
+// Two files at a time: every edge test runs workerd and servers of its own. A cluster is shared, and busy by itself.
+const passed = await phase(await files(wanted.filter((layer) => layer !== 'cluster')), 2, 300_000)
+let served = true
+if (wanted.includes('cluster')) {
+  await tools()
+  try {
+    served = await phase(await files(['cluster']), 1, 900_000)
+  } finally {
+    for (const letter of 'abcdef') await down(cluster(letter))
+  }
+}
+for (const [word, count] of totals) console.log(`ℹ ${word} ${count}`)
+process.exitCode = passed && served ? 0 : 1
