@@ -40,6 +40,9 @@ export function handle(c: Cluster, built: Tools): Shared {
     namespace: async (name, labels = {}) => {
       await remove(c, name)
       await call(c, 'POST', '/api/v1/namespaces', { metadata: { name, labels } })
+      // A pod without it is refused.
+      const account = `/api/v1/namespaces/${name}/serviceaccounts/default`
+      await until(`the service account of ${name}`, () => call(c, 'GET', account))
     },
   }
 }

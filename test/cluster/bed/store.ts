@@ -30,7 +30,7 @@ export function fullName(name: string): string {
 }
 
 type Descriptor = { mediaType: string; digest: string; size: number }
-type Config = { User?: string; WorkingDir?: string; Entrypoint?: string[]; Env?: string[] }
+export type Config = { User?: string; WorkingDir?: string; Entrypoint?: string[]; Env?: string[] }
 type Manifest = { config: Descriptor; layers: Descriptor[] }
 
 /** What an image adds to its base: the content of `folder`, placed at `at`. */
@@ -117,6 +117,7 @@ async function pack(store: string, layer: Layer): Promise<Descriptor> {
       '--owner=0',
       '--group=0',
       '--numeric-owner',
+      '--mode=a+rX', // a folder made by mkdtemp is its owner's alone
       '--exclude=./.git',
       ...(place === '' ? [] : ['--transform', `flags=rSh;s,^\\.,./${place},`]),
       '-cf',

@@ -1,0 +1,94 @@
+// What tests do with pods: wait for them, run a program in one, and send the client on an errand.
+
+import type { Pod } from 'kubernetes-types/core/v1.js'
+import { spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
+import { call } from './bed/api.ts'
+import type { Cluster } from './bed/plan.ts'
+import { until } from './bed/shell.ts'
+import type { Answer, Errand } from './fixtures/errand.ts'
+import { clientImage } from './image.ts'
+import type { Shared } from './shared.ts'
+
+const ERRAND_MS = 60_000
+const READY_S = 60
+
+/** The pods of a namespace that a label selector finds, without those that are on their way out. */
+export async function pods(c: Cluster, namespace: string, selector: string): Promise<Pod[]> {
+  const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(selector)}`
+  const { items } = await call<{ items: Pod[] }>(c, 'GET', path)
+  return items.filter((pod) => pod.metadata?.deletionTimestamp === undefined)
+}
+
+/** The one pod that the selector finds, once it is ready. */
+export function readyPod(c: Cluster, namespace: string, selector: string): Promise<Pod> {
+  return until(
+    `a ready pod ${selector} in ${namespace}`,
+    async () => {
+      const found = await pods(c, namespace, selector)
+      const one = found.length === 1 ? found[0] : undefined
+      return one?.status?.conditions?.some((it) => it.type === 'Ready' && it.status === 'True') === true
+        ? one
+        : undefined
+    },
+    READY_S,
+  )
+}
+
+/** Runs a command in a pod; resolves with what it printed and how it ended. */
+export async function exec(
+  shared: Shared,
+  namespace: string,
+  pod: string,
+  command: readonly string[],
+  input = '',
+): Promise<{ out: string; complaint: string; code: number | null }> {
+  const kubeconfig = `--kubeconfig=${shared.cluster.dir}/kubeconfig`
+  const child = spawn(
+    shared.tools.kube,
+    ['kubectl', kubeconfig, '-n', namespace, 'exec', '-i', pod, '--', ...command],
+    {
+      timeout: ERRAND_MS,
+    },
+  )
+  child.stdin.on('error', () => {}).end(input)
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', resolve)
+  })
+  const [out, complaint, code] = await Promise.all([text(child.stdout), text(child.stderr), ended])
+  return { out, complaint, code }
+}
+
+/** A pod in which `visit` runs the client; one a namespace. */
+export async function startClient({ cluster }: Shared, namespace: string): Promise<void> {
+  const security = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] }, readOnlyRootFilesystem: true }
+  await call(cluster, 'POST', `/api/v1/namespaces/${namespace}/pods`, {
+    metadata: { name: 'client', labels: { app: 'client' } },
+    spec: {
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+      automountServiceAccountToken: false,
+      terminationGracePeriodSeconds: 0,
+      containers: [{ name: 'client', image: clientImage, imagePullPolicy: 'Always', securityContext: security }],
+    },
+  })
+  await readyPod(cluster, namespace, 'app=client')
+}
+
+/** Sends the client of a namespace to an endpoint; one answer a step. Throws what went wrong there. */
+export async function visit(shared: Shared, namespace: string, errand: Errand): Promise<Answer[]> {
+  const { out, complaint } = await exec(
+    shared,
+    namespace,
+    'client',
+    ['/bin/node', '/app/client.js'],
+    JSON.stringify(errand),
+  )
+  const answers = out
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Answer)
+  const last = answers.pop()
+  if (last?.done !== true) throw new Error(`${errand.url}: ${last?.error ?? complaint}`)
+  return answers
+}
