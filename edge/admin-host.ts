@@ -1,5 +1,6 @@
 // What the admin API needs, from what the isolate has.
 
+import { credentialsOf } from '../gateway/auth/credentials.ts'
 import { toAuditEvent } from './admin-audit.ts'
 import type { AdminHost } from './admin/host.ts'
 import { readHealth } from './catalogs.ts'
@@ -18,7 +19,7 @@ export function adminHost(edge: EdgeHost, defer: (work: Promise<unknown>) => voi
     random: () => crypto.randomUUID(),
     authorize: async (request) => {
       await state.refresh(defer)
-      return edge.adminGuard.enter(request.headers.get('authorization'), state.revoked)
+      return edge.adminGuard.enter(credentialsOf(request.headers), state.revoked)
     },
     audit: (event) => edge.trail.write(toAuditEvent(event, Date.now()), defer),
     changed: async () => {

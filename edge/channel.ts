@@ -16,7 +16,7 @@ export class EdgeChannel implements Channel {
   }
 
   async open(request: StreamRequest): Promise<ReadableStream<Uint8Array>> {
-    const object = this.#object(request.session?.id ?? request.authorization ?? '')
+    const object = this.#object(request.session?.id ?? request.credentials.authorization ?? '')
     const response = await object.fetch('http://channel/open', { method: 'POST', body: JSON.stringify(request) })
     if (response.ok && response.body !== null) return response.body
     throw asFault(await response.json())

@@ -46,7 +46,7 @@ export class SseBackend implements Backend {
     const errand: Errand = {
       upstream: { server, url, account, allowPrivate, allowLoopback },
       credentials: await this.#upstream.headers(),
-      owner,
+      owner: { name: owner.name, capabilities: owner.capabilities, ...(owner.session && { session: owner.session }) },
       level: owner.session === undefined ? undefined : await this.#levels.get(owner.session),
       text: call.text,
       id: call.id,

@@ -123,7 +123,7 @@ async function passageOf(
 /** Sends the call, or asks for the rest of a stream whose call was sent before. */
 function begin(exchange: Exchange): Promise<Reply> {
   const { forwarding, sent, target, deadline, owner } = exchange
-  const call = { ...sent, signal: deadline.signal }
+  const call = { ...sent, signal: deadline.signal, requestId: forwarding.record.id }
   return forwarding.after === undefined ? target.backend.call(call, owner) : goOn(call, forwarding.after, exchange)
 }
 

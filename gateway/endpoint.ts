@@ -40,6 +40,8 @@ export interface Target {
   readonly backend: Backend
   /** The same server spoken to in an era that its catalog does not say; undefined for transports of one era. */
   readonly inEra?: ((era: Era) => Backend) | undefined
+  /** The server is told who calls, so that no two callers may share what it says. */
+  readonly perCaller?: boolean
   readonly breaker: Breaker
   /** Longest silence of the server during a call, in milliseconds. */
   readonly timeoutMs: number

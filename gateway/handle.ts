@@ -5,6 +5,8 @@ import { paramSpan, parseJson, toMessage, type Message } from '../protocol/envel
 import { Fault } from '../protocol/fault.ts'
 import { decodeHeader, mirroredValues } from '../protocol/header.ts'
 import { deliverAnswer, deliverProgress, deliverRoots } from './answer.ts'
+import { REQUEST_ID_HEADER } from './auth/assertion.ts'
+import { credentialsOf } from './auth/credentials.ts'
 import { batchMessage, readBody, splitBatch, type BatchPart } from './body.ts'
 import { forward } from './call.ts'
 import { Deadline } from './deadline.ts'
@@ -32,8 +34,10 @@ export async function handle(
   const record = new RequestRecord(request.headers, endpoint.key, host)
   try {
     if (refused !== undefined) throw refused
-    const principal = await endpoint.guard.enter(request.headers.get('authorization'), host.revoked)
+    const principal = await endpoint.guard.enter(credentialsOf(request.headers), host.revoked)
     record.principal = principal
+    // Only who vouches for its callers is believed about the trail of their request.
+    if (principal.via !== undefined) record.adopt(request.headers.get(REQUEST_ID_HEADER))
     if (request.method === 'GET') return await listenTo({ headers: request.headers, principal, endpoint, record }, host)
     if (request.method === 'DELETE') return await endSession(request, endpoint, principal, host, record)
     const text = await readBody(request)
@@ -175,7 +179,7 @@ async function act(decision: Decision, forwarding: Forwarding, asker: Asker, hos
       host.defer(spreadLevel(message, forwarding))
       return done(answer(asker.id, '{}'))
     case 'listen':
-      return done(await listen(message, asker, endpoint, forwarding.headers.get('authorization'), host))
+      return done(await listen(message, asker, endpoint, credentialsOf(forwarding.headers), host))
     case 'cancel':
       if (session !== undefined) host.inFlight.cancel(session.id, JSON.stringify(decision.request))
       return done(new Response(null, { status: 202 }))

@@ -3,6 +3,7 @@
 import { isObject, type JsonObject, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { IMPLEMENTATION, MODERN_REVISION } from '../protocol/revision.ts'
+import { credentialsOf, type Credentials } from './auth/credentials.ts'
 import { setLevelText } from './backend/handshake.ts'
 import { modernMembers } from './catalog/project.ts'
 import { MAX_URI_CHARACTERS, MAX_URIS } from './channel/subscriptions.ts'
@@ -65,7 +66,7 @@ export async function listen(
   { params }: Message,
   asker: Asker,
   endpoint: Endpoint,
-  authorization: string | null,
+  credentials: Credentials,
   host: Host,
 ): Promise<Response> {
   const { notifications } = params
@@ -81,7 +82,7 @@ export async function listen(
   const { id = 'null' } = asker
   if (id.length > MAX_ID) throw new Fault('invalid_request', `"id" must not exceed ${MAX_ID} characters here.`)
   const subscription = { id, notifications: known(notifications) }
-  const stream = await host.channel.open({ endpoint: endpoint.key, authorization, subscription })
+  const stream = await host.channel.open({ endpoint: endpoint.key, credentials, subscription })
   return new Response(stream, { headers: STREAM_HEADERS })
 }
 
@@ -100,8 +101,11 @@ export async function hear(
   host: Host,
 ): Promise<Response> {
   const session = { id, revision, capabilities: declared, lastEvent }
-  const authorization = headers.get('authorization')
-  const stream = await host.channel.open({ endpoint: endpoint.key, authorization, session })
+  const stream = await host.channel.open({
+    endpoint: endpoint.key,
+    credentials: credentialsOf(headers),
+    session,
+  })
   record.finish('success', 0)
   return new Response(stream, { headers: STREAM_HEADERS })
 }

@@ -11,6 +11,8 @@ export interface Principal {
   readonly claims: Readonly<Record<string, unknown>>
   /** Seconds since the epoch after which the credential is void. */
   readonly expires: number
+  /** Identity of the virtual server that vouches for this caller; undefined for callers who came themselves. */
+  readonly via?: string | undefined
 }
 
 /** The caller of an endpoint whose owner declared it anonymous. */

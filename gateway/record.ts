@@ -19,7 +19,7 @@ export interface RecordHost {
 
 export class RequestRecord {
   /** The id that later hops share. */
-  readonly id = crypto.randomUUID()
+  id: string = crypto.randomUUID()
   trace: Trace
   principal: Principal | undefined
   client: { readonly name: string; readonly version: string } | undefined
@@ -42,6 +42,11 @@ export class RequestRecord {
     this.#source = host.source
     this.#userAgent = (headers.get('user-agent') ?? '').slice(0, 128)
     this.trace = continueTrace(headers.get('traceparent'), hexDigits(this.id))
+  }
+
+  /** Joins the trail of whoever passed the request on; ignored unless it is a UUID. */
+  adopt(id: string | null): void {
+    if (id !== null && UUID.test(id)) this.id = id
   }
 
   /** Resolves when the event is out. */
@@ -99,6 +104,7 @@ export class RequestRecord {
       subjects: {
         ...(principal !== undefined && { user: principal.subject, user_id: principal.id }),
         ...(principal?.clientId !== undefined && { client_id: principal.clientId }),
+        ...(principal?.via !== undefined && { asserted_by: principal.via }),
         ...(client !== undefined && { client_name: client.name, client_version: client.version }),
       },
       target: {
@@ -121,6 +127,7 @@ export class RequestRecord {
   }
 }
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/u
 const hexDigits = (uuid: string): string => uuid.replaceAll('-', '')
 
 function outcomeOf(fault: Fault): Outcome {

@@ -95,9 +95,10 @@ export function askable(declared: Json | undefined): JsonObject {
 
 /** Whose sessions at legacy servers a request uses: those of its client's session, else of its principal. */
 export function ownerOf(session: Pick<ClientSession, 'id' | 'capabilities'> | undefined, principal: Principal): Owner {
+  const caller = () => principal
   return session === undefined
-    ? { name: `principal ${principal.id}`, capabilities: {} }
-    : { name: `session ${session.id}`, session: session.id, capabilities: session.capabilities }
+    ? { name: `principal ${principal.id}`, capabilities: {}, caller }
+    : { name: `session ${session.id}`, session: session.id, capabilities: session.capabilities, caller }
 }
 
 function gone(detail: string): Fault {

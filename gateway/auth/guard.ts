@@ -7,6 +7,8 @@ import { fingerprint } from '../catalog/hash.ts'
 import { Lru } from '../lru.ts'
 import type { Clock } from '../ports.ts'
 import { anonymous, type Principal } from '../principal.ts'
+import type { AssertionVerifier } from './assertion-verifier.ts'
+import type { Credentials } from './credentials.ts'
 import type { IssuerKeys } from './issuer.ts'
 
 export interface GuardSettings {
@@ -17,6 +19,8 @@ export interface GuardSettings {
   /** Canonical URL of the endpoint (RFC 8707 resource). */
   readonly resource: string
   readonly metadataUrl: string
+  /** Who may speak for callers; absent: nobody. */
+  readonly assertions?: AssertionVerifier
 }
 
 /** Whether a credential was withdrawn before its time. */
@@ -44,8 +48,12 @@ export class Guard {
     this.#now = now
   }
 
-  /** The caller behind an `Authorization` header. Throws `Fault` `unauthenticated` or `insufficient_scope` with the challenge. */
-  async enter(authorization: string | null, revoked: Revoked): Promise<Principal> {
+  /**
+   * The caller behind a request's credentials. Throws `Fault` `unauthenticated` or `insufficient_scope` with the challenge. An
+   * assertion that does not verify is refused, whatever else the request shows.
+   */
+  async enter({ authorization, assertion }: Credentials, revoked: Revoked): Promise<Principal> {
+    if (assertion !== undefined) return this.#asserted(assertion, revoked)
     if (this.settings.issuers === undefined) return anonymous
     const token = this.#bearer(authorization)
     const now = this.#now()
@@ -54,11 +62,23 @@ export class Guard {
       verdict = await this.#verify(token, now)
       this.#verdicts.set(token, verdict)
     }
-    const { principal, tokenId } = verdict
-    if (revoked({ issuer: principal.issuer, subject: principal.subject, tokenId })) {
-      throw this.refuse('The token has been revoked.')
-    }
-    if (!this.settings.scopes.every((scope) => principal.scopes.has(scope))) throw this.stepUp(this.settings.scopes)
+    return this.#admit(verdict.principal, verdict.tokenId, revoked)
+  }
+
+  async #asserted(assertion: string, revoked: Revoked): Promise<Principal> {
+    const { assertions, issuers } = this.settings
+    if (assertions === undefined) throw new Fault('unauthenticated', 'Assertions are not accepted here.')
+    const principal = await assertions.caller(assertion)
+    // Nobody can vouch for a stranger where strangers may not enter.
+    if (issuers !== undefined && principal.issuer === anonymous.issuer) throw this.refuse('The caller is anonymous.')
+    return this.#admit(principal, undefined, revoked)
+  }
+
+  #admit(principal: Principal, tokenId: string | undefined, revoked: Revoked): Principal {
+    const { issuer, subject, scopes, expires } = principal
+    if (expires * 1000 <= this.#now() && principal.via !== undefined) throw this.refuse('The token has expired.')
+    if (revoked({ issuer, subject, tokenId })) throw this.refuse('The token has been revoked.')
+    if (!this.settings.scopes.every((scope) => scopes.has(scope))) throw this.stepUp(this.settings.scopes)
     return principal
   }
 
@@ -137,6 +157,7 @@ export class Guard {
     // RFC 9068 §4 and RFC 8725 §3.11: tokens of other uses carry a type of their own.
     const type = (protectedHeader.typ ?? 'jwt').toLowerCase().replace(/^application\//u, '')
     if (type !== 'jwt' && type !== 'at+jwt') throw this.refuse('This is not an access token.')
+    if (issuer.subjects?.includes(payload.sub ?? '') === false) throw this.refuse('This subject may not enter here.')
     return verdict(payload, issuer.issuer, issuer.groupsClaim, ((payload.exp ?? 0) + issuer.clockSkewSeconds) * 1000)
   }
 
@@ -155,6 +176,7 @@ export class Guard {
     const type = String(payload['token_type'] ?? 'bearer').toLowerCase()
     if (!['bearer', 'dpop', 'access_token'].includes(type)) throw this.refuse('This is not an access token.')
     if (typeof payload.sub !== 'string') throw this.refuse('The token names no subject.')
+    if (keys.issuer.subjects?.includes(payload.sub) === false) throw this.refuse('This subject may not enter here.')
     if (payload.iss !== undefined && payload.iss !== issuer) throw this.refuse('The token comes from another issuer.')
     const audiences = payload.aud === undefined ? [] : [payload.aud].flat()
     if (!audiences.includes(this.settings.audience)) throw this.refuse('The token is meant for another audience.')

@@ -10,7 +10,7 @@ import {
   type JWSHeaderParameters,
 } from 'jose'
 import { Fault } from '../../protocol/fault.ts'
-import { guardEgress } from '../backend/egress.ts'
+import { guardEgress, isApiServer } from '../backend/egress.ts'
 import type { Fetch } from '../backend/upstream.ts'
 import { readBounded } from '../bounded.ts'
 import type { Clock, Store } from '../ports.ts'
@@ -30,6 +30,10 @@ export interface Issuer {
   /** Plain http is refused unless allowed here. */
   readonly allowHttp: boolean
   readonly allowPrivate: boolean
+  /** Its keys may be at the API server of the host's own cluster, which nothing else may call. */
+  readonly clusterAuth?: boolean
+  /** Only these subjects; undefined: all. */
+  readonly subjects?: readonly string[] | undefined
 }
 
 export const DEFAULT_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'] as const
@@ -117,11 +121,12 @@ export class IssuerKeys {
 
   /** A JSON document of this issuer, within bounds. Throws `Fault` `overloaded` when it cannot be had. */
   async #fetchJson(url: string, init: RequestInit = {}): Promise<Record<string, unknown>> {
-    const { allowHttp, allowPrivate, issuer } = this.issuer
+    const { allowHttp, allowPrivate, issuer, clusterAuth = false } = this.issuer
     const { allowLoopback } = this.#host
     const target = new URL(url)
     if (target.protocol !== 'https:' && !allowHttp) throw unreachable(issuer, 'https is required')
-    guardEgress(target, `issuer ${issuer}`, { allowPrivate: allowPrivate || allowLoopback, allowLoopback })
+    if (!clusterAuth || !isApiServer(target))
+      guardEgress(target, `issuer ${issuer}`, { allowPrivate: allowPrivate || allowLoopback, allowLoopback })
     try {
       const response = await this.#host.fetch(url, {
         ...init,

@@ -14,6 +14,7 @@ const METADATA: ReadonlySet<string> = new Set([
   'instance-data',
   'instance-data.ec2.internal',
 ])
+const API_SERVER = /^kubernetes(\.default(\.svc(\..*)?)?)?$/u
 const INSIDE = /\.(internal|intranet|private|local|lan|home|home\.arpa|corp|localdomain|svc)$/u
 
 /**
@@ -26,8 +27,13 @@ export function zone(url: URL): Zone {
   const parts = /^(\d+)\.(\d+)\.(\d+)\.(\d+)$/u.exec(host)
   if (parts !== null) return zone4(parts.slice(1).map(Number))
   if (host === 'localhost' || host.endsWith('.localhost')) return 'loopback'
-  if (METADATA.has(host) || /^kubernetes(\.default(\.svc(\..*)?)?)?$/u.test(host)) return 'forbidden'
+  if (METADATA.has(host) || API_SERVER.test(host)) return 'forbidden'
   return INSIDE.test(host) || !host.includes('.') ? 'private' : 'public'
+}
+
+/** Whether this is the API server of the cluster that the host runs in, asked for by its full name. */
+export function isApiServer({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' && hostname.startsWith('kubernetes.default.svc') && API_SERVER.test(hostname)
 }
 
 /** Throws `Fault` `backend_refused` unless the address may be called. The message names the rule, not the address. */

@@ -2,6 +2,7 @@
 
 import type { JsonObject, Message } from '../../protocol/envelope.ts'
 import type { Era } from '../../protocol/revision.ts'
+import type { Principal } from '../principal.ts'
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
@@ -38,6 +39,8 @@ export interface Call {
   readonly limit?: number
   /** Most values that it may have once parsed; what `parseMessage` allows when absent. */
   readonly values?: number | undefined
+  /** The audit trail's id of the request that this call is part of. */
+  readonly requestId?: string
 }
 
 /** What came back; `session` is the id that the server assigned with it. A stream yields notifications and requests of the server and ends with the response. */
@@ -73,6 +76,8 @@ export interface Owner {
   readonly name: string
   /** Id of the client's session, for those who have one: it may listen to what the server says on its own. */
   readonly session?: string
+  /** Who calls, as known by now: for servers that are told. */
+  readonly caller?: () => Principal
   /** What a server may ask of the client, told to legacy servers when the owner's session opens. */
   readonly capabilities: JsonObject
 }

@@ -2,12 +2,13 @@
 // different isolates serve them. A port: few shared objects own it, and only sessions that need it ever touch one.
 
 import type { JsonObject } from '../../protocol/envelope.ts'
+import type { Credentials } from '../auth/credentials.ts'
 
 /** A stream that a client opens to hear what happens. */
 export interface StreamRequest {
   readonly endpoint: string
-  /** The `Authorization` header: whoever holds the stream checks again and again that it is still good. */
-  readonly authorization: string | null
+  /** Whoever holds the stream checks again and again that they are still good. */
+  readonly credentials: Credentials
   /** Legacy: the session whose GET stream this is (MCP 2025-11-25, basic/transports, listening). */
   readonly session?: {
     readonly id: string

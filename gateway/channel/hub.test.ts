@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Credentials } from '../auth/credentials.ts'
 import type { Unasked } from '../backend/upstream.ts'
 import type { Endpoint, Target } from '../endpoint.ts'
 import { anonymous, type Principal } from '../principal.ts'
@@ -20,7 +21,7 @@ function scripted() {
   const listening = new Set<string>()
   const store = new MemoryStore(Date.now)
   let groups: readonly string[] = ['all']
-  const enter = async (authorization: string | null): Promise<Principal> => {
+  const enter = async ({ authorization }: Credentials): Promise<Principal> => {
     const [, subject = ''] = (authorization ?? '').split(' ')
     if (subject.startsWith('slow') && entered.includes(subject)) await new Promise(() => undefined)
     entered.push(subject)
@@ -60,7 +61,7 @@ function scripted() {
   })
   const open = (id: string, token = `a.${id}.c`): StreamRequest => ({
     endpoint: 'here',
-    authorization: `Bearer ${token}`,
+    credentials: { authorization: `Bearer ${token}` },
     session: { id, revision: '2025-11-25', capabilities: {}, lastEvent: undefined },
   })
   return {

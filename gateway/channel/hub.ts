@@ -56,7 +56,7 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
   async open(request: StreamRequest): Promise<ReadableStream<Uint8Array>> {
     const host = this.#host
     const endpoint = await this.#endpoint(request.endpoint)
-    const principal = await endpoint.guard.enter(request.authorization, host.revoked)
+    const principal = await endpoint.guard.enter(request.credentials, host.revoked)
     const { session } = request
     if (session !== undefined) this.#assertAlive(session.id)
     const known = session === undefined ? undefined : this.#sessions.get(session.id)
@@ -171,9 +171,11 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
       endpoints.set(request.endpoint, found)
       const endpoint = await found
       const before = subscriber.principal
-      const isJwt = request.authorization?.split('.').length === 3
-      if (isJwt || endpoint.guard !== subscriber.guard || now - subscriber.checkedAt > RECHECK_MS) {
-        subscriber.principal = await endpoint.guard.enter(request.authorization, this.#host.revoked)
+      const { authorization } = request.credentials
+      // Who vouches for a caller does so for the whole stream and ends it in time: assertions end long before streams do.
+      const isDue = authorization?.split('.').length === 3 || now - subscriber.checkedAt > RECHECK_MS
+      if (endpoint.guard !== subscriber.guard || (isDue && before.via === undefined)) {
+        subscriber.principal = await endpoint.guard.enter(request.credentials, this.#host.revoked)
         subscriber.checkedAt = now
       }
       // Another principal of the same name: an issuer may have given it other groups.

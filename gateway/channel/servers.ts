@@ -107,7 +107,7 @@ export class Servers {
   }
 
   #watch(key: string, server: string, target: Target, legacy: boolean, subscriber: Subscriber): Watched {
-    const owner = legacy ? ownerFor(subscriber) : { name: 'hub', capabilities: {} }
+    const owner = watcher(target, subscriber, legacy)
     const questions = new RecentQuestions()
     const wants: Watched['wants'] = new Map()
     const watch = new Watch(target.backend, owner, legacy, {
@@ -138,13 +138,13 @@ export class Servers {
   }
 
   /**
-   * Who shares a stream: modern servers do not care who listens, legacy ones speak on a session. Another configuration may
+   * Who shares a stream: most modern servers do not care who listens, legacy ones speak on a session. Another configuration may
    * mean another address or credential, so what was opened under one guard is not used under the next.
    */
-  #watchKey({ key }: Target, subscriber: Subscriber, legacy: boolean): string {
+  #watchKey(target: Target, subscriber: Subscriber, legacy: boolean): string {
     const generation = this.#generations.get(subscriber.guard) ?? (this.#generation += 1)
     this.#generations.set(subscriber.guard, generation)
-    return legacy ? `${generation} ${key} ${ownerFor(subscriber).name}` : `${generation} ${key}`
+    return `${generation} ${target.key} ${watcher(target, subscriber, legacy).name}`
   }
 
   #heard(message: Message, server: string, target: Target, wants: Watched['wants'], questions: RecentQuestions): void {
@@ -199,8 +199,15 @@ function usable(endpoint: Endpoint, principal: Principal, server: string): reado
   return targets.length === 1 ? targets : targets.filter(({ via }) => mayUse(endpoint, principal, { server, via }))
 }
 
-function ownerFor({ request: { session }, principal }: Subscriber): Owner {
-  return ownerOf(session, principal)
+function ownerFor(subscriber: Subscriber): Owner {
+  return ownerOf(subscriber.request.session, subscriber.principal)
+}
+
+/** On whose behalf a server's own stream is held, by whatever credential its client has shown last. */
+function watcher({ perCaller }: Target, subscriber: Subscriber, legacy: boolean): Owner {
+  if (legacy) return { ...ownerFor(subscriber), caller: () => subscriber.principal }
+  if (perCaller !== true) return { name: 'hub', capabilities: {} }
+  return { ...ownerOf(undefined, subscriber.principal), caller: () => subscriber.principal }
 }
 
 /** The stream is about what its subscribers want; where that is too much, about some of what each of them does. */
