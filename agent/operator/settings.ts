@@ -8,8 +8,10 @@ export interface Settings {
   readonly namespaces: readonly string[] | undefined
   /** What policies and assertions call this cluster; `in-cluster` until it joins an edge. */
   readonly cluster: string
-  /** Image of proxies and virtual servers. */
+  /** Image of proxies. */
   readonly image: string
+  /** Image of virtual servers. */
+  readonly virtualImage: string
   readonly imagePullPolicy: string
   /** Names of Secrets for pulling images, for every pod. */
   readonly imagePullSecrets: readonly string[]
