@@ -11,7 +11,7 @@ import { ImagePullSecrets, Replicas, SessionAffinity, SessionStorage } from './p
 import { RateLimiting } from './rate-limit.ts'
 import { NameRef, OIDCConfigRef, TelemetryConfigRef } from './reference.ts'
 import { resource, toolhive } from './resource.ts'
-import { notBoth, oneOf, rule, textOf, unique } from './rule.ts'
+import { distinct, notBoth, oneOf, rule, textOf } from './rule.ts'
 import { HttpUrl } from './url.ts'
 
 const named = 'name an MCPOIDCConfig, or remove incomingAuth to use the default issuer'
@@ -84,8 +84,6 @@ const Config = z.strictObject({
   metadata: map(text(2048)).optional(),
 })
 
-const celNamespace = (item: string) => `(has(${item}.namespace) ? ${item}.namespace : '')`
-
 export const VirtualMCPServer = resource(
   toolhive,
   'VirtualMCPServer',
@@ -93,14 +91,10 @@ export const VirtualMCPServer = resource(
     .strictObject({
       groupRef: NameRef.optional(),
       /** Servers by name; a server of another namespace must consent by its annotation waggle.dev/allow-virtual-servers-from. */
-      backends: unique(
+      backends: distinct(
         list(z.strictObject({ name: Name, namespace: Namespace.optional() }), 1024),
         'name',
         (item) => `${textOf(item.namespace)}/${textOf(item.name)}`,
-        {
-          rule: `self.all(a, self.exists_one(b, a.name == b.name && ${celNamespace('a')} == ${celNamespace('b')}))`,
-          message: 'two backends are the same; remove one',
-        },
       ).optional(),
       incomingAuth: IncomingAuth.optional(),
       outgoingAuth: z

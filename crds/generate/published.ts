@@ -1,7 +1,7 @@
 // What a kind publishes to clusters and readers besides its names.
 import * as z from 'zod'
 import { schemas, statuses } from '../cluster.ts'
-import { allKinds, type Kind } from '../kinds.ts'
+import { allKinds, type Kind, kinds } from '../kinds.ts'
 
 export interface Column {
   readonly name: string
@@ -35,10 +35,20 @@ export function published(kind: Kind): Published {
   if (!(schema instanceof z.ZodObject)) throw new Error(`${kind} has no schema`)
   return {
     summary: kind,
-    versions: [{ name: 'v1beta1', storage: true }],
+    versions: versions(kinds[kind].apiVersion),
     written: schema.shape['spec'] as z.ZodType,
     status: status ?? z.looseObject({}).meta({ 'x-kubernetes-preserve-unknown-fields': true }),
     columns: [{ name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' }],
     selectable: [],
   }
+}
+
+/** What was v1alpha1 before is served as such too; nothing else has an older version. */
+function versions(apiVersion: string): Published['versions'] {
+  const [group = '', version = ''] = apiVersion.split('/')
+  if (version !== 'v1beta1') return [{ name: version, storage: true }]
+  return [
+    { name: version, storage: true },
+    { name: 'v1alpha1', deprecated: `${group}/v1alpha1 is deprecated; use v1beta1` },
+  ]
 }
