@@ -16,8 +16,10 @@ export type Forgery =
   | 'signed by an unknown key id'
 
 export interface Issuer {
-  /** The issuer identifier: `http://127.0.0.1:<port>`. */
+  /** The issuer identifier: `http://127.0.0.1:<port>`, or the one asked for. */
   readonly url: string
+  /** Where it listens: `http://127.0.0.1:<port>`. */
+  readonly address: string
   readonly clientId: string
   readonly clientSecret: string
   readonly fetches: { discovery: number; jwks: number; introspection: number }
@@ -48,8 +50,8 @@ async function makeKey(): Promise<Key> {
   return { kid, privateKey, publicKey, jwk: { ...(await exportJWK(publicKey)), kid, alg: 'ES256', use: 'sig' } }
 }
 
-/** Starts an issuer with one ES256 key. */
-export async function startIssuer(): Promise<Issuer> {
+/** Starts an issuer with one ES256 key. `url`: its identifier, when it is reached through another server. */
+export async function startIssuer(options: { url?: string } = {}): Promise<Issuer> {
   let current = await makeKey()
   let published = [current]
   const opaque = new Map<string, JWTPayload>()
@@ -117,7 +119,8 @@ export async function startIssuer(): Promise<Issuer> {
   })
 
   const issuer: Issuer = {
-    url: server.url,
+    url: options.url ?? server.url,
+    address: server.url,
     clientId,
     clientSecret,
     fetches,

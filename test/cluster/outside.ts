@@ -1,0 +1,89 @@
+// The world outside the clusters, on the bridge: a vendor's MCP server at https://mcp.linear.app/mcp and an OpenID issuer at https://idp.test,
+// with certificates of an authority of the tests' own. It remembers which headers the vendor got.
+
+import { toNodeHandler } from '@modelcontextprotocol/node'
+import type { NodeIncomingMessageLike } from '@modelcontextprotocol/node'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { request as forward } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { createServer } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream'
+import { startIssuer } from '../issuer.ts'
+import type { Issuer } from '../issuer.ts'
+import { bridge } from './bed/plan.ts'
+import { run } from './bed/shell.ts'
+import { serveFleet } from './fixtures/fleet.ts'
+
+const VENDOR = 'mcp.linear.app'
+const IDP = 'idp.test'
+const KEPT = 1000
+
+export interface Outside {
+  /** The PEM certificate that pods must trust. */
+  readonly ca: string
+  /** Its identifier is https://idp.test. */
+  readonly issuer: Issuer
+  /** Headers of the requests to the vendor, oldest first. */
+  readonly vendor: IncomingHttpHeaders[]
+  close(): Promise<void>
+}
+
+/** Starts it at port 443 of the bridge, which is there as long as a cluster is up. */
+export async function startOutside(): Promise<Outside> {
+  const { ca, cert, key } = certify([VENDOR, IDP])
+  const issuer = await startIssuer({ url: `https://${IDP}` })
+  const vendor: IncomingHttpHeaders[] = []
+  const linear = toNodeHandler(serveFleet('linear'))
+  const server = createServer({ cert, key }, (request, response) => {
+    const { host } = request.headers
+    if (host === VENDOR) {
+      if (vendor.length < KEPT) vendor.push(request.headers)
+      void linear(request as NodeIncomingMessageLike, response)
+    } else if (host === IDP) relay(issuer.address, request, response)
+    else response.writeHead(421).end()
+  })
+  server.listen(443, bridge.address)
+  await once(server, 'listening')
+  return {
+    ca,
+    issuer,
+    vendor,
+    close: async () => {
+      server.close()
+      server.closeAllConnections()
+      await issuer.close()
+    },
+  }
+}
+
+function relay(address: string, request: IncomingMessage, response: ServerResponse): void {
+  const { method, headers } = request
+  const onward = forward(new URL(request.url ?? '/', address), { method, headers, agent: false }, (answer) => {
+    response.writeHead(answer.statusCode ?? 502, answer.headers)
+    pipeline(answer, response, () => {})
+  })
+  pipeline(request, onward, (error) => {
+    if (error) response.destroy()
+  })
+}
+
+/** A new authority and a certificate of it for these names. */
+function certify(names: readonly string[]): { ca: string; cert: string; key: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'waggle-ca-'))
+  const at = (name: string): string => join(folder, name)
+  try {
+    const fresh = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30']
+    run(['openssl', 'req', '-x509', ...fresh, '-keyout', at('ca.key'), '-out', at('ca.crt'), '-subj', '/CN=outside'])
+    const alternatives = `subjectAltName=${names.map((name) => `DNS:${name}`).join()}`
+    const signed = ['-CA', at('ca.crt'), '-CAkey', at('ca.key'), '-addext', 'basicConstraints=CA:FALSE']
+    const subject = ['-subj', `/CN=${names[0]}`, '-addext', alternatives]
+    run(['openssl', 'req', '-x509', ...fresh, '-keyout', at('key'), '-out', at('crt'), ...signed, ...subject])
+    const read = (name: string): string => readFileSync(at(name), 'utf8')
+    return { ca: read('ca.crt'), cert: read('crt'), key: read('key') }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
