@@ -19,8 +19,7 @@ export const places = {
   keys: '/etc/waggle/keys',
 } as const
 
-/** Port of every proxy for `/livez`, `/readyz`, `/metrics` and, for holders of an assertion, `/catalog`. */
-export const INTERNAL_PORT = 9464
+export { INTERNAL_PORT } from '../plan/address.ts'
 
 /** File of a secret value in the pod of a proxy. */
 export function secretPath({ name, key }: Pick<SecretRef, 'name' | 'key'>): string {
@@ -61,9 +60,4 @@ export interface RunConfig {
   /** PEM certificates that are trusted besides the system's, by the cluster's admin. */
   readonly extraCa: string
   readonly audit: { readonly enabled: boolean }
-}
-
-/** The identity of a server or virtual server, as `aud` and `iss` of assertions. */
-export function identity({ cluster, namespace, kind, name }: RunConfig['self']): string {
-  return `${cluster}/${namespace}/${kind}/${name}`
 }

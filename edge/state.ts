@@ -42,6 +42,7 @@ const edgeSite = (defaultIssuer: IssuerPlan | undefined): Site => ({
   defaultIssuer,
   defaultAudience: undefined,
   open: false,
+  proxies: false,
   serviceAccounts: false,
   configMap: () => undefined,
 })

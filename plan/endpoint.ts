@@ -8,10 +8,9 @@ import { DEFAULT_ALGORITHMS } from '../gateway/auth/issuer.ts'
 import type { BreakerSettings } from '../gateway/backend/breaker.ts'
 import type { Override } from '../gateway/catalog/catalog.ts'
 import { DEFAULT_AGGREGATION, type Aggregation } from '../gateway/catalog/merge.ts'
-import type { Rule } from '../gateway/policy.ts'
-import type { Resource } from '../crds/manifest.ts'
-import { members, serverKey, type ServerResource, type VirtualResource } from './members.ts'
-import { resourceKey, type Resources } from './resources.ts'
+import { glob, type Rule } from '../gateway/policy.ts'
+import { isServer, members, serverKey, type ServerResource, type VirtualResource } from './members.ts'
+import { resourceKey, type Resource, type Resources } from './resources.ts'
 import {
   lendCredentials,
   memberCredential,
@@ -21,7 +20,7 @@ import {
   type ServerDraft,
   type ServerPlan,
 } from './server.ts'
-import { certificates, type Site } from './site.ts'
+import { certificates, identity, type Site } from './site.ts'
 
 export interface IssuerPlan {
   readonly issuer: string
@@ -86,9 +85,9 @@ export function plan(resources: Resources, site: Site): Plan {
   const endpoints = new Map<string, EndpointPlan>()
   const servers = new Map<string, ServerDraft>()
   for (const resource of resources.values()) {
-    if (resource.kind !== 'MCPRemoteProxy' && resource.kind !== 'MCPServerEntry') continue
+    if (!isServer(resource)) continue
     servers.set(serverKey(resource), planServer(resource, resources, site))
-    if (resource.kind === 'MCPRemoteProxy') endpoints.set(serverKey(resource), planProxy(resource, resources, site))
+    if (resource.kind !== 'MCPServerEntry') endpoints.set(serverKey(resource), planProxy(resource, resources, site))
   }
   for (const resource of resources.values()) {
     if (resource.kind === 'VirtualMCPServer') endpoints.set(serverKey(resource), planVirtual(resource, resources, site))
@@ -96,7 +95,12 @@ export function plan(resources: Resources, site: Site): Plan {
   return { endpoints, servers: lendCredentials(endpoints.values(), servers) }
 }
 
-function planProxy(proxy: ServerResource & { kind: 'MCPRemoteProxy' }, resources: Resources, site: Site): EndpointPlan {
+/** The endpoint of one server. */
+export function planProxy(
+  proxy: Exclude<ServerResource, { kind: 'MCPServerEntry' }>,
+  resources: Resources,
+  site: Site,
+): EndpointPlan {
   const { spec } = proxy
   const unenforceable = spec.authzConfig !== undefined || spec.authzConfigRef !== undefined
   const member = planMember(proxy, resources, site)
@@ -109,7 +113,8 @@ function planProxy(proxy: ServerResource & { kind: 'MCPRemoteProxy' }, resources
   }
 }
 
-function planVirtual(virtual: VirtualResource, resources: Resources, site: Site): EndpointPlan {
+/** The endpoint of a virtual server. */
+export function planVirtual(virtual: VirtualResource, resources: Resources, site: Site): EndpointPlan {
   const { spec } = virtual
   const { incomingAuth } = spec
   const unenforceable = incomingAuth?.authzConfig !== undefined || incomingAuth?.authzConfigRef !== undefined
@@ -139,34 +144,51 @@ function planVirtual(virtual: VirtualResource, resources: Resources, site: Site)
 function planMember(server: ServerResource, resources: Resources, site: Site, virtual?: VirtualResource): MemberPlan {
   const workload = server.metadata.name
   const settings = virtual?.spec.config.aggregation.tools?.find((one) => one.workload === workload)
-  const ownConfig = server.kind === 'MCPRemoteProxy' ? server.spec.toolConfigRef : undefined
+  const ownRef = server.kind === 'MCPServerEntry' ? undefined : server.spec.toolConfigRef
+  const own = ownRef === undefined ? [] : [toolConfig(server.metadata.namespace, ownRef.name, resources)]
+  // A proxy of its own has applied the server's own configuration before the virtual server sees it.
+  const isBehindProxy = virtual !== undefined && site.proxies && server.kind !== 'MCPServerEntry'
   const configs = [
-    ...(ownConfig === undefined ? [] : [toolConfig(server.metadata.namespace, ownConfig.name, resources)]),
+    ...(isBehindProxy ? [] : own),
     ...(settings?.toolConfigRef === undefined || virtual === undefined
       ? []
       : [toolConfig(virtual.metadata.namespace, settings.toolConfigRef.name, resources)]),
   ]
   const filters = [...configs.map((config) => config?.filter), settings?.filter].filter((one) => one !== undefined)
   const [first, ...others] = filters
+  const rules = rulesFor(server, resources, site)
   const operational = virtual?.spec.config.operational
   const breaker = operational?.failureHandling?.circuitBreaker
   return {
     server: serverKey(server),
     workload,
-    credential: memberCredential(server, resources, virtual),
+    credential: isBehindProxy
+      ? { kind: 'assertion', audience: identity({ cluster: site.cluster, kind: server.kind, ...server.metadata }) }
+      : memberCredential(server, resources, virtual),
     excludeAll: settings?.excludeAll === true || configs.includes(undefined),
     filter: first?.filter((name) => others.every((other) => other.includes(name))),
     overrides: Object.assign({}, ...configs.map((config) => config?.overrides), settings?.overrides) as Record<
       string,
       Override
     >,
-    rules: rulesFor(server, resources, site),
+    rules: isBehindProxy ? rules.map((rule) => respelled(rule, own)) : rules,
     timeoutMs: timeout(workload, virtual),
     breaker:
       breaker === undefined
         ? BREAKER
         : { threshold: breaker.failureThreshold, openMs: milliseconds(breaker.timeout) ?? BREAKER.openMs },
   }
+}
+
+/** A rule about names that a proxy has changed already: it holds for their new ones as well. */
+function respelled(rule: Rule, configs: readonly (ToolConfig | undefined)[]): Rule {
+  const matches = rule.tools.map(glob)
+  const renamed = configs.flatMap((config) =>
+    Object.entries(config?.overrides ?? {}).flatMap(([original, { name }]) =>
+      name !== undefined && matches.some((match) => match(original)) ? [name] : [],
+    ),
+  )
+  return renamed.length === 0 ? rule : { ...rule, tools: [...rule.tools, ...renamed] }
 }
 
 function timeout(workload: string, virtual: VirtualResource | undefined): number {
@@ -176,12 +198,13 @@ function timeout(workload: string, virtual: VirtualResource | undefined): number
   return text === undefined ? CALL_TIMEOUT_MS : (milliseconds(text) ?? CALL_TIMEOUT_MS)
 }
 
+interface ToolConfig {
+  readonly filter: readonly string[] | undefined
+  readonly overrides: Readonly<Record<string, Override>>
+}
+
 /** Undefined when the config does not exist: its filter is unknown, so nothing may pass. */
-function toolConfig(
-  namespace: string,
-  name: string,
-  resources: Resources,
-): { filter: readonly string[] | undefined; overrides: Readonly<Record<string, Override>> } | undefined {
+function toolConfig(namespace: string, name: string, resources: Resources): ToolConfig | undefined {
   const config = resources.get(resourceKey('MCPToolConfig', namespace, name))
   if (config?.kind !== 'MCPToolConfig') return undefined
   return { filter: config.spec.toolsFilter, overrides: config.spec.toolsOverride ?? {} }

@@ -3,11 +3,10 @@
 // namespace decides about itself only).
 
 import { commaList } from '../crds/annotation.ts'
-import type { Resource } from '../crds/manifest.ts'
 import { resolve, serverKinds } from './references.ts'
-import type { Resources } from './resources.ts'
+import type { Resource, Resources } from './resources.ts'
 
-export type ServerResource = Extract<Resource, { kind: 'MCPRemoteProxy' | 'MCPServerEntry' }>
+export type ServerResource = Extract<Resource, { kind: 'MCPServer' | 'MCPRemoteProxy' | 'MCPServerEntry' }>
 export type VirtualResource = Extract<Resource, { kind: 'VirtualMCPServer' }>
 
 export interface Members {
@@ -63,8 +62,8 @@ function consents(server: ServerResource, namespace: string): boolean {
   )
 }
 
-function isServer(resource: Resource): resource is ServerResource {
-  return resource.kind === 'MCPRemoteProxy' || resource.kind === 'MCPServerEntry'
+export function isServer(resource: Resource): resource is ServerResource {
+  return (serverKinds as readonly string[]).includes(resource.kind)
 }
 
 // Resources are never changed in place, so what is derived from them lives as long as they do.

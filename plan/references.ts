@@ -2,8 +2,7 @@
 
 import { commaList } from '../crds/annotation.ts'
 import type { Kind } from '../crds/kinds.ts'
-import type { Resource } from '../crds/manifest.ts'
-import { resourceKey, type Resources } from './resources.ts'
+import { resourceKey, type Resource, type Resources } from './resources.ts'
 
 export interface Reference {
   /** The field that names it, such as `spec.oidcConfigRef.name`. */
@@ -21,8 +20,8 @@ export interface SecretReference {
   readonly key: string
 }
 
-/** Kinds that are servers at an edge. */
-export const serverKinds = ['MCPRemoteProxy', 'MCPServerEntry'] as const
+/** Kinds that are servers, in the order in which one is looked for by its name alone. */
+export const serverKinds = ['MCPServer', 'MCPRemoteProxy', 'MCPServerEntry'] as const
 
 const additionalOidc = 'waggle.dev/additional-oidc-configs'
 
@@ -34,12 +33,17 @@ export function references(resource: Resource): Reference[] {
     if (ref !== undefined) found.push({ path: `${path}.name`, kinds: [kind], namespace, name: ref.name })
   }
   switch (resource.kind) {
+    case 'MCPServer':
     case 'MCPRemoteProxy': {
       const { groupRef, oidcConfigRef, externalAuthConfigRef, toolConfigRef } = resource.spec
       note('spec.groupRef', 'MCPGroup', groupRef)
       note('spec.oidcConfigRef', 'MCPOIDCConfig', oidcConfigRef)
       note('spec.externalAuthConfigRef', 'MCPExternalAuthConfig', externalAuthConfigRef)
       note('spec.toolConfigRef', 'MCPToolConfig', toolConfigRef)
+      note('spec.authzConfigRef', 'MCPAuthzConfig', resource.spec.authzConfigRef)
+      note('spec.telemetryConfigRef', 'MCPTelemetryConfig', resource.spec.telemetryConfigRef)
+      if (resource.kind === 'MCPServer')
+        note('spec.webhookConfigRef', 'MCPWebhookConfig', resource.spec.webhookConfigRef)
       break
     }
     case 'MCPServerEntry': {
@@ -58,6 +62,11 @@ export function references(resource: Resource): Reference[] {
           name: backend.name,
         })
       note('spec.incomingAuth.oidcConfigRef', 'MCPOIDCConfig', incomingAuth?.oidcConfigRef)
+      note('spec.incomingAuth.authzConfigRef', 'MCPAuthzConfig', incomingAuth?.authzConfigRef)
+      note('spec.telemetryConfigRef', 'MCPTelemetryConfig', resource.spec.telemetryConfigRef)
+      note('spec.embeddingServerRef', 'EmbeddingServer', resource.spec.embeddingServerRef)
+      for (const [i, tool] of (config.compositeToolRefs ?? []).entries())
+        note(`spec.config.compositeToolRefs[${i}]`, 'VirtualMCPCompositeToolDefinition', tool)
       for (const name of commaList(resource.metadata.annotations?.[additionalOidc]))
         found.push({ path: `metadata.annotations["${additionalOidc}"]`, kinds: ['MCPOIDCConfig'], namespace, name })
       const auth = 'externalAuthConfigRef'
@@ -70,14 +79,11 @@ export function references(resource: Resource): Reference[] {
     }
     case 'ToolPolicy': {
       const { kind, name } = resource.spec.targetRef
-      // An MCPServer runs in a cluster; until one has joined, its policies wait.
-      found.push({ path: 'spec.targetRef.name', kinds: kind === 'MCPServer' ? [] : [kind], namespace, name })
+      found.push({ path: 'spec.targetRef.name', kinds: [kind], namespace, name })
       break
     }
-    case 'MCPGroup':
-    case 'MCPOIDCConfig':
-    case 'MCPToolConfig':
-    case 'MCPExternalAuthConfig':
+    default:
+      // Configurations name no other resources.
       break
   }
   return found
@@ -104,10 +110,7 @@ export function secretReferences(resource: Resource): SecretReference[] {
     case 'MCPOIDCConfig':
       note('spec.inline.clientSecretRef', resource.spec.inline?.clientSecretRef)
       break
-    case 'VirtualMCPServer':
-    case 'MCPGroup':
-    case 'MCPToolConfig':
-    case 'ToolPolicy':
+    default:
       break
   }
   return found

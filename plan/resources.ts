@@ -1,6 +1,10 @@
 // Resources by key, as every host holds them.
 
-import type { Resource } from '../crds/manifest.ts'
+import type * as z from 'zod'
+import type { ClusterKind, schemas } from '../crds/cluster.ts'
+
+/** Any resource; an edge holds fewer kinds of them than a cluster. */
+export type Resource = z.infer<(typeof schemas)[ClusterKind]>
 
 /** `Kind/namespace/name` → resource. */
 export type Resources = ReadonlyMap<string, Resource>

@@ -3,8 +3,9 @@
 import type { MCPExternalAuthConfig } from '../crds/mcp-external-auth-config.ts'
 import { fingerprint } from '../gateway/catalog/hash.ts'
 import { serverKey, type ServerResource, type VirtualResource } from './members.ts'
+import { catalogUrl, endpointUrl, serverUrl } from './address.ts'
 import { resourceKey, type Resources } from './resources.ts'
-import { certificates, type Site } from './site.ts'
+import { certificates, identity, type Site } from './site.ts'
 
 export interface SecretRef {
   readonly namespace: string
@@ -41,8 +42,9 @@ export type ServerDraft = Omit<ServerPlan, 'source'>
 
 /** A server that is called directly. */
 export function planServer(server: ServerResource, resources: Resources, site: Site): ServerDraft {
-  const { spec } = server
   const { namespace } = server.metadata
+  if (server.kind === 'MCPServer') return planOwn(server, resources)
+  const { spec } = server
   const { addPlaintextHeaders = {}, addHeadersFromSecret = [] } = spec.headerForward ?? {}
   return {
     key: serverKey(server),
@@ -59,6 +61,42 @@ export function planServer(server: ServerResource, resources: Resources, site: S
       header: headerName.toLowerCase(),
       secret: { namespace, ...valueSecretRef },
     })),
+  }
+}
+
+/** A server whose pods the operator runs: its proxy alone reaches it. */
+function planOwn(server: ServerResource & { kind: 'MCPServer' }, resources: Resources): ServerDraft {
+  const { transport } = server.spec
+  const isHttp = transport === 'streamable-http'
+  const message = `servers with transport ${transport} are not served yet; use streamable-http`
+  return {
+    key: serverKey(server),
+    url: serverUrl(server),
+    transport: 'streamable-http',
+    allowPrivate: true,
+    ca: undefined,
+    catalogUrl: undefined,
+    credential: isHttp ? ownCredential(server, resources) : { kind: 'refused', message },
+    headers: {},
+    secretHeaders: [],
+  }
+}
+
+/** A member of a cluster's virtual server: its own proxy is called, as the caller. */
+export function planMemberProxy(server: Exclude<ServerResource, { kind: 'MCPServerEntry' }>, site: Site): ServerDraft {
+  return {
+    key: serverKey(server),
+    url: endpointUrl(server),
+    transport: 'streamable-http',
+    allowPrivate: true,
+    ca: undefined,
+    catalogUrl: catalogUrl(server),
+    credential: {
+      kind: 'assertion',
+      audience: identity({ cluster: site.cluster, kind: server.kind, ...server.metadata }),
+    },
+    headers: {},
+    secretHeaders: [],
   }
 }
 

@@ -11,6 +11,8 @@ export interface Site {
   readonly defaultAudience: string | undefined
   /** Endpoints that name no issuer, where there is no default either: they admit everybody, or nobody. */
   readonly open: boolean
+  /** Every MCPServer and MCPRemoteProxy has a proxy of its own, which virtual servers call. */
+  readonly proxies: boolean
   /** Tokens of the cluster's own service accounts can be verified here. */
   readonly serviceAccounts: boolean
   /** A ConfigMap's data; undefined where there is none. */
@@ -26,4 +28,9 @@ export function certificates(ref: BundleRef, namespace: string, site: Site): str
   const { configMapRef } = ref
   if (configMapRef === undefined) return ''
   return site.configMap(namespace, configMapRef.name)?.[configMapRef.key] ?? ''
+}
+
+/** The identity of a server or virtual server, as `aud` and `iss` of assertions. */
+export function identity(of: { cluster: string; kind: string; namespace: string; name: string }): string {
+  return `${of.cluster}/${of.namespace}/${of.kind}/${of.name}`
 }

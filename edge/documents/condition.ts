@@ -2,7 +2,7 @@
 
 import type { Kind } from '../../crds/kinds.ts'
 import { references, resolve, secretReferences } from '../../plan/references.ts'
-import type { Resource } from '../../crds/manifest.ts'
+import type { Resource } from '../../plan/resources.ts'
 import type { StoredResources } from './resources.ts'
 
 export interface Condition {

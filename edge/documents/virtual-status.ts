@@ -3,6 +3,7 @@
 import { checkAuthorization, checkReferences, condition } from './condition.ts'
 import type { Condition, SecretKeys } from './condition.ts'
 import type { Health, HealthMap } from './health.ts'
+import { serverUrl } from '../../plan/address.ts'
 import { consentAnnotation, members, serverKey } from '../../plan/members.ts'
 import type { Members, ServerResource, VirtualResource } from '../../plan/members.ts'
 import type { StoredResources } from './resources.ts'
@@ -56,7 +57,7 @@ function describe(server: ServerResource, virtual: VirtualResource, seen: Health
   const auth = server.spec.externalAuthConfigRef?.name
   return {
     name: namespace === virtual.metadata.namespace ? name : `${namespace}/${name}`,
-    url: server.spec.remoteUrl,
+    url: serverUrl(server),
     status: seen?.state === 'ok' ? 'ready' : seen?.state === 'failed' ? 'unavailable' : 'unknown',
     ...(auth !== undefined && { authConfigRef: auth }),
     ...(seen?.revision !== undefined && { mcpRevision: seen.revision }),

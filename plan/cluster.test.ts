@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readResource } from '../crds/cluster.ts'
+import { planEndpoint } from './cluster.ts'
+import { resourceKey, type Resource, type Resources } from './resources.ts'
+import type { Site } from './site.ts'
+
+const site: Site = {
+  cluster: 'here',
+  defaultIssuer: undefined,
+  defaultAudience: undefined,
+  open: true,
+  proxies: true,
+  serviceAccounts: true,
+  configMap: (_namespace, name) => (name === 'corporate-ca' ? { 'ca.crt': 'PEM' } : undefined),
+}
+
+function read(...manifests: readonly object[]): Resources {
+  const found = manifests.map((manifest): Resource => {
+    const reading = readResource({ apiVersion: 'toolhive.stacklok.dev/v1beta1', ...manifest })
+    assert.ok(reading.ok, JSON.stringify(reading))
+    return reading.resource
+  })
+  return new Map(found.map((one) => [resourceKey(one.kind, one.metadata.namespace, one.metadata.name), one]))
+}
+
+function take<K extends Resource['kind']>(resources: Resources, kind: K, name: string): Extract<Resource, { kind: K }> {
+  const found = resources.get(resourceKey(kind, 'team', name))
+  assert.ok(found !== undefined)
+  return found as Extract<Resource, { kind: K }>
+}
+
+const named = (name: string, annotations: Record<string, string> = {}) => ({ name, namespace: 'team', annotations })
+const grafana = {
+  kind: 'MCPServer',
+  metadata: named('grafana'),
+  spec: { image: 'grafana/mcp-grafana:latest', transport: 'streamable-http', mcpPort: 8000, proxyPort: 8080 },
+}
+const linear = { kind: 'MCPRemoteProxy', metadata: named('linear'), spec: { url: 'https://mcp.linear.app/mcp' } }
+
+test('a proxy calls its own server, and a virtual server calls the proxies of its members as the caller', () => {
+  const resources = read(grafana, linear, {
+    kind: 'VirtualMCPServer',
+    metadata: named('fleet'),
+    spec: { backends: [{ name: 'grafana' }, { name: 'linear' }, { name: 'gone' }] },
+  })
+  const own = planEndpoint(take(resources, 'MCPServer', 'grafana'), resources, site)
+  assert.equal(own.servers[0]?.url, 'http://mcp-grafana.team.svc.cluster.local:8000/mcp')
+  assert.deepEqual(own.servers[0]?.credential, { kind: 'none' })
+  assert.deepEqual(
+    own.endpoint.members.map((member) => member.server),
+    ['team/grafana'],
+  )
+
+  const fleet = planEndpoint(take(resources, 'VirtualMCPServer', 'fleet'), resources, site)
+  assert.deepEqual(
+    fleet.servers.map(({ url, catalogUrl, credential }) => ({ url, catalogUrl, credential })),
+    [
+      {
+        url: 'http://mcp-grafana-proxy.team.svc.cluster.local:8080/mcp',
+        catalogUrl: 'http://mcp-grafana-proxy.team.svc.cluster.local:9464/catalog',
+        credential: { kind: 'assertion', audience: 'here/team/MCPServer/grafana' },
+      },
+      {
+        url: 'http://mcp-linear-remote-proxy.team.svc.cluster.local:8080/mcp',
+        catalogUrl: 'http://mcp-linear-remote-proxy.team.svc.cluster.local:9464/catalog',
+        credential: { kind: 'assertion', audience: 'here/team/MCPRemoteProxy/linear' },
+      },
+    ],
+  )
+})
+
+test('a transport that no proxy speaks yet refuses calls instead of letting them hang', () => {
+  const resources = read({ ...grafana, spec: { image: 'one', transport: 'stdio' } })
+  const { servers } = planEndpoint(take(resources, 'MCPServer', 'grafana'), resources, site)
+  assert.equal(servers[0]?.credential.kind, 'refused')
+})
+
+test('without any issuer an endpoint is open where the site says so; a reference that leads nowhere admits nobody', () => {
+  const resources = read(grafana)
+  const server = take(resources, 'MCPServer', 'grafana')
+  assert.equal(planEndpoint(server, resources, site).endpoint.guard.issuers, undefined)
+  assert.deepEqual(planEndpoint(server, resources, { ...site, open: false }).endpoint.guard.issuers, [])
+  const named = { ...server, spec: { ...server.spec, oidcConfigRef: { name: 'gone' } } }
+  assert.deepEqual(planEndpoint(named, resources, site).endpoint.guard.issuers, [])
+})
+
+test('tokens of service accounts are verified by the API server’s keys, and only of the account that is named', () => {
+  const resources = read(
+    { ...grafana, spec: { ...grafana.spec, oidcConfigRef: { name: 'accounts', audience: 'mcp' } } },
+    {
+      kind: 'MCPOIDCConfig',
+      metadata: named('accounts'),
+      spec: {
+        type: 'kubernetesServiceAccount',
+        kubernetesServiceAccount: { namespace: 'team', serviceAccount: 'bot' },
+      },
+    },
+  )
+  const { guard } = planEndpoint(take(resources, 'MCPServer', 'grafana'), resources, site).endpoint
+  assert.equal(guard.audience, 'mcp')
+  const [issuer] = guard.issuers ?? []
+  assert.equal(issuer?.clusterAuth, true)
+  assert.deepEqual(issuer?.subjects, ['system:serviceaccount:team:bot'])
+  const atEdge = planEndpoint(take(resources, 'MCPServer', 'grafana'), resources, { ...site, serviceAccounts: false })
+  assert.deepEqual(atEdge.endpoint.guard.issuers, [])
+})
+
+test('a rule about a name that the member’s proxy changes holds for the new name at a virtual server', () => {
+  const resources = read(
+    { ...grafana, spec: { ...grafana.spec, toolConfigRef: { name: 'names' } } },
+    { kind: 'MCPToolConfig', metadata: named('names'), spec: { toolsOverride: { delete_all: { name: 'tidy' } } } },
+    {
+      apiVersion: 'waggle.dev/v1alpha1',
+      kind: 'ToolPolicy',
+      metadata: named('careful'),
+      spec: { targetRef: { kind: 'MCPServer', name: 'grafana' }, rules: [{ tools: ['delete_*'], groups: ['admins'] }] },
+    },
+    { kind: 'VirtualMCPServer', metadata: named('fleet'), spec: { backends: [{ name: 'grafana' }] } },
+  )
+  const [member] = planEndpoint(take(resources, 'VirtualMCPServer', 'fleet'), resources, site).endpoint.members
+  assert.deepEqual(member?.rules, [{ tools: ['delete_*', 'tidy'], groups: ['admins'] }])
+  assert.deepEqual(member?.overrides, {})
+})
