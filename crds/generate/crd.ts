@@ -75,8 +75,8 @@ export function rootSchema(kind: Kind, source: Published = published(kind)): Str
       apiVersion: { type: 'string', description: 'Group and version of the schema that this object is written in.' },
       kind: { type: 'string', description: `Always ${kind}.` },
       metadata: { type: 'object' },
-      spec: structural(source.written, `${kind}.spec`),
-      status: structural(source.status, `${kind}.status`),
+      spec: { description: `What the ${kind} shall be.`, ...structural(source.written, `${kind}.spec`) },
+      status: { description: 'What its operator found and did.', ...structural(source.status, `${kind}.status`) },
     },
   }
 }

@@ -22,10 +22,10 @@ export interface Shared {
   namespace(name: string, labels?: Readonly<Record<string, string>>): Promise<void>
 }
 
-/** The cluster `a`, up and ready. */
+/** The cluster `a`, or the one that TESTBED_CLUSTER names, up and ready. */
 export async function sharedCluster(): Promise<Shared> {
   const built = await tools()
-  const a = cluster('a')
+  const a = cluster(process.env.TESTBED_CLUSTER ?? 'a')
   if (!(await serves(a))) await up(a, built)
   return handle(a, built)
 }
