@@ -26,7 +26,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'edge/**/*.test.ts',
     'plan/**/*.test.ts',
     'agent/**/*.test.ts',
-    'test/*.test.ts',
+    'test/{,kube/}*.test.ts',
     'test/bench/*.test.ts',
   ],
   cli: ['cli/**/*.test.ts'],
