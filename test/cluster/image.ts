@@ -28,6 +28,8 @@ export async function publishAgent(folder: string, entry = join(root, 'agent/mai
 const servers: Readonly<Record<string, string>> = {
   'grafana/mcp-grafana:latest': 'grafana',
   'ghcr.io/github/github-mcp-server:latest': 'github',
+  'ghcr.io/stackloklabs/mkp/server:latest': 'kubernetes',
+  'ghcr.io/stackloklabs/osv-mcp/server:latest': 'osv',
 }
 
 export const clientImage = 'testbed.example/client:1'

@@ -2,6 +2,7 @@
 
 import type { Pod } from 'kubernetes-types/core/v1.js'
 import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { call } from './bed/api.ts'
 import type { Cluster } from './bed/plan.ts'
@@ -35,13 +36,14 @@ export function readyPod(c: Cluster, namespace: string, selector: string): Promi
   )
 }
 
-/** Runs a command in a pod; resolves with what it printed and how it ended. */
+/** Runs a command in a pod; resolves with what it printed and how it ended. `onLine` hears each line as it is printed. */
 export async function exec(
   shared: Shared,
   namespace: string,
   pod: string,
   command: readonly string[],
   input = '',
+  onLine: (line: string) => void = () => {},
 ): Promise<{ out: string; complaint: string; code: number | null }> {
   const kubeconfig = `--kubeconfig=${shared.cluster.dir}/kubeconfig`
   const child = spawn(
@@ -52,6 +54,7 @@ export async function exec(
     },
   )
   child.stdin.on('error', () => {}).end(input)
+  createInterface({ input: child.stdout }).on('line', onLine)
   const ended = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', resolve)
@@ -75,20 +78,27 @@ export async function startClient({ cluster }: Shared, namespace: string): Promi
   await readyPod(cluster, namespace, 'app=client')
 }
 
-/** Sends the client of a namespace to an endpoint; one answer a step. Throws what went wrong there. */
-export async function visit(shared: Shared, namespace: string, errand: Errand): Promise<Answer[]> {
-  const { out, complaint } = await exec(
-    shared,
-    namespace,
-    'client',
-    ['/bin/node', '/app/client.js'],
-    JSON.stringify(errand),
-  )
-  const answers = out
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as Answer)
+/** Sends the client of a namespace to an endpoint; one answer a step, `onAnswer` hears them at once. Throws what went wrong there. */
+export async function visit(
+  shared: Shared,
+  namespace: string,
+  errand: Errand,
+  onAnswer: (answer: Answer) => void = () => {},
+): Promise<Answer[]> {
+  const answers: Answer[] = []
+  const hear = (line: string): void => {
+    const answer = JSON.parse(line) as Answer
+    answers.push(answer)
+    onAnswer(answer)
+  }
+  const command = ['/bin/node', '/app/client.js']
+  const { complaint } = await exec(shared, namespace, 'client', command, JSON.stringify(errand), hear)
   const last = answers.pop()
   if (last?.done !== true) throw new Error(`${errand.url}: ${last?.error ?? complaint}`)
   return answers
+}
+
+/** The text of what a tool answered. */
+export function textOf(answer: Answer | undefined): string {
+  return answer?.result?.content[0]?.text ?? ''
 }

@@ -17,7 +17,7 @@ export interface Shared {
   /** kubectl as the administrator: what it prints. Throws with its complaint. */
   kubectl(args: readonly string[], input?: string): string
   /** helm as the administrator, waiting for what it installs. Throws with its complaint. */
-  helm(args: readonly string[]): string
+  helm(args: readonly string[], input?: string): string
   /** An empty namespace of this name, whatever was in it before. */
   namespace(name: string, labels?: Readonly<Record<string, string>>): Promise<void>
 }
@@ -36,7 +36,10 @@ export function handle(c: Cluster, built: Tools): Shared {
     cluster: c,
     tools: built,
     kubectl: (args, input) => kubectl(built, c.dir, args, input),
-    helm: (args) => run([built.helm, `--kubeconfig=${join(c.dir, 'kubeconfig')}`, ...args, `--timeout=${HELM_S}s`]),
+    helm: (args, input) => {
+      const command = [built.helm, `--kubeconfig=${join(c.dir, 'kubeconfig')}`, ...args, `--timeout=${HELM_S}s`]
+      return run(command, input === undefined ? {} : { input })
+    },
     namespace: async (name, labels = {}) => {
       await remove(c, name)
       await call(c, 'POST', '/api/v1/namespaces', { metadata: { name, labels } })
