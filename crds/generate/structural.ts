@@ -105,6 +105,7 @@ function convert(node: Node, path: string): Structural {
         )
         break
       case 'items':
+        if (Array.isArray(value)) throw new Error(`${path}: a tuple is not structural`)
         out['items'] = convert(value as Node, `${path}[]`)
         break
       case 'additionalProperties':
