@@ -1,0 +1,194 @@
+// What the operator's chart renders, without a cluster. UPDATE_GOLDEN=1 writes the golden files anew.
+
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { parse } from 'yaml'
+import type { KubeObject } from '../../agent/kube/object.ts'
+import { run } from './bed/shell.ts'
+import { tools } from './bed/tools.ts'
+import { charts, examples, objectsOf, render, rightsOf } from './chart.ts'
+import type { Rule } from './chart.ts'
+
+const built = await tools()
+const ci = join(charts.agent, 'ci')
+const golden = join(import.meta.dirname, 'golden')
+const valuesFiles = readdirSync(ci).sort()
+const seed = join(examples, 'seed/namespace-mode.values.yaml')
+
+interface Rights {
+  readonly operator: Readonly<Record<'managed' | 'own', Readonly<Record<string, readonly string[]>>>>
+}
+const rights = parse(readFileSync(join(import.meta.dirname, 'rights.yaml'), 'utf8')) as Rights
+
+const objects = (...values: string[]): KubeObject[] => objectsOf(render(built, ...values))
+const file = (name: string): string[] => ['--values', join(ci, `${name}-values.yaml`)]
+const rulesOf = (object: KubeObject | undefined): readonly Rule[] => (object?.['rules'] ?? []) as Rule[]
+const find = (among: readonly KubeObject[], kind: string, name?: string): KubeObject | undefined =>
+  among.find((object) => object.kind === kind && (name === undefined || object.metadata.name === name))
+
+interface Container {
+  readonly image: string
+  readonly args: readonly string[]
+  readonly env: readonly { readonly name: string; readonly value?: string; readonly valueFrom?: unknown }[]
+}
+function container(among: readonly KubeObject[]): Container {
+  const { template } = find(among, 'Deployment')?.spec as { template: { spec: { containers: [Container] } } }
+  return template.spec.containers[0]
+}
+const environment = (...values: string[]): Record<string, string | undefined> =>
+  Object.fromEntries(container(objects(...values)).env.map(({ name, value }) => [name, value]))
+
+/** What Helm says when it refuses. */
+function refusal(...values: string[]): string {
+  try {
+    render(built, ...values)
+  } catch (error) {
+    return String(error)
+  }
+  return 'rendered'
+}
+
+test('both charts pass lint --strict, with every values file', () => {
+  run([built.helm, 'lint', '--strict', charts.crds, '--kube-version', '1.36.0'])
+  for (const name of valuesFiles)
+    run([built.helm, 'lint', '--strict', charts.agent, '--kube-version', '1.36.0', '--values', join(ci, name)])
+})
+
+for (const name of valuesFiles)
+  test(`${name} renders what its golden file says`, () => {
+    const rendered = render(built, '--values', join(ci, name))
+    const path = join(golden, name.replace('-values', ''))
+    if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(path, rendered)
+    assert.equal(rendered, readFileSync(path, 'utf8'))
+  })
+
+test('in cluster scope the operator gets exactly the rights of the list', () => {
+  const rendered = objects()
+  assert.deepEqual(rightsOf(rulesOf(find(rendered, 'ClusterRole'))), rights.operator.managed)
+  const { '{extraCA}': _, ...own } = ownRights()
+  assert.deepEqual(rightsOf(rulesOf(find(rendered, 'Role', 'waggle-agent-own'))), own)
+})
+
+test('in namespace scope it gets them in each namespace and nothing is cluster-wide', () => {
+  const rendered = objects('--values', seed)
+  assert.deepEqual(
+    rendered.filter((object) => object.metadata.namespace === undefined),
+    [],
+  )
+  const namespaces = ['platform-tools', 'team-frontend', 'team-backend', 'production']
+  for (const namespace of namespaces) {
+    const there = rendered.filter((object) => object.metadata.namespace === namespace)
+    assert.deepEqual(
+      there.map((object) => object.kind),
+      ['Role', 'RoleBinding'],
+    )
+    assert.deepEqual(rightsOf(rulesOf(there[0])), rights.operator.managed)
+  }
+  assert.equal(environment('--values', seed)['WATCH_NAMESPACE'], namespaces.join(','))
+})
+
+test('in its own namespace it may read the extra CA and nothing else of other people', () => {
+  const { '{extraCA}': extra, ...own } = ownRights()
+  assert.deepEqual(rightsOf(rulesOf(find(objects(...file('namespace')), 'Role', 'waggle-agent-own'))), {
+    ...own,
+    'configmaps/company-ca': extra,
+  })
+})
+
+test('reading Secrets is a right that has to be asked for', () => {
+  const asked = find(objects(...file('take-over')), 'ClusterRole')
+  assert.deepEqual(rightsOf(rulesOf(asked)), {
+    ...rights.operator.managed,
+    secrets: ['create', 'get', 'list', 'watch'],
+  })
+})
+
+/** The rights in its own namespace, with the name of the release in them and the extra CA by its placeholder. */
+function ownRights(): Record<string, readonly string[]> {
+  return Object.fromEntries(
+    Object.entries(rights.operator.own).map(([right, verbs]) => [
+      right.replace('{release}', 'waggle-agent').replace('configmaps/{extraCA}', '{extraCA}'),
+      verbs,
+    ]),
+  )
+}
+
+test('values become the environment of the operator', () => {
+  const { POD_NAME, POD_NAMESPACE, WAGGLE_IMAGE_PULL_POLICY: _, ...rest } = environment(...file('high-availability'))
+  assert.deepEqual([POD_NAME, POD_NAMESPACE], [undefined, undefined])
+  assert.deepEqual(rest, {
+    WAGGLE_CLUSTER: 'west',
+    WAGGLE_LEASE: 'waggle-agent-leader',
+    WAGGLE_IMAGE: container(objects()).image,
+    WAGGLE_IMAGE_PULL_SECRETS: 'registry,mirror',
+    WAGGLE_DEFAULT_OIDC_CONFIG: 'toolhive-system/company',
+    WAGGLE_DEFAULT_OIDC_AUDIENCE: 'mcp',
+    WAGGLE_REQUIRE_AUTHENTICATION: 'true',
+    WAGGLE_EGRESS_ALLOW: '*.corp.example,10.20.0.0/16',
+    WAGGLE_EXTRA_CA_CONFIGMAP: 'company-ca',
+    WAGGLE_NETWORK_POLICIES: 'true',
+    WAGGLE_METRICS_NAMESPACES: 'monitoring',
+    WAGGLE_POD_DISRUPTION_BUDGETS: 'true',
+    WAGGLE_TOPOLOGY_SPREAD: 'true',
+    WAGGLE_ROLL_ON_SECRET_CHANGE: 'false',
+    WAGGLE_OPENSHIFT: 'false',
+    WAGGLE_TAKE_OVER: 'false',
+  })
+})
+
+test('the image is the agent of the chart’s version', () => {
+  const { version } = parse(readFileSync(join(charts.agent, '../../package.json'), 'utf8')) as { version: string }
+  assert.equal(container(objects()).image, `ghcr.io/waggle-dev/agent:${version}`)
+  assert.deepEqual(container(objects()).args, ['operator'])
+})
+
+test('a name that the chart sets cannot be set by operator.env, other names can', () => {
+  const { env } = container(objects(...file('toolhive')))
+  assert.equal(env.find(({ name }) => name === 'TZ')?.value, 'UTC')
+  assert.deepEqual(
+    env.filter(({ name }) => name === 'POD_NAMESPACE').map(({ valueFrom }) => valueFrom),
+    [{ fieldRef: { fieldPath: 'metadata.namespace' } }],
+  )
+})
+
+test('global.redis stands in for operator.defaultRedis', () => {
+  const env = environment(...file('toolhive'))
+  assert.equal(env['WAGGLE_DEFAULT_REDIS_ADDRESS'], 'redis.platform-tools.svc.cluster.local:6380')
+  assert.equal(env['WAGGLE_DEFAULT_REDIS_SECRET'], 'redis-password')
+  assert.equal(env['WAGGLE_DEFAULT_REDIS_SECRET_KEY'], 'redis-password')
+  const own = environment(...file('toolhive'), '--set', 'operator.defaultRedis.addr=own:1')
+  assert.equal(own['WAGGLE_DEFAULT_REDIS_ADDRESS'], 'own:1')
+})
+
+test('the Lease of the leader is there before the operator, without a holder', () => {
+  const lease = find(objects(), 'Lease')
+  assert.equal(lease?.metadata.name, environment()['WAGGLE_LEASE'])
+  assert.equal(lease?.spec, undefined)
+})
+
+test('one replica has no disruption budget, several have one that lets one go', () => {
+  assert.equal(find(objects(), 'PodDisruptionBudget'), undefined)
+  const budget = find(objects(...file('high-availability')), 'PodDisruptionBudget')
+  assert.equal((budget?.spec as { maxUnavailable: number }).maxUnavailable, 1)
+})
+
+test('values that cannot be meant are refused with what to do instead', () => {
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ['operator.rbac.scope=namespace', /operator\.rbac\.allowedNamespaces: list the namespaces/],
+    ['operator.rbac.allowedNamespaces={a}', /operator\.rbac\.scope: set it to namespace/],
+    ['operator.rbac.scope=namespaced', /'\/operator\/rbac\/scope': value must be one of 'cluster', 'namespace'/],
+    ['operator.replicaCount=two', /'\/operator\/replicaCount': got string, want integer/],
+    ['operator.replicas=2', /'\/operator': additional properties 'replicas' not allowed/],
+    ['operator.egress.allow={https://grafana.corp.example}', /'\/operator\/egress\/allow\/0'/],
+    ['operator.podTemplate.allow={hostpath}', /'\/operator\/podTemplate\/allow\/0': value must be one of/],
+    ['operator.defaultOIDCConfigRef.audience=mcp', /operator\.defaultOIDCConfigRef\.name: name the MCPOIDCConfig/],
+    ['operator.image=ghcr.io/stacklok/toolhive/operator:v0.44.0', /operator\.image: .* remove the key/],
+    ['operator.serviceAccount.create=false', /name an existing ServiceAccount in operator\.serviceAccount\.name/],
+    ['cluster.name=edge', /cluster\.name: edge is what policies call the edge/],
+  ]
+  for (const [value, expected] of cases) assert.match(refusal('--set', value), expected, value)
+  const outside = ['--values', seed, '--set', 'operator.defaultOIDCConfigRef.name=company']
+  assert.match(refusal(...outside), /its namespace toolhive-system is not in operator\.rbac\.allowedNamespaces/)
+})
