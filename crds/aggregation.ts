@@ -6,40 +6,49 @@ import { isFields, rule } from './rule.ts'
 import { ToolFilter, ToolOverrides } from './tool.ts'
 
 const Workload = z.strictObject({
-  workload: filled(253),
-  filter: ToolFilter.optional(),
-  overrides: ToolOverrides.optional(),
-  excludeAll: z.boolean().optional(),
-  toolConfigRef: NameRef.optional(),
+  workload: filled(253).describe('Name of the server.'),
+  filter: ToolFilter.optional().describe('Its tools to show, by their new names; all when left out.'),
+  overrides: ToolOverrides.optional().describe('New names and descriptions, by the original name of the tool.'),
+  excludeAll: z.boolean().optional().describe('Show none of its tools.'),
+  toolConfigRef: NameRef.optional().describe('An MCPToolConfig that hides, renames or describes its tools.'),
 })
+
+const order = 'is required when conflictResolution is priority: server names, the most important first'
 
 export const Aggregation = rule(
   z.strictObject({
-    conflictResolution: z.enum(['prefix', 'priority', 'manual']).default('prefix'),
+    conflictResolution: z
+      .enum(['prefix', 'priority', 'manual'])
+      .default('prefix')
+      .describe(
+        'What happens to tools of the same name: a prefix for all, the most important server wins, or an error.',
+      ),
     conflictResolutionConfig: z
       .strictObject({
-        /** Put before every tool name; `{workload}` stands for the server's name. May be empty. */
-        prefixFormat: text(128).default('{workload}_'),
-        priorityOrder: list(filled(253), 1024).optional(),
+        /** May be empty. */
+        prefixFormat: text(128)
+          .default('{workload}_')
+          .describe("Put before every tool name; {workload} stands for the server's name."),
+        priorityOrder: list(filled(253), 1024).optional().describe('Names of servers, the most important first.'),
       })
-      .prefault({}),
-    tools: list(Workload, 1024).optional(),
-    excludeAllTools: z.boolean().optional(),
-    defaultToolVisibility: z.enum(['allow', 'deny']).optional(),
+      .prefault({})
+      .describe('Settings of conflictResolution.'),
+    tools: list(Workload, 1024).optional().describe('Settings for single servers.'),
+    excludeAllTools: z.boolean().optional().describe('Show no tools at all, only composite ones.'),
+    defaultToolVisibility: z
+      .enum(['allow', 'deny'])
+      .optional()
+      .describe('Whether tools of servers that tools does not name are shown.'),
   }),
   (fields, refuse) => {
     const config = fields.conflictResolutionConfig
-    const order = isFields(config) ? config.priorityOrder : undefined
-    if (fields.conflictResolution === 'priority' && !(Array.isArray(order) && order.length > 0)) {
-      refuse(
-        ['conflictResolutionConfig', 'priorityOrder'],
-        'is required when conflictResolution is priority: server names, the most important first',
-      )
+    const given = isFields(config) ? config.priorityOrder : undefined
+    if (fields.conflictResolution === 'priority' && !(Array.isArray(given) && given.length > 0)) {
+      refuse(['conflictResolutionConfig', 'priorityOrder'], order)
     }
   },
   {
     rule: "!has(self.conflictResolution) || self.conflictResolution != 'priority' || (has(self.conflictResolutionConfig) && has(self.conflictResolutionConfig.priorityOrder) && size(self.conflictResolutionConfig.priorityOrder) > 0)",
-    message:
-      'conflictResolutionConfig.priorityOrder is required when conflictResolution is priority: server names, the most important first',
+    message: `conflictResolutionConfig.priorityOrder ${order}`,
   },
 )

@@ -1,16 +1,56 @@
 // Resources as a cluster has them: all kinds, with the metadata and the status that an API server returns. Never throws; what the API
 // server let through and the operator can't act on comes back as problems, for conditions.
 import * as z from 'zod'
+import { EmbeddingServer } from './embedding-server.ts'
+import type { Kind } from './kinds.ts'
 import { edgeSchemas, read, type Reading } from './manifest.ts'
-import type { EdgeKind } from './kinds.ts'
+import { MCPAuthzConfig } from './mcp-authz-config.ts'
+import { MCPRegistry } from './mcp-registry.ts'
 import { MCPServer } from './mcp-server.ts'
-import { MCPServerStatus } from './status.ts'
+import { MCPTelemetryConfig } from './mcp-telemetry-config.ts'
+import { MCPWebhookConfig } from './mcp-webhook-config.ts'
+import {
+  CompositeToolStatus,
+  ConfigStatus,
+  EmbeddingServerStatus,
+  MCPGroupStatus,
+  MCPRegistryStatus,
+  MCPRemoteProxyStatus,
+  MCPServerEntryStatus,
+  MCPServerStatus,
+  ToolPolicyStatus,
+  VirtualMCPServerStatus,
+} from './status.ts'
+import { VirtualMCPCompositeToolDefinition } from './virtual-mcp-composite-tool-definition.ts'
 
-export const schemas = { ...edgeSchemas, MCPServer } as const
+export const schemas = {
+  ...edgeSchemas,
+  MCPServer,
+  VirtualMCPCompositeToolDefinition,
+  MCPAuthzConfig,
+  MCPTelemetryConfig,
+  MCPWebhookConfig,
+  MCPRegistry,
+  EmbeddingServer,
+} as const satisfies Readonly<Record<Kind, z.ZodObject>>
 
-export const statuses = { MCPServer: MCPServerStatus } as const
-
-export type ClusterKind = keyof typeof schemas
+export const statuses = {
+  MCPServer: MCPServerStatus,
+  MCPRemoteProxy: MCPRemoteProxyStatus,
+  MCPServerEntry: MCPServerEntryStatus,
+  VirtualMCPServer: VirtualMCPServerStatus,
+  VirtualMCPCompositeToolDefinition: CompositeToolStatus,
+  MCPGroup: MCPGroupStatus,
+  MCPOIDCConfig: ConfigStatus,
+  MCPExternalAuthConfig: ConfigStatus,
+  MCPAuthzConfig: ConfigStatus,
+  MCPToolConfig: ConfigStatus,
+  MCPTelemetryConfig: ConfigStatus,
+  MCPWebhookConfig: ConfigStatus,
+  MCPRegistry: MCPRegistryStatus,
+  EmbeddingServer: EmbeddingServerStatus,
+  ToolPolicy: ToolPolicyStatus,
+} as const satisfies Readonly<Record<Kind, z.ZodType>>
 
 const OwnerReference = z.object({
   apiVersion: z.string(),
@@ -29,10 +69,10 @@ const ServerSet = z.object({
   ownerReferences: z.array(OwnerReference).optional().catch(undefined),
 })
 
-type StatusOf<K> = K extends keyof typeof statuses ? z.infer<(typeof statuses)[K]> : Record<string, unknown>
+export type StatusOf<K extends Kind> = z.infer<(typeof statuses)[K]>
 
 /** A resource of kind `K` as the operator works with it. `status` is undefined when nobody wrote one that can be read. */
-export type ClusterResource<K extends ClusterKind = ClusterKind> = {
+export type ClusterResource<K extends Kind = Kind> = {
   [T in K]: Omit<z.infer<(typeof schemas)[T]>, 'metadata'> & {
     readonly metadata: z.infer<(typeof schemas)[T]>['metadata'] & z.infer<typeof ServerSet>
     readonly status?: StatusOf<T>
@@ -45,20 +85,18 @@ export function readResource(raw: unknown): Reading<ClusterResource> {
 }
 
 /** As `readResource`, when the object can only be of `kind`. */
-export function readKind<K extends ClusterKind>(kind: K, raw: unknown): Reading<ClusterResource<K>> {
+export function readKind<K extends Kind>(kind: K, raw: unknown): Reading<ClusterResource<K>> {
   return readAs(raw, kind)
 }
 
-function readAs<K extends ClusterKind>(raw: unknown, kind?: K): Reading<ClusterResource<K>> {
+function readAs<K extends Kind>(raw: unknown, kind?: K): Reading<ClusterResource<K>> {
   const wanted = kind === undefined ? schemas : { [kind]: schemas[kind] }
-  const parsed = read<z.infer<(typeof schemas)[EdgeKind]>>(raw, wanted, 'cluster')
+  const parsed = read<z.infer<(typeof schemas)[Kind]>>(raw, wanted, 'cluster')
   if (!parsed.ok) return parsed
   const { resource, warnings } = parsed
   const given = raw as { readonly metadata: unknown; readonly status?: unknown }
   const set = ServerSet.safeParse(given.metadata).data ?? {}
-  const status = Object.hasOwn(statuses, resource.kind)
-    ? statuses[resource.kind as keyof typeof statuses].safeParse(given.status).data
-    : undefined
+  const status = statuses[resource.kind].safeParse(given.status).data
   return {
     ok: true,
     resource: {

@@ -5,6 +5,8 @@ import { toolhive, toolhiveAlpha, waggle } from './resource.ts'
 export type Host = 'edge' | 'cluster'
 
 interface Naming {
+  /** What it is, in a sentence. */
+  readonly summary: string
   readonly plural: string
   readonly singular: string
   readonly shortNames: readonly string[]
@@ -18,6 +20,7 @@ const cluster = ['cluster'] as const
 
 export const kinds = {
   MCPServer: {
+    summary: 'A server that runs in this cluster, behind a proxy that authenticates, limits and audits.',
     plural: 'mcpservers',
     singular: 'mcpserver',
     shortNames: ['mcpserver', 'mcpservers'],
@@ -25,6 +28,7 @@ export const kinds = {
     hosts: cluster,
   },
   MCPRemoteProxy: {
+    summary: 'A server that runs elsewhere, behind a proxy that authenticates, limits and audits.',
     plural: 'mcpremoteproxies',
     singular: 'mcpremoteproxy',
     shortNames: ['rp', 'mcprp'],
@@ -32,6 +36,7 @@ export const kinds = {
     hosts: both,
   },
   MCPServerEntry: {
+    summary: 'A server that runs elsewhere and that virtual servers call directly.',
     plural: 'mcpserverentries',
     singular: 'mcpserverentry',
     shortNames: ['mcpentry'],
@@ -39,6 +44,7 @@ export const kinds = {
     hosts: both,
   },
   VirtualMCPServer: {
+    summary: 'One endpoint for many servers.',
     plural: 'virtualmcpservers',
     singular: 'virtualmcpserver',
     shortNames: ['vmcp', 'virtualmcp'],
@@ -46,6 +52,7 @@ export const kinds = {
     hosts: both,
   },
   VirtualMCPCompositeToolDefinition: {
+    summary: 'A tool made of several steps, for virtual servers.',
     plural: 'virtualmcpcompositetooldefinitions',
     singular: 'virtualmcpcompositetooldefinition',
     shortNames: ['vmcpctd', 'compositetool'],
@@ -53,6 +60,7 @@ export const kinds = {
     hosts: cluster,
   },
   MCPGroup: {
+    summary: 'A group that servers join and virtual servers make into one.',
     plural: 'mcpgroups',
     singular: 'mcpgroup',
     shortNames: ['mcpg', 'mcpgroup'],
@@ -60,6 +68,7 @@ export const kinds = {
     hosts: both,
   },
   MCPOIDCConfig: {
+    summary: 'An issuer whose users may call servers.',
     plural: 'mcpoidcconfigs',
     singular: 'mcpoidcconfig',
     shortNames: ['mcpoidc'],
@@ -67,6 +76,7 @@ export const kinds = {
     hosts: both,
   },
   MCPExternalAuthConfig: {
+    summary: 'How a server is authenticated to.',
     plural: 'mcpexternalauthconfigs',
     singular: 'mcpexternalauthconfig',
     shortNames: ['extauth', 'mcpextauth'],
@@ -74,6 +84,7 @@ export const kinds = {
     hosts: both,
   },
   MCPAuthzConfig: {
+    summary: 'Policies over what callers may do, for several servers.',
     plural: 'mcpauthzconfigs',
     singular: 'mcpauthzconfig',
     shortNames: ['authzcfg'],
@@ -81,6 +92,7 @@ export const kinds = {
     hosts: cluster,
   },
   MCPToolConfig: {
+    summary: 'Which tools of a server are shown, and how.',
     plural: 'mcptoolconfigs',
     singular: 'mcptoolconfig',
     shortNames: ['tc', 'toolconfig'],
@@ -88,6 +100,7 @@ export const kinds = {
     hosts: both,
   },
   MCPTelemetryConfig: {
+    summary: 'Where traces and metrics go.',
     plural: 'mcptelemetryconfigs',
     singular: 'mcptelemetryconfig',
     shortNames: ['mcpotel'],
@@ -95,6 +108,7 @@ export const kinds = {
     hosts: cluster,
   },
   MCPWebhookConfig: {
+    summary: 'Webhooks that see every request of a server.',
     plural: 'mcpwebhookconfigs',
     singular: 'mcpwebhookconfig',
     shortNames: ['mwc'],
@@ -102,6 +116,7 @@ export const kinds = {
     hosts: cluster,
   },
   MCPRegistry: {
+    summary: 'A catalogue of servers. Deprecated.',
     plural: 'mcpregistries',
     singular: 'mcpregistry',
     shortNames: ['mcpreg', 'registry'],
@@ -109,6 +124,7 @@ export const kinds = {
     hosts: cluster,
   },
   EmbeddingServer: {
+    summary: 'A model that turns text into vectors, for the search over tools.',
     plural: 'embeddingservers',
     singular: 'embeddingserver',
     shortNames: ['emb', 'embedding'],
@@ -116,6 +132,7 @@ export const kinds = {
     hosts: cluster,
   },
   ToolPolicy: {
+    summary: 'Who may see and call which tools of a server.',
     plural: 'toolpolicies',
     singular: 'toolpolicy',
     shortNames: ['tp'],

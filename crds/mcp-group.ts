@@ -6,6 +6,6 @@ import { resource, toolhive } from './resource.ts'
 export const MCPGroup = resource(
   toolhive,
   'MCPGroup',
-  z.strictObject({ description: text(4096).optional() }).prefault({}),
+  z.strictObject({ description: text(4096).optional().describe('What the group is for.') }).prefault({}),
 )
 export type MCPGroup = z.infer<typeof MCPGroup>

@@ -8,6 +8,7 @@ import { Env, Replicas, ResourceOverrides, Resources, SessionAffinity, SessionSt
 import { limitsUsers, RateLimiting } from './rate-limit.ts'
 import { AuthServerRef, NameRef, OIDCConfigRef, SecretKeyRef, TelemetryConfigRef } from './reference.ts'
 import { resource, toolhive } from './resource.ts'
+import { gone, LooseNameRef, old, spelt } from './spelling.ts'
 import { keyed, notBoth, rule, textOf, unique } from './rule.ts'
 
 const Secret = z.strictObject({
@@ -46,54 +47,68 @@ const PermissionProfile = z.strictObject({
   key: text(253).optional().describe('Key in the ConfigMap.'),
 })
 
-const Spec = z.strictObject({
-  image: filled(1024).describe('Container image of the server.'),
-  transport: z
-    .enum(['stdio', 'streamable-http', 'sse'])
-    .default('stdio')
-    .describe('How the server is spoken to: over its stdin and stdout, or over HTTP on mcpPort.'),
-  mcpPort: Port.optional().describe('Port that the server listens on; 8080 when left out.'),
-  proxyPort: Port.default(8080).describe('Port of the endpoint.'),
-  proxyMode: z
-    .enum(['sse', 'streamable-http'])
-    .default('streamable-http')
-    .describe('What clients speak to the endpoint of a stdio server.'),
-  args: list(text(8192)).optional().describe('Arguments for the container.'),
-  env: Env.optional().describe('Environment variables of the server.'),
-  secrets: Secrets.optional().describe(
-    'Values of Secrets as environment variables of the server; the proxy never sees them.',
-  ),
-  resources: Resources.optional().describe('CPU and memory of the server.'),
-  replicas: Replicas.optional().describe('Number of proxies; left to an autoscaler when left out.'),
-  backendReplicas: Replicas.optional().describe('Number of server pods; left to an autoscaler when left out.'),
-  groupRef: NameRef.optional().describe('The MCPGroup that the server belongs to.'),
-  oidcConfigRef: OIDCConfigRef.optional().describe('Who may call: users of an MCPOIDCConfig.'),
-  externalAuthConfigRef: NameRef.optional().describe(
-    'How the proxy authenticates to the server: an MCPExternalAuthConfig.',
-  ),
-  authServerRef: AuthServerRef.optional().describe('The embedded authorization server to run beside the proxy.'),
-  authzConfig: AuthzConfig.optional().describe('Cedar policies over what callers may do.'),
-  authzConfigRef: NameRef.optional().describe('An MCPAuthzConfig with policies over what callers may do.'),
-  toolConfigRef: NameRef.optional().describe('An MCPToolConfig that hides, renames or describes tools.'),
-  webhookConfigRef: NameRef.optional().describe('An MCPWebhookConfig with webhooks that see every request.'),
-  telemetryConfigRef: TelemetryConfigRef.optional().describe('Where traces and metrics go: an MCPTelemetryConfig.'),
-  audit: z
-    .strictObject({ enabled: z.boolean().default(false).describe('Log every request.') })
-    .optional()
-    .describe('The audit log.'),
-  rateLimiting: RateLimiting.optional().describe('How many tool calls are let through; needs sessionStorage in Redis.'),
-  sessionStorage: SessionStorage.optional().describe('Where sessions are kept; Redis with more than one replica.'),
-  sessionAffinity: SessionAffinity.default('ClientIP').describe('Whether a client keeps its proxy.'),
-  endpointPrefix: text(512).optional().describe('Path that an ingress puts before the endpoint.'),
-  trustProxyHeaders: z.boolean().default(false).describe('Believe the X-Forwarded headers of an ingress.'),
-  serviceAccount: text(253).optional().describe("ServiceAccount of the server's pods; one of their own when left out."),
-  permissionProfile: PermissionProfile.optional().describe('Profile of what the server may reach.'),
-  volumes: keyed(list(Volume, 64), 'name').optional().describe('Directories of the node to mount.'),
-  podTemplateSpec: Opaque.optional().describe(
-    "Changes to the server's pods, merged by Kubernetes' rules; the container is mcp.",
-  ),
-  resourceOverrides: ResourceOverrides.optional().describe('Changes to the objects of the proxy.'),
-})
+const Spec = spelt(
+  z.strictObject({
+    image: filled(1024).describe('Container image of the server.'),
+    transport: z
+      .enum(['stdio', 'streamable-http', 'sse'])
+      .default('stdio')
+      .describe('How the server is spoken to: over its stdin and stdout, or over HTTP on mcpPort.'),
+    mcpPort: Port.optional().describe('Port that the server listens on; 8080 when left out.'),
+    proxyPort: Port.default(8080).describe('Port of the endpoint.'),
+    proxyMode: z
+      .enum(['sse', 'streamable-http'])
+      .default('streamable-http')
+      .describe('What clients speak to the endpoint of a stdio server.'),
+    args: list(text(8192)).optional().describe('Arguments for the container.'),
+    env: Env.optional().describe('Environment variables of the server.'),
+    secrets: Secrets.optional().describe(
+      'Values of Secrets as environment variables of the server; the proxy never sees them.',
+    ),
+    resources: Resources.optional().describe('CPU and memory of the server.'),
+    replicas: Replicas.optional().describe('Number of proxies; left to an autoscaler when left out.'),
+    backendReplicas: Replicas.optional().describe('Number of server pods; left to an autoscaler when left out.'),
+    groupRef: NameRef.optional().describe('The MCPGroup that the server belongs to.'),
+    oidcConfigRef: OIDCConfigRef.optional().describe('Who may call: users of an MCPOIDCConfig.'),
+    externalAuthConfigRef: NameRef.optional().describe(
+      'How the proxy authenticates to the server: an MCPExternalAuthConfig.',
+    ),
+    authServerRef: AuthServerRef.optional().describe('The embedded authorization server to run beside the proxy.'),
+    authzConfig: AuthzConfig.optional().describe('Cedar policies over what callers may do.'),
+    authzConfigRef: NameRef.optional().describe('An MCPAuthzConfig with policies over what callers may do.'),
+    toolConfigRef: NameRef.optional().describe('An MCPToolConfig that hides, renames or describes tools.'),
+    webhookConfigRef: NameRef.optional().describe('An MCPWebhookConfig with webhooks that see every request.'),
+    telemetryConfigRef: TelemetryConfigRef.optional().describe('Where traces and metrics go: an MCPTelemetryConfig.'),
+    audit: z
+      .strictObject({ enabled: z.boolean().default(false).describe('Log every request.') })
+      .optional()
+      .describe('The audit log.'),
+    rateLimiting: RateLimiting.optional().describe(
+      'How many tool calls are let through; needs sessionStorage in Redis.',
+    ),
+    sessionStorage: SessionStorage.optional().describe('Where sessions are kept; Redis with more than one replica.'),
+    sessionAffinity: SessionAffinity.default('ClientIP').describe('Whether a client keeps its proxy.'),
+    endpointPrefix: text(512).optional().describe('Path that an ingress puts before the endpoint.'),
+    trustProxyHeaders: z.boolean().default(false).describe('Believe the X-Forwarded headers of an ingress.'),
+    serviceAccount: text(253)
+      .optional()
+      .describe("ServiceAccount of the server's pods; one of their own when left out."),
+    permissionProfile: PermissionProfile.optional().describe('Profile of what the server may reach.'),
+    volumes: keyed(list(Volume, 64), 'name').optional().describe('Directories of the node to mount.'),
+    podTemplateSpec: Opaque.optional().describe(
+      "Changes to the server's pods, merged by Kubernetes' rules; the container is mcp.",
+    ),
+    resourceOverrides: ResourceOverrides.optional().describe('Changes to the objects of the proxy.'),
+  }),
+  {
+    groupRef: LooseNameRef,
+    port: old(Port, 'proxyPort'),
+    targetPort: old(Port, 'mcpPort'),
+    tools: gone('write an MCPToolConfig with toolsFilter and name it in toolConfigRef'),
+    oidcConfig: gone('write an MCPOIDCConfig and name it in oidcConfigRef'),
+    telemetry: gone('write an MCPTelemetryConfig and name it in telemetryConfigRef'),
+  },
+)
 
 const limits = "has(self.sessionStorage) && self.sessionStorage.provider == 'redis'"
 const perUser =

@@ -110,23 +110,24 @@ export function textOf(value: unknown): string {
 
 /**
  * `schema` with the rule of a tagged object: the part that belongs to the tag's value must be there and the parts of other values must
- * not. `parts` maps each value of the field `tag` to the name of its part, or to null when it has none. A part in `free` may be left out.
+ * not. `parts` maps each value of the field `tag` to the name of its part, or to null when it has none.
  */
 export function oneOf<S extends z.ZodType>(
   schema: S,
   tag: string,
   parts: Readonly<Record<string, string | null>>,
-  free: readonly string[] = [],
 ): S {
-  const twins = Object.entries(parts).flatMap(([value, part]): Cel[] => {
-    if (part === null) return []
-    const has = `has(self.${part})`
-    const when = `self.${tag} == '${value}'`
-    const wanted = `${part} is required when ${tag} is ${value}`
-    const unwanted = `${part} goes only with ${tag}: ${value}; remove it or change ${tag}`
+  const values = new Map<string, string[]>()
+  for (const [value, part] of Object.entries(parts)) {
+    if (part !== null) values.set(part, [...(values.get(part) ?? []), value])
+  }
+  const twins = [...values].flatMap(([part, those]): Cel[] => {
+    const when = `self.${tag} in [${those.map((value) => `'${value}'`).join(', ')}]`
+    const wanted = `${part} is required when ${tag} is ${those[0]}`
+    const unwanted = `${part} goes only with ${tag}: ${those[0]}; remove it or change ${tag}`
     return [
-      ...(free.includes(part) ? [] : [{ rule: `!(${when}) || ${has}`, message: wanted }]),
-      { rule: `!${has} || ${when}`, message: unwanted, fieldPath: `.${part}` },
+      { rule: `!(${when}) || has(self.${part})`, message: wanted },
+      { rule: `!has(self.${part}) || ${when}`, message: unwanted, fieldPath: `.${part}` },
     ]
   })
   return rule(
@@ -135,7 +136,7 @@ export function oneOf<S extends z.ZodType>(
       const chosen = fields[tag]
       if (typeof chosen !== 'string' || !Object.hasOwn(parts, chosen)) return
       const wanted = parts[chosen]
-      if (typeof wanted === 'string' && fields[wanted] === undefined && !free.includes(wanted)) {
+      if (typeof wanted === 'string' && fields[wanted] === undefined) {
         refuse([wanted], `is required when ${tag} is ${chosen}`)
       }
       for (const part of Object.values(parts)) {
@@ -162,5 +163,18 @@ export function notBoth<S extends z.ZodType>(schema: S, field: string, other: st
       message: `${field} does not go with ${other}; keep one of the two`,
       fieldPath: `.${field}`,
     },
+  )
+}
+
+/** `schema` where one of `names` must be given, and only one. */
+export function exactlyOne<S extends z.ZodType>(schema: S, ...names: readonly [string, string]): S {
+  const [first, second] = names
+  const message = `give ${first} or ${second}, and not both`
+  return rule(
+    schema,
+    (fields, refuse) => {
+      if ((fields[first] === undefined) === (fields[second] === undefined)) refuse([], message)
+    },
+    { rule: `has(self.${first}) != has(self.${second})`, message },
   )
 }

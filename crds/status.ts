@@ -2,15 +2,13 @@
 import * as z from 'zod'
 import { filled, list, text, whole } from './bound.ts'
 
+const time = text(64).meta({ format: 'date-time' })
+
 export const Condition = z.object({
   type: filled(316).describe('What the condition is about.'),
   status: z.enum(['True', 'False', 'Unknown']).describe('Whether it holds.'),
   observedGeneration: z.int().min(0).optional().describe('metadata.generation that it is about.'),
-  lastTransitionTime: z.iso
-    .datetime({ offset: true })
-    .max(64)
-    .meta({ format: 'date-time', pattern: undefined })
-    .describe('When status changed last.'),
+  lastTransitionTime: time.describe('When status changed last.'),
   reason: filled(1024).describe('Why, in one word.'),
   message: text(32_768).describe('Why, in a sentence.'),
 })
@@ -52,3 +50,100 @@ export const MCPServerStatus = z.object({
   webhookConfigHash: hash('the MCPWebhookConfig'),
 })
 export type MCPServerStatus = z.infer<typeof MCPServerStatus>
+
+export const MCPRemoteProxyStatus = z.object({
+  ...workload,
+  phase: phase(['Pending', 'Ready', 'Failed', 'Terminating']),
+  readyReplicas,
+  externalUrl: text(2048).optional().describe('URL of the endpoint outside of the cluster.'),
+  authServerConfigHash: hash('the embedded authorization server'),
+  authzConfigHash: hash('the policies'),
+  externalAuthConfigHash: hash('the MCPExternalAuthConfig'),
+  oidcConfigHash: hash('the MCPOIDCConfig'),
+  telemetryConfigHash: hash('the MCPTelemetryConfig'),
+  toolConfigHash: hash('the MCPToolConfig'),
+})
+export type MCPRemoteProxyStatus = z.infer<typeof MCPRemoteProxyStatus>
+
+export const MCPServerEntryStatus = z.object({ ...base, phase: phase(['Valid', 'Pending', 'Failed']) })
+export type MCPServerEntryStatus = z.infer<typeof MCPServerEntryStatus>
+
+const DiscoveredBackend = z.object({
+  name: filled(253).describe('Name of the server.'),
+  url: text(2048).optional().describe('URL that it is called at.'),
+  status: text(64).optional().describe('How it is: ready, degraded or unavailable.'),
+  message: text(32_768).optional().describe('How it is, in a sentence.'),
+  authType: text(64).optional().describe('How it is authenticated to.'),
+  authConfigRef: text(253).optional().describe('The MCPExternalAuthConfig that is used.'),
+  mcpRevision: text(32).optional().describe('Revision of the protocol that it speaks.'),
+  lastHealthCheck: time.optional().describe('When it was looked at last.'),
+  consecutiveFailures: whole(0).optional().describe('Calls that failed since the last good one.'),
+  circuitBreakerState: z.enum(['closed', 'open', 'half-open']).optional().describe('State of the circuit breaker.'),
+  circuitLastChanged: time.optional().describe('When the circuit breaker changed its state.'),
+})
+
+export const VirtualMCPServerStatus = z.object({
+  ...workload,
+  phase: phase(['Pending', 'Ready', 'Degraded', 'Failed']),
+  readyReplicas,
+  backendCount: whole(0).optional().describe('Servers behind the endpoint.'),
+  discoveredBackends: list(DiscoveredBackend, 1024)
+    .optional()
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
+    .describe('The servers behind the endpoint.'),
+  authzConfigHash: hash('the policies'),
+  oidcConfigHash: hash('the MCPOIDCConfig'),
+  telemetryConfigHash: hash('the MCPTelemetryConfig'),
+})
+export type VirtualMCPServerStatus = z.infer<typeof VirtualMCPServerStatus>
+
+const members = (what: string) =>
+  list(filled(253), 1024)
+    .optional()
+    .meta({ 'x-kubernetes-list-type': 'set' })
+    .describe(`Names of the ${what} in the group.`)
+const count = (what: string) => whole(0).optional().describe(`Number of ${what} in the group.`)
+
+export const MCPGroupStatus = z.object({
+  ...base,
+  phase: phase(['Ready', 'Pending', 'Failed']),
+  servers: members('MCPServers'),
+  serverCount: count('MCPServers'),
+  remoteProxies: members('MCPRemoteProxies'),
+  remoteProxyCount: count('MCPRemoteProxies'),
+  entries: members('MCPServerEntries'),
+  entryCount: count('MCPServerEntries'),
+})
+export type MCPGroupStatus = z.infer<typeof MCPGroupStatus>
+
+/** The status of what other resources refer to for its settings. */
+export const ConfigStatus = z.object({ ...base, configHash: hash('the settings') })
+export type ConfigStatus = z.infer<typeof ConfigStatus>
+
+export const CompositeToolStatus = z.object({
+  ...base,
+  validationStatus: z.enum(['Valid', 'Invalid', 'Unknown']).optional().describe('Whether the workflow can run.'),
+  validationErrors: list(text(2048)).optional().describe('What is wrong with it.'),
+  referencingVirtualServers: list(filled(253), 1024)
+    .optional()
+    .meta({ 'x-kubernetes-list-type': 'set' })
+    .describe('VirtualMCPServers that have the tool.'),
+})
+export type CompositeToolStatus = z.infer<typeof CompositeToolStatus>
+
+export const MCPRegistryStatus = z.object({
+  ...workload,
+  phase: phase(['Pending', 'Ready', 'Failed', 'Terminating']),
+  readyReplicas,
+})
+export type MCPRegistryStatus = z.infer<typeof MCPRegistryStatus>
+
+export const EmbeddingServerStatus = z.object({
+  ...workload,
+  phase: phase(['Pending', 'Downloading', 'Ready', 'Failed', 'Terminating']),
+  readyReplicas,
+})
+export type EmbeddingServerStatus = z.infer<typeof EmbeddingServerStatus>
+
+export const ToolPolicyStatus = z.object(base)
+export type ToolPolicyStatus = z.infer<typeof ToolPolicyStatus>

@@ -13,3 +13,11 @@ export const HttpUrl = z
   .max(2048)
   .regex(/^https?:\/\//, { error: 'must be a URL that starts with https:// or http://', abort: true })
   .refine(usable, semantically('must be an absolute URL without user, password or fragment'))
+
+/** A URL that paths are appended to: no query, no fragment, no slash at its end. */
+export const BaseUrl = z
+  .string()
+  .max(2048)
+  .regex(/^https?:\/\/[!-"$->@-~]*[!-"$-.0->@-~]$/, {
+    error: 'must be an http or https URL without query, fragment or a slash at its end',
+  })

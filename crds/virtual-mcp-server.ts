@@ -1,34 +1,40 @@
 // VirtualMCPServer: one endpoint that aggregates servers, given as a group (`groupRef`) or one by one (`backends`,
-// which wins); with neither it is empty. Unlike in ToolHive, `groupRef` and `incomingAuth` are optional: without the latter the edge's default issuer guards it.
+// which wins); with neither it is empty. Unlike in ToolHive, `groupRef` and `incomingAuth` are optional: without the latter the default
+// issuer guards it.
 import * as z from 'zod'
 import { Aggregation } from './aggregation.ts'
 import { AuthzConfig } from './authz.ts'
-import { filled, inCluster, list, map, Opaque, Port, text } from './bound.ts'
+import { inCluster, list, map, Opaque, Port, text } from './bound.ts'
+import { CompositeTool } from './composite-tool.ts'
+import { EmbeddedAuthServer } from './embedded-auth-server.ts'
 import { PassthroughHeaders } from './header.ts'
 import { Name, Namespace } from './name.ts'
 import { Operational } from './operational.ts'
 import { ImagePullSecrets, Replicas, SessionAffinity, SessionStorage } from './pod.ts'
-import { RateLimiting } from './rate-limit.ts'
 import { NameRef, OIDCConfigRef, TelemetryConfigRef } from './reference.ts'
 import { resource, toolhive } from './resource.ts'
 import { distinct, notBoth, oneOf, rule, textOf } from './rule.ts'
-import { HttpUrl } from './url.ts'
+import { gone, LooseNameRef, old, spelt } from './spelling.ts'
+import { VirtualConfig } from './virtual-config.ts'
 
 const named = 'name an MCPOIDCConfig, or remove incomingAuth to use the default issuer'
 
 const IncomingAuth = rule(
   notBoth(
-    z.strictObject({
-      type: z.enum(['oidc', 'anonymous']).describe('Who may call: users of an issuer, or everybody.'),
-      oidcConfigRef: OIDCConfigRef.optional().describe('The MCPOIDCConfig whose users may call.'),
-      authzConfig: AuthzConfig.optional().describe('Cedar policies over what callers may do.'),
-      authzConfigRef: NameRef.optional().describe('An MCPAuthzConfig with policies over what callers may do.'),
-    }),
+    spelt(
+      z.strictObject({
+        type: z.enum(['oidc', 'anonymous']).describe('Who may call: users of an issuer, or everybody.'),
+        oidcConfigRef: OIDCConfigRef.optional().describe('The MCPOIDCConfig whose users may call.'),
+        authzConfig: AuthzConfig.optional().describe('Cedar policies over what callers may do.'),
+        authzConfigRef: NameRef.optional().describe('An MCPAuthzConfig with policies over what callers may do.'),
+      }),
+      { oidcConfig: gone('write an MCPOIDCConfig and name it in oidcConfigRef') },
+    ),
     'authzConfigRef',
     'authzConfig',
   ),
   (fields, refuse) => {
-    if (fields.type === 'oidc' && fields.oidcConfigRef === undefined) {
+    if (fields.type === 'oidc' && fields.oidcConfigRef === undefined && fields.oidcConfig === undefined) {
       refuse(['oidcConfigRef'], `is required when type is oidc: ${named}`)
     }
     if (fields.type === 'anonymous' && fields.oidcConfigRef !== undefined) {
@@ -36,7 +42,7 @@ const IncomingAuth = rule(
     }
   },
   {
-    rule: "self.type != 'oidc' || has(self.oidcConfigRef)",
+    rule: "self.type != 'oidc' || has(self.oidcConfigRef) || has(self.oidcConfig)",
     message: `oidcConfigRef is required when type is oidc: ${named}`,
   },
   {
@@ -46,79 +52,81 @@ const IncomingAuth = rule(
   },
 )
 
-const BackendAuth = oneOf(
-  z.strictObject({
-    type: z.enum(['discovered', 'externalAuthConfigRef']).describe('Where the credentials come from.'),
-    externalAuthConfigRef: NameRef.optional().describe('The MCPExternalAuthConfig to use.'),
-  }),
-  'type',
-  { discovered: null, externalAuthConfigRef: 'externalAuthConfigRef' },
+const outgoingTypes = ['discovered', 'externalAuthConfigRef'] as const
+
+const BackendAuth = spelt(
+  oneOf(
+    z.strictObject({
+      type: z.enum(outgoingTypes).describe('Where the credentials come from.'),
+      externalAuthConfigRef: NameRef.optional().describe('The MCPExternalAuthConfig to use.'),
+    }),
+    'type',
+    {
+      discovered: null,
+      externalAuthConfigRef: 'externalAuthConfigRef',
+      external_auth_config_ref: 'externalAuthConfigRef',
+    },
+  ),
+  {
+    type: z.enum([...outgoingTypes, 'external_auth_config_ref']).describe('Where the credentials come from.'),
+  },
 )
 
-/** A server written into the configuration instead of a resource of its own. */
-const StaticBackend = z.strictObject({
-  name: filled(253),
-  url: HttpUrl,
-  transport: z.enum(['sse', 'streamable-http']),
-  type: z.enum(['entry', '']).optional(),
-  caBundlePath: text(1024).optional(),
-  metadata: map(text(2048)).optional(),
+const OutgoingAuth = z.strictObject({
+  source: z
+    .enum(['discovered', 'inline'])
+    .default('discovered')
+    .describe("Whether servers' own settings count, or only those given here."),
+  default: BackendAuth.optional().describe('For servers that backends does not name.'),
+  backends: map(BackendAuth, 1024).optional().describe('By the name of the server.'),
 })
 
-const Config = z.strictObject({
-  name: text(253).optional(),
-  aggregation: Aggregation.prefault({}),
-  operational: Operational.optional(),
-  rateLimiting: RateLimiting.optional(),
-  backends: list(StaticBackend, 1024).optional(),
-  compositeTools: list(Opaque, 256).optional(),
-  compositeToolRefs: list(NameRef, 256).optional(),
-  passthroughHeaders: PassthroughHeaders.optional(),
-  audit: Opaque.optional(),
-  codeMode: Opaque.optional(),
-  optimizer: Opaque.optional(),
-  telemetry: Opaque.optional(),
-  sessionStorage: Opaque.optional(),
-  incomingAuth: Opaque.optional(),
-  outgoingAuth: Opaque.optional(),
-  metadata: map(text(2048)).optional(),
+const Backend = z.strictObject({
+  name: Name.describe('Name of the server.'),
+  namespace: Namespace.optional().describe(
+    "Its namespace, if another; the server's owner must agree by the annotation waggle.dev/allow-virtual-servers-from.",
+  ),
 })
 
 export const VirtualMCPServer = resource(
   toolhive,
   'VirtualMCPServer',
-  z
-    .strictObject({
-      groupRef: NameRef.optional(),
-      /** Servers by name; a server of another namespace must consent by its annotation waggle.dev/allow-virtual-servers-from. */
-      backends: distinct(
-        list(z.strictObject({ name: Name, namespace: Namespace.optional() }), 1024),
-        'name',
-        (item) => `${textOf(item.namespace)}/${textOf(item.name)}`,
-      ).optional(),
-      incomingAuth: IncomingAuth.optional(),
-      outgoingAuth: z
-        .strictObject({
-          source: z.enum(['discovered', 'inline']).default('discovered'),
-          default: BackendAuth.optional(),
-          backends: map(BackendAuth, 1024).optional(),
-        })
-        .optional(),
-      config: Config.prefault({}),
-      passthroughHeaders: PassthroughHeaders.optional(),
-      authServerConfig: Opaque.optional(),
-      embeddingServerRef: NameRef.optional(),
-      telemetryConfigRef: TelemetryConfigRef.optional(),
-      telemetry: Opaque.optional(),
-      sessionStorage: SessionStorage.optional(),
-      sessionAffinity: inCluster(SessionAffinity, 'ClientIP'),
-      proxyPort: Port.optional(),
-      replicas: Replicas.optional(),
-      serviceAccount: text(253).optional(),
-      serviceType: inCluster(z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']), 'ClusterIP'),
-      imagePullSecrets: ImagePullSecrets.optional(),
-      podTemplateSpec: Opaque.optional(),
-    })
-    .prefault({}),
+  spelt(
+    z.strictObject({
+      backends: distinct(list(Backend, 1024), 'name', (item) => `${textOf(item.namespace)}/${textOf(item.name)}`)
+        .optional()
+        .describe('The servers behind the endpoint, one by one; counts before groupRef.'),
+      groupRef: NameRef.optional().describe('An MCPGroup whose servers are behind the endpoint: {name}.'),
+      incomingAuth: IncomingAuth.optional().describe('Who may call; users of the default issuer when left out.'),
+      outgoingAuth: OutgoingAuth.optional().describe('How servers are authenticated to.'),
+      config: VirtualConfig.prefault({}).describe('How servers are made into one.'),
+      passthroughHeaders: PassthroughHeaders.optional().describe(
+        "Headers of callers' requests that go on to all servers.",
+      ),
+      authServerConfig: EmbeddedAuthServer.optional().describe('The embedded authorization server.'),
+      embeddingServerRef: NameRef.optional().describe('An EmbeddingServer for the search over tools.'),
+      telemetryConfigRef: TelemetryConfigRef.optional().describe('Where traces and metrics go: an MCPTelemetryConfig.'),
+      telemetry: Opaque.optional().describe('Old form of telemetryConfigRef.'),
+      sessionStorage: SessionStorage.optional().describe('Where sessions are kept; Redis with more than one replica.'),
+      sessionAffinity: inCluster(SessionAffinity, 'ClientIP').describe('Whether a client keeps its pod.'),
+      proxyPort: Port.optional().describe('Port of one more Service of the endpoint, mcp-<name>-proxy.'),
+      replicas: Replicas.optional().describe('Number of pods; left to an autoscaler when left out.'),
+      serviceAccount: text(253).optional().describe('ServiceAccount of the pods; one of their own when left out.'),
+      serviceType: inCluster(z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']), 'ClusterIP').describe(
+        'Type of the Service.',
+      ),
+      imagePullSecrets: ImagePullSecrets.optional().describe('Secrets for pulling the image.'),
+      podTemplateSpec: Opaque.optional().describe(
+        "Changes to the pods, merged by Kubernetes' rules; the container is vmcp.",
+      ),
+    }),
+    {
+      groupRef: LooseNameRef,
+      aggregation: old(Aggregation, 'config.aggregation'),
+      compositeTools: old(list(CompositeTool, 256), 'config.compositeTools'),
+      compositeToolRefs: old(list(NameRef, 256), 'config.compositeToolRefs'),
+      operational: old(Operational, 'config.operational'),
+    },
+  ).prefault({}),
 )
 export type VirtualMCPServer = z.infer<typeof VirtualMCPServer>
