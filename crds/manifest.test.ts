@@ -199,12 +199,16 @@ test('the namespace of the options is used only where the manifest names none', 
 
 test('what the edge does not act on is accepted with a warning that names it', () => {
   const cases: [kind: string, spec: string, paths: string[]][] = [
-    ['MCPExternalAuthConfig', '{type: xaa, xaa: {idpTokenUrl: https://a.example}}', ['spec.type']],
+    [
+      'MCPExternalAuthConfig',
+      '{type: xaa, xaa: {idpTokenUrl: https://a.example, targetTokenUrl: https://b.example, targetAudience: c}}',
+      ['spec.type'],
+    ],
     ['MCPExternalAuthConfig', '{type: unauthenticated}', []],
     ['MCPOIDCConfig', '{type: kubernetesServiceAccount, kubernetesServiceAccount: {}}', ['spec.type']],
     [
       'VirtualMCPServer',
-      '{authServerConfig: {issuer: https://a.example}, config: {optimizer: {}, compositeTools: [{name: x}], audit: {enabled: true}}}',
+      '{authServerConfig: {issuer: https://a.example, upstreamProviders: [{name: p, type: oidc, oidcConfig: {issuerUrl: https://b.example, clientId: c}}]}, config: {optimizer: {}, compositeTools: [{name: x, steps: []}], audit: {enabled: true}}}',
       ['spec.authServerConfig', 'spec.config.audit', 'spec.config.compositeTools', 'spec.config.optimizer'],
     ],
     [

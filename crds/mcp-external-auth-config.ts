@@ -10,7 +10,7 @@ import { SecretKeyRef } from './reference.ts'
 import { resource, toolhive } from './resource.ts'
 import { oneOf } from './rule.ts'
 import { old, requireOne, spelt } from './spelling.ts'
-import { HttpUrl } from './url.ts'
+import { HttpsUrl, HttpUrl } from './url.ts'
 
 const clientId = text(512).optional().describe('Client id.')
 const clientSecretRef = SecretKeyRef.optional().describe('Where the client secret is kept.')
@@ -71,9 +71,7 @@ const OnBehalfOf = z.strictObject({
 })
 
 const CrossApp = z.strictObject({
-  idpTokenUrl: HttpUrl.regex(/^https:\/\//, { error: 'must be an https URL' }).describe(
-    'Token endpoint of the identity provider.',
-  ),
+  idpTokenUrl: HttpsUrl.describe('Token endpoint of the identity provider.'),
   idpClientId: text(512).optional().describe('Client id there.'),
   idpClientSecretRef: SecretKeyRef.optional().describe('Where the client secret for it is kept.'),
   targetTokenUrl: HttpUrl.describe("Token endpoint of the server's own authorization server."),

@@ -112,11 +112,7 @@ export function textOf(value: unknown): string {
  * `schema` with the rule of a tagged object: the part that belongs to the tag's value must be there and the parts of other values must
  * not. `parts` maps each value of the field `tag` to the name of its part, or to null when it has none.
  */
-export function oneOf<S extends z.ZodType>(
-  schema: S,
-  tag: string,
-  parts: Readonly<Record<string, string | null>>,
-): S {
+export function oneOf<S extends z.ZodType>(schema: S, tag: string, parts: Readonly<Record<string, string | null>>): S {
   const values = new Map<string, string[]>()
   for (const [value, part] of Object.entries(parts)) {
     if (part !== null) values.set(part, [...(values.get(part) ?? []), value])

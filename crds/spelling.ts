@@ -31,6 +31,11 @@ export function old(schema: z.ZodType, present: string): z.ZodType {
   return schema.optional().meta({ deprecated: true, description: `Old spelling of ${present}.` })
 }
 
+/** As `old`, for a field whose value is looked into only in its present place. */
+export function moved(present: string): z.ZodType {
+  return old(Anything, present)
+}
+
 /** A field of earlier releases that can not be acted on; `instead` says what to write. */
 export function gone(instead: string): z.ZodType {
   return Anything.optional().meta({ deprecated: true, description: `No longer exists; ${instead}.` })

@@ -4,11 +4,10 @@ import { filled, list, map, text } from './bound.ts'
 import { ProviderName } from './name.ts'
 import { SecretKeyRef } from './reference.ts'
 import { exactlyOne, oneOf } from './rule.ts'
-import { BaseUrl } from './url.ts'
+import { SecureBaseUrl } from './url.ts'
 
 const Endpoint = text(2048).regex(/^https?:\/\/[!-~]*$/, { error: 'must be an http or https URL' })
 const SecureEndpoint = text(2048).regex(/^https:\/\/[!-~]*$/, { error: 'must be an https URL' })
-const SecureBase = BaseUrl.regex(/^https:\/\//, { error: 'must be an https URL' })
 
 const Paths = list(filled(256), 16).optional()
 
@@ -46,8 +45,8 @@ const Oidc = z.strictObject({
 
 const Registration = exactlyOne(
   z.strictObject({
-    discoveryUrl: SecureBase.optional().describe("URL of the provider's metadata."),
-    registrationEndpoint: SecureBase.optional().describe('URL for registering.'),
+    discoveryUrl: SecureBaseUrl.optional().describe("URL of the provider's metadata."),
+    registrationEndpoint: SecureBaseUrl.optional().describe('URL for registering.'),
     initialAccessTokenRef: SecretKeyRef.optional().describe('Where a token for registering is kept.'),
     softwareId: text(255).optional().describe('software_id to register with.'),
     softwareStatement: text(16_384).optional().describe('software_statement to register with.'),

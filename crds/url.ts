@@ -8,11 +8,19 @@ function usable(text: string): boolean {
   return url.username === '' && url.password === '' && url.hash === ''
 }
 
+const secret = semantically('must be an absolute URL without user, password or fragment')
+
 export const HttpUrl = z
   .string()
   .max(2048)
   .regex(/^https?:\/\//, { error: 'must be a URL that starts with https:// or http://', abort: true })
-  .refine(usable, semantically('must be an absolute URL without user, password or fragment'))
+  .refine(usable, secret)
+
+export const HttpsUrl = z
+  .string()
+  .max(2048)
+  .regex(/^https:\/\//, { error: 'must be a URL that starts with https://', abort: true })
+  .refine(usable, secret)
 
 /** A URL that paths are appended to: no query, no fragment, no slash at its end. */
 export const BaseUrl = z
@@ -20,4 +28,12 @@ export const BaseUrl = z
   .max(2048)
   .regex(/^https?:\/\/[!-"$->@-~]*[!-"$-.0->@-~]$/, {
     error: 'must be an http or https URL without query, fragment or a slash at its end',
+  })
+
+/** As `BaseUrl`, with https only. */
+export const SecureBaseUrl = z
+  .string()
+  .max(2048)
+  .regex(/^https:\/\/[!-"$->@-~]*[!-"$-.0->@-~]$/, {
+    error: 'must be an https URL without query, fragment or a slash at its end',
   })

@@ -2,19 +2,16 @@
 // which wins); with neither it is empty. Unlike in ToolHive, `groupRef` and `incomingAuth` are optional: without the latter the default
 // issuer guards it.
 import * as z from 'zod'
-import { Aggregation } from './aggregation.ts'
 import { AuthzConfig } from './authz.ts'
 import { inCluster, list, map, Opaque, Port, text } from './bound.ts'
-import { CompositeTool } from './composite-tool.ts'
 import { EmbeddedAuthServer } from './embedded-auth-server.ts'
 import { PassthroughHeaders } from './header.ts'
 import { Name, Namespace } from './name.ts'
-import { Operational } from './operational.ts'
 import { ImagePullSecrets, Replicas, SessionAffinity, SessionStorage } from './pod.ts'
 import { NameRef, OIDCConfigRef, TelemetryConfigRef } from './reference.ts'
 import { resource, toolhive } from './resource.ts'
 import { distinct, notBoth, oneOf, rule, textOf } from './rule.ts'
-import { gone, LooseNameRef, old, spelt } from './spelling.ts'
+import { gone, LooseNameRef, moved, spelt } from './spelling.ts'
 import { VirtualConfig } from './virtual-config.ts'
 
 const named = 'name an MCPOIDCConfig, or remove incomingAuth to use the default issuer'
@@ -122,10 +119,10 @@ export const VirtualMCPServer = resource(
     }),
     {
       groupRef: LooseNameRef,
-      aggregation: old(Aggregation, 'config.aggregation'),
-      compositeTools: old(list(CompositeTool, 256), 'config.compositeTools'),
-      compositeToolRefs: old(list(NameRef, 256), 'config.compositeToolRefs'),
-      operational: old(Operational, 'config.operational'),
+      aggregation: moved('config.aggregation'),
+      compositeTools: moved('config.compositeTools'),
+      compositeToolRefs: moved('config.compositeToolRefs'),
+      operational: moved('config.operational'),
     },
   ).prefault({}),
 )

@@ -1,15 +1,9 @@
 // What a kind publishes to clusters and readers besides its names.
-import * as z from 'zod'
+import type * as z from 'zod'
 import { schemas, statuses } from '../cluster.ts'
+import { type Column, columns, selectable } from '../column.ts'
 import { allKinds, type Kind, kinds } from '../kinds.ts'
-
-export interface Column {
-  readonly name: string
-  readonly type: 'string' | 'integer' | 'date'
-  readonly jsonPath: string
-  readonly priority?: number
-  readonly description?: string
-}
+import { written } from '../spelling.ts'
 
 export interface Published {
   readonly summary: string
@@ -25,30 +19,34 @@ export interface Published {
   readonly selectable: readonly string[]
 }
 
-/** The kinds that have a schema. */
-export const publishedKinds: readonly Kind[] = allKinds.filter((kind) => Object.hasOwn(schemas, kind))
+export const publishedKinds: readonly Kind[] = allKinds
 
 /** What `kind` publishes. */
 export function published(kind: Kind): Published {
-  const schema: z.ZodType | undefined = (schemas as Partial<Record<Kind, z.ZodType>>)[kind]
-  const status: z.ZodType | undefined = (statuses as Partial<Record<Kind, z.ZodType>>)[kind]
-  if (!(schema instanceof z.ZodObject)) throw new Error(`${kind} has no schema`)
-  return {
-    summary: kind,
-    versions: versions(kinds[kind].apiVersion),
-    written: schema.shape['spec'] as z.ZodType,
-    status: status ?? z.looseObject({}).meta({ 'x-kubernetes-preserve-unknown-fields': true }),
-    columns: [{ name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' }],
-    selectable: [],
+  const known = made.get(kind)
+  if (known !== undefined) return known
+  const result = {
+    summary: kinds[kind].summary,
+    versions: versions(kind),
+    written: written(schemas[kind].shape.spec),
+    status: statuses[kind],
+    columns: columns[kind],
+    selectable: selectable[kind] ?? [],
   }
+  made.set(kind, result)
+  return result
 }
 
+const made = new Map<Kind, Published>()
+
 /** What was v1alpha1 before is served as such too; nothing else has an older version. */
-function versions(apiVersion: string): Published['versions'] {
-  const [group = '', version = ''] = apiVersion.split('/')
+function versions(kind: Kind): Published['versions'] {
+  const [group = '', version = ''] = kinds[kind].apiVersion.split('/')
   if (version !== 'v1beta1') return [{ name: version, storage: true }]
+  const gone =
+    kind === 'MCPRegistry' ? 'MCPRegistry is deprecated; run a registry server of its own instead' : undefined
   return [
-    { name: version, storage: true },
-    { name: 'v1alpha1', deprecated: `${group}/v1alpha1 is deprecated; use v1beta1` },
+    { name: version, storage: true, deprecated: gone },
+    { name: 'v1alpha1', deprecated: gone ?? `${group}/v1alpha1 is deprecated; use v1beta1` },
   ]
 }
