@@ -10,10 +10,11 @@ import { after, before, test } from 'node:test'
 import { call } from './bed/api.ts'
 import { until } from './bed/shell.ts'
 import { digest } from './fixtures/fleet.ts'
+import { installWithLogin } from './login.ts'
 import { startOutside } from './outside.ts'
 import type { Outside } from './outside.ts'
 import { exec, pods, readyPod, startClient, textOf, visit } from './pods.ts'
-import { SYSTEM, configMap, examples, install } from './release.ts'
+import { SYSTEM, examples, install } from './release.ts'
 import { sharedCluster } from './shared.ts'
 
 const NAMESPACE = 'platform-tools'
@@ -123,21 +124,7 @@ test('the token is nowhere in the proxy: neither in its environment nor in its f
 })
 
 test('with an OIDC config as the chart’s default, one login at the virtual server gives the tools of all', async () => {
-  await configMap(shared, 'outside-ca', { 'ca.crt': outside.ca })
-  const oidc = {
-    apiVersion: 'toolhive.stacklok.dev/v1beta1',
-    kind: 'MCPOIDCConfig',
-    metadata: { name: 'fleet', namespace: SYSTEM },
-    spec: { type: 'inline', inline: { issuer: outside.issuer.url } },
-  }
-  shared.kubectl(['apply', '-f', '-'], JSON.stringify(oidc))
-  await install(shared, {
-    operator: {
-      defaultOIDCConfigRef: { name: 'fleet' },
-      egress: { allow: ['mcp.linear.app', 'idp.test'] },
-      extraCA: { configMap: 'outside-ca' },
-    },
-  })
+  await installWithLogin(shared, outside)
   kubectl('create', 'secret', 'generic', 'github-token', `--from-literal=token=${token}-github`)
   shared.kubectl(['apply', '-f', '-'], JSON.stringify(server('github', 'ghcr.io/github/github-mcp-server:latest')))
   apply('seed/linear.yaml')

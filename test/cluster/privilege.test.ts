@@ -1,0 +1,248 @@
+// Least privilege, proven: every ServiceAccount's rights are those of rights.yaml and no others; and from inside each pod, with all that the pod has,
+// what it must not do is refused.
+
+import type { Pod } from 'kubernetes-types/core/v1.js'
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { importJWK, SignJWT } from 'jose'
+import type { JWK } from 'jose'
+import { call, Refusal } from './bed/api.ts'
+import { installWithLogin } from './login.ts'
+import { startOutside } from './outside.ts'
+import type { Outside } from './outside.ts'
+import { exec, readyPod, startClient } from './pods.ts'
+import { SYSTEM } from './release.ts'
+import { allowed, fill, rightsOf, sorted, tokenOf } from './rights.ts'
+import type { Rights } from './rights.ts'
+import { sharedCluster } from './shared.ts'
+
+const NAMESPACE = 'privilege'
+const RBAC = `/apis/rbac.authorization.k8s.io/v1`
+
+const shared = await sharedCluster()
+const { cluster } = shared
+let outside: Outside
+let common: Rights
+
+const proxy = (name: string): Promise<Pod> =>
+  readyPod(cluster, NAMESPACE, `toolhive-name=${name},waggle.dev/role=proxy`)
+const server = (name: string): Promise<Pod> =>
+  readyPod(cluster, NAMESPACE, `toolhive-name=${name},waggle.dev/role=server`)
+const nameOf = (pod: Pod): string => pod.metadata?.name ?? ''
+
+before(async () => {
+  outside = await startOutside()
+  await shared.namespace(NAMESPACE, { 'pod-security.kubernetes.io/enforce': 'restricted' })
+  await installWithLogin(shared, outside)
+  shared.kubectl(['-n', NAMESPACE, 'create', 'secret', 'generic', 'token', '--from-literal=token=a-secret'])
+  const metadata = (name: string): object => ({ name, namespace: NAMESPACE })
+  const apiVersion = 'toolhive.stacklok.dev/v1beta1'
+  const secrets = [{ name: 'token', key: 'token', targetEnvName: 'TOKEN' }]
+  const image = 'grafana/mcp-grafana:latest'
+  const spec = { image, transport: 'streamable-http', mcpPort: 8000, secrets }
+  const manifests = [
+    { apiVersion, kind: 'MCPServer', metadata: metadata('one'), spec },
+    { apiVersion, kind: 'MCPServer', metadata: metadata('two'), spec },
+    {
+      apiVersion,
+      kind: 'MCPRemoteProxy',
+      metadata: metadata('away'),
+      spec: { remoteUrl: 'https://mcp.linear.app/mcp' },
+    },
+    {
+      apiVersion,
+      kind: 'VirtualMCPServer',
+      metadata: metadata('all'),
+      spec: { backends: ['one', 'two', 'away'].map((name) => ({ name })) },
+    },
+  ]
+  for (const manifest of manifests) shared.kubectl(['apply', '-f', '-'], JSON.stringify(manifest))
+  await startClient(shared, NAMESPACE)
+  for (const name of ['one', 'two', 'away', 'all']) await proxy(name)
+  for (const name of ['one', 'two']) await server(name)
+  common = await rightsOf(cluster, await tokenOf(cluster, NAMESPACE, 'default'), NAMESPACE)
+})
+after(() => outside.close())
+
+test('what everybody may do reaches no object of anybody', () => {
+  for (const key of Object.keys(common)) assert.match(key, /^selfsubject\w+\.auth(entication|orization)\.k8s\.io$/)
+})
+
+test('the rights of the operator are those of the allow-list', async () => {
+  const pod = await readyPod(cluster, SYSTEM, 'app.kubernetes.io/component=operator')
+  const account = pod.spec?.serviceAccountName ?? ''
+  const token = await tokenOf(cluster, SYSTEM, account)
+  const { managed, own } = allowed.operator
+  assert.deepEqual(await rightsOf(cluster, token, NAMESPACE, common), sorted(managed))
+  const mine = sorted(fill(own, { release: account, extraCA: 'outside-ca' }))
+  assert.deepEqual(await rightsOf(cluster, token, SYSTEM, common), { ...sorted(managed), ...mine })
+})
+
+test('the rights of every account of the fleet are those of the allow-list', async () => {
+  const path = `/api/v1/namespaces/${NAMESPACE}/serviceaccounts`
+  const { items } = await call<{ items: { metadata: { name: string } }[] }>(cluster, 'GET', path)
+  const expected: Record<string, Rights> = {
+    'one-proxy-runner': fill(allowed.proxy, { name: 'one' }),
+    'two-proxy-runner': fill(allowed.proxy, { name: 'two' }),
+    'away-remote-proxy-runner': fill(allowed.proxy, { name: 'away' }),
+    'all-vmcp': fill(allowed.virtualServer, { name: 'all' }),
+    'one-sa': {},
+    'two-sa': {},
+    default: {},
+  }
+  assert.deepEqual(items.map((item) => item.metadata.name).sort(), Object.keys(expected).sort())
+  for (const [account, rights] of Object.entries(expected)) {
+    const token = await tokenOf(cluster, NAMESPACE, account)
+    assert.deepEqual(await rightsOf(cluster, token, NAMESPACE, common), sorted(rights), account)
+    assert.deepEqual(await rightsOf(cluster, token, SYSTEM, common), {}, `${account} elsewhere`)
+  }
+})
+
+/** Asks, from inside a pod and with its own token if it has one; the status, or the reason why there is no answer. */
+async function ask(
+  pod: Pod,
+  method: string,
+  url: string,
+  headers: Readonly<Record<string, string>> = {},
+  body = '',
+): Promise<string> {
+  const script = `
+    const fs = require('node:fs')
+    const [method, url, headers, body] = JSON.parse(process.argv[1])
+    const folder = '/var/run/secrets/kubernetes.io/serviceaccount/'
+    const api = url.startsWith('/')
+    const token = api && fs.existsSync(folder + 'token') ? { authorization: 'Bearer ' + fs.readFileSync(folder + 'token') } : {}
+    const target = api ? 'https://kubernetes.default.svc.cluster.local' + url : url
+    const { request } = require(api ? 'node:https' : 'node:http')
+    const options = { method, headers: { ...token, ...headers }, rejectUnauthorized: false, timeout: 3000, agent: false }
+    const asked = request(target, options, (response) => { console.log(response.statusCode); process.exit() })
+    asked.on('timeout', () => asked.destroy(new Error('no answer'))).on('error', (error) => console.log(error.code ?? error.message))
+    asked.end(body)`
+  const given = JSON.stringify([method, url, headers, body])
+  const namespace = pod.metadata?.namespace ?? ''
+  const { out, complaint } = await exec(shared, namespace, nameOf(pod), ['node', '-e', script, given])
+  if (out === '') throw new Error(complaint)
+  return out.trim()
+}
+
+test('no pod may read Secrets, list pods, or attach to another pod', async () => {
+  const victim = await server('two')
+  const core = `/api/v1/namespaces/${NAMESPACE}`
+  const attempts = [
+    ['GET', `${core}/secrets`],
+    ['GET', `${core}/secrets/token`],
+    ['GET', '/api/v1/secrets'],
+    ['GET', `${core}/pods`],
+    ['POST', `${core}/pods/${nameOf(victim)}/attach?container=mcp&stdin=true`],
+    ['POST', `${core}/pods/${nameOf(victim)}/exec?container=mcp&command=node`],
+    ['GET', `${core}/configmaps`],
+    ['GET', `${core}/configmaps/two-runconfig`],
+    ['GET', `/apis/toolhive.stacklok.dev/v1beta1/mcpservers`],
+    ['POST', `${core}/serviceaccounts/two-sa/token`],
+  ] as const
+  const inside = [await proxy('one'), await proxy('away'), await proxy('all'), await server('one')]
+  for (const pod of inside)
+    for (const [method, path] of attempts)
+      assert.equal(await ask(pod, method, path), '403', `${nameOf(pod)}: ${method} ${path}`)
+  assert.equal(await ask(await proxy('one'), 'GET', `${core}/configmaps/one-runconfig`), '200', 'its own it may')
+})
+
+test('a server has no token of the Kubernetes API', async () => {
+  const look = [
+    'node',
+    '-e',
+    `console.log(require('node:fs').existsSync('/var/run/secrets/kubernetes.io/serviceaccount'))`,
+  ]
+  assert.equal((await exec(shared, NAMESPACE, nameOf(await server('one')), look)).out, 'false\n')
+  assert.equal((await exec(shared, NAMESPACE, nameOf(await proxy('one')), look)).out, 'true\n')
+})
+
+test('a server answers its own proxy and nobody else', async () => {
+  const client = await readyPod(cluster, NAMESPACE, 'app=client')
+  const target = await server('two')
+  const urls = [`http://${target.status?.podIP}:8000/mcp`, 'http://mcp-two:8000/mcp']
+  const strangers = [client, await proxy('one'), await proxy('away'), await proxy('all'), await server('one')]
+  for (const url of urls) {
+    assert.match(await ask(await proxy('two'), 'GET', url), /^[24]\d\d$/, 'its own proxy reaches it')
+    for (const pod of strangers) assert.doesNotMatch(await ask(pod, 'GET', url), /^\d+$/, `${nameOf(pod)} to ${url}`)
+  }
+})
+
+test('an assertion for one server is worth nothing at another, and a stranger’s nowhere', async () => {
+  const secrets = await call<{ items: { metadata: { name: string }; data: Record<string, string> }[] }>(
+    cluster,
+    'GET',
+    `/api/v1/namespaces/${NAMESPACE}/secrets`,
+  )
+  const secret = secrets.items.find(({ metadata }) => metadata.name.startsWith('all-signing-'))
+  assert.ok(secret, 'the virtual server has a key')
+  const jwk = JSON.parse(Buffer.from(secret.data['signing.jwk'] ?? '', 'base64').toString()) as JWK
+  const identity = (kind: string, name: string): string => `in-cluster/${NAMESPACE}/${kind}/${name}`
+  const sign = async (audience: string, issuer = identity('VirtualMCPServer', 'all')): Promise<string> => {
+    const key = await importJWK(jwk, 'ES256')
+    const claims = { use: 'call', sub_id: { format: 'iss_sub', iss: outside.issuer.url, sub: 'ada' } }
+    return new SignJWT(claims)
+      .setProtectedHeader({ alg: 'ES256', typ: 'waggle-assertion+jwt', kid: jwk.kid ?? '' })
+      .setIssuer(issuer)
+      .setAudience(audience)
+      .setIssuedAt()
+      .setExpirationTime('50s')
+      .sign(key)
+  }
+  const client = await readyPod(cluster, NAMESPACE, 'app=client')
+  const list = JSON.stringify({
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'initialize',
+    params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'pod', version: '1' } },
+  })
+  const types = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
+  const present = (name: string, assertion: string): Promise<string> =>
+    ask(client, 'POST', `http://mcp-${name}-proxy:8080/mcp`, { ...types, 'waggle-assertion': assertion }, list)
+  const forOne = await sign(identity('MCPServer', 'one'))
+  assert.equal(await present('one', forOne), '200', 'it is good where it is for')
+  assert.equal(await present('two', forOne), '401')
+  assert.equal(
+    await present('one', await sign(identity('MCPServer', 'one'), identity('VirtualMCPServer', 'other'))),
+    '401',
+  )
+  assert.equal(await ask(client, 'POST', 'http://mcp-one-proxy:8080/mcp', types, list), '401', 'without any')
+})
+
+test('the operator cannot read a Secret, not even one that it made', async () => {
+  const operator = await readyPod(cluster, SYSTEM, 'app.kubernetes.io/component=operator')
+  const core = `/api/v1/namespaces/${NAMESPACE}`
+  for (const path of ['/api/v1/secrets', `${core}/secrets`, `${core}/secrets/token`, `${core}/secrets?watch=true`])
+    assert.equal(await ask(operator, 'GET', path), '403', path)
+  const json = { 'content-type': 'application/json' }
+  const secret = JSON.stringify({ metadata: { name: 'made' }, stringData: { key: 'value' } })
+  assert.equal(await ask(operator, 'POST', `${core}/secrets`, json, secret), '201')
+  assert.equal(await ask(operator, 'GET', `${core}/secrets/made`), '403')
+  assert.equal(await ask(operator, 'POST', `${core}/pods/${nameOf(await server('one'))}/exec?command=node`), '403')
+})
+
+test('the operator can give nobody more than it has', async () => {
+  const pod = await readyPod(cluster, SYSTEM, 'app.kubernetes.io/component=operator')
+  const token = await tokenOf(cluster, SYSTEM, pod.spec?.serviceAccountName ?? '')
+  const attempt = (path: string, body: object): Promise<unknown> => call(cluster, 'POST', `${RBAC}${path}`, body, token)
+  const refused = (path: string, body: object): Promise<void> =>
+    assert.rejects(attempt(path, body), (error) => error instanceof Refusal && error.status === 403)
+  const roles = `/namespaces/${NAMESPACE}/roles`
+  const role = (resources: string[], verbs: string[]): object => ({
+    metadata: { name: 'wide' },
+    rules: [{ apiGroups: [''], resources, verbs }],
+  })
+  await refused(roles, role(['secrets'], ['get']))
+  await refused(roles, role(['*'], ['*']))
+  await attempt(roles, role(['configmaps'], ['get']))
+  const subjects = [{ kind: 'ServiceAccount', name: 'one-sa', namespace: NAMESPACE }]
+  const binding = (kind: string, name: string): object => ({
+    metadata: { name: 'wide' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name },
+    subjects,
+  })
+  for (const name of ['cluster-admin', 'admin', 'edit', 'view'])
+    await refused(`/namespaces/${NAMESPACE}/rolebindings`, binding('ClusterRole', name))
+  await refused('/clusterrolebindings', binding('ClusterRole', 'cluster-admin'))
+  await refused('/clusterroles', role(['secrets'], ['get']))
+})
