@@ -25,14 +25,19 @@ export function endpointService({ kind, metadata: { name } }: EndpointResource):
 }
 
 export function endpointPort(resource: EndpointResource): number {
-  if (resource.kind === 'VirtualMCPServer') return VIRTUAL_PORT
-  return resource.spec.proxyPort ?? DEFAULT_PORT
+  return resource.spec.proxyPort ?? (resource.kind === 'VirtualMCPServer' ? VIRTUAL_PORT : DEFAULT_PORT)
+}
+
+/** Path that an ingress puts before the endpoint: empty, or with a slash before and none behind. */
+export function endpointPrefix(resource: EndpointResource): string {
+  if (resource.kind === 'VirtualMCPServer') return ''
+  const path = (resource.spec.endpointPrefix ?? '').replace(/^\/+|\/+$/gu, '')
+  return path === '' ? '' : `/${path}`
 }
 
 /** URL for clients in the cluster. */
 export function endpointUrl(resource: EndpointResource): string {
-  const prefix = resource.kind === 'VirtualMCPServer' ? '' : (resource.spec.endpointPrefix ?? '').replace(/\/+$/u, '')
-  return `${inside(endpointService(resource), resource, endpointPort(resource))}${prefix}/mcp`
+  return `${inside(endpointService(resource), resource, endpointPort(resource))}${endpointPrefix(resource)}/mcp`
 }
 
 /** Where its proxies publish the endpoint's catalog. */

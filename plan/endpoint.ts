@@ -246,7 +246,7 @@ export function issuerOf(namespace: string, name: string, resources: Resources, 
   }
   const { inline, kubernetesServiceAccount: own } = spec
   if (spec.type === 'kubernetesServiceAccount')
-    return site.serviceAccounts ? { ...common, ...ofCluster(own) } : undefined
+    return site.serviceAccounts ? { ...common, ...ofCluster(own, namespace) } : undefined
   if (inline === undefined) return undefined
   return {
     ...common,
@@ -268,9 +268,9 @@ const API_SERVER = 'https://kubernetes.default.svc'
 /** Tokens of the cluster's service accounts, as the API server issues them. */
 function ofCluster(
   spec: MCPOIDCConfig['spec']['kubernetesServiceAccount'],
+  home: string,
 ): Omit<IssuerPlan, 'algorithms' | 'clockSkewSeconds' | 'groupsClaim'> {
-  const { issuer = API_SERVER, jwksUrl, serviceAccount, namespace } = spec ?? {}
-  const isNamed = serviceAccount !== undefined && namespace !== undefined
+  const { issuer = API_SERVER, jwksUrl, serviceAccount, namespace = home } = spec ?? {}
   return {
     issuer,
     jwksUrl: jwksUrl ?? `${API_SERVER}/openid/v1/jwks`,
@@ -281,7 +281,7 @@ function ofCluster(
     allowPrivate: true,
     ca: undefined,
     clusterAuth: true,
-    subjects: isNamed ? [`system:serviceaccount:${namespace}:${serviceAccount}`] : undefined,
+    subjects: serviceAccount === undefined ? undefined : [`system:serviceaccount:${namespace}:${serviceAccount}`],
   }
 }
 

@@ -2,9 +2,8 @@
 // plan depends on is in the world it is given, and it changes nothing.
 
 import type { Kind } from '../../crds/kinds.ts'
-import type { Resource } from '../../crds/manifest.ts'
 import type { Problem } from '../../crds/problem.ts'
-import type { Resources } from '../../plan/resources.ts'
+import type { Resource, Resources } from '../../plan/resources.ts'
 import type { KubeObject } from '../kube/object.ts'
 import type { Settings } from './settings.ts'
 
@@ -28,7 +27,11 @@ export interface World {
   readonly now: number
   /** Every valid resource of the watched namespaces. */
   readonly resources: Resources
-  observed<R extends Resource>(kind: R['kind'], namespace: string, name: string): Observed<R> | undefined
+  observed<K extends Kind>(
+    kind: K,
+    namespace: string,
+    name: string,
+  ): Observed<Extract<Resource, { kind: K }>> | undefined
   /** A built-in object: Deployment, StatefulSet, Service, ConfigMap, Pod … */
   object(kind: string, namespace: string, name: string): KubeObject | undefined
   /** The pods of a workload, by label. */
@@ -56,8 +59,10 @@ export interface KeyDraft {
 }
 
 export interface Plan {
-  /** Every object that shall exist, complete; owned objects that are not among them are deleted. */
+  /** Every object that shall exist, complete but for its owner, in the order of making; owned objects that are not among them are deleted. */
   readonly objects: readonly KubeObject[]
+  /** Nothing is deleted: the resource cannot be served as it is now, and what ran before goes on running. */
+  readonly keep?: boolean
   /** Keys that do not exist yet; when they are made the resource is planned again. */
   readonly keys: readonly KeyDraft[]
   readonly conditions: readonly ConditionDraft[]
@@ -74,6 +79,9 @@ export interface Plan {
 export interface Planner<R extends Resource = Resource> {
   readonly kind: R['kind']
   plan(observed: Observed<R>, world: World): Plan
-  /** Resources to plan again because `changed` did, by `Kind/namespace/name`; besides itself, its referrers and the owners of objects. */
+  /**
+   * Resources to plan again because `changed` did, by `Kind/namespace/name`; besides itself, its referrers, what it names and the
+   * owners of objects. Asked for the resource as it was and as it is.
+   */
   affected?(changed: Resource, world: World): readonly string[]
 }

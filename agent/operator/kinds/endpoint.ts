@@ -1,0 +1,137 @@
+// What the proxies of a server or virtual server run: everything that all kinds with an endpoint have in common.
+// Fail-closed: a default issuer that is named and not there admits nobody, instead of everybody.
+
+import { planEndpoint } from '../../../plan/cluster.ts'
+import {
+  endpointPort,
+  endpointPrefix,
+  endpointUrl,
+  VIRTUAL_PORT,
+  type EndpointResource,
+} from '../../../plan/address.ts'
+import { issuerOf, type GuardPlan } from '../../../plan/endpoint.ts'
+import type { SecretRef } from '../../../plan/server.ts'
+import type { Site } from '../../../plan/site.ts'
+import type { RunConfig } from '../../run-config.ts'
+import type { ConditionDraft, World } from '../kind.ts'
+import { containerPort } from '../proxy.ts'
+import { no, yes } from './condition.ts'
+import { signersOf } from './trust.ts'
+
+/** The cluster as planning sees it. */
+export function siteOf(world: World): Site {
+  const { cluster, defaultOidcConfig, requireAuthentication } = world.settings
+  const site: Site = {
+    cluster,
+    defaultIssuer: undefined,
+    defaultAudience: defaultOidcConfig?.audience,
+    open: !requireAuthentication && defaultOidcConfig === undefined,
+    proxies: true,
+    serviceAccounts: true,
+    configMap: (namespace, name) => world.object('ConfigMap', namespace, name)?.data,
+  }
+  if (defaultOidcConfig === undefined) return site
+  const { namespace, name } = defaultOidcConfig
+  return { ...site, defaultIssuer: issuerOf(namespace, name, world.resources, site) }
+}
+
+export function runConfigOf(resource: EndpointResource, world: World): RunConfig {
+  const { settings } = world
+  const { kind } = resource
+  const { namespace, name } = resource.metadata
+  const { endpoint, servers } = planEndpoint(resource, world.resources, siteOf(world))
+  return {
+    format: 1,
+    self: { cluster: settings.cluster, kind, namespace, name },
+    port: containerPort(kind === 'VirtualMCPServer' ? VIRTUAL_PORT : endpointPort(resource)),
+    prefix: endpointPrefix(resource),
+    url: endpointUrl(resource),
+    trustProxyHeaders: kind !== 'VirtualMCPServer' && resource.spec.trustProxyHeaders === true,
+    endpoint,
+    servers,
+    signers: kind === 'VirtualMCPServer' ? [] : signersOf(resource, world),
+    egressAllow: settings.egressAllow,
+    extraCa: extraCa(world),
+    audit: { enabled: audits(resource) },
+  }
+}
+
+/** Requests are audited unless the resource says that they are not. */
+function audits(resource: EndpointResource): boolean {
+  const audit = resource.kind === 'VirtualMCPServer' ? resource.spec.config.audit : resource.spec.audit
+  return audit?.['enabled'] !== false
+}
+
+function extraCa(world: World): string {
+  const { namespace, extraCaConfigMap } = world.settings
+  if (extraCaConfigMap === undefined) return ''
+  const data = world.object('ConfigMap', namespace, extraCaConfigMap)?.data ?? {}
+  return Object.entries(data)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, pem]) => pem.trim())
+    .filter((pem) => pem !== '')
+    .join('\n')
+}
+
+/**
+ * The values of Secrets that a proxy itself needs. Pods mount Secrets of their own namespace only: those of others (of an entry
+ * of another namespace, or of the chart's default issuer) are `foreign`, and what needs them fails when it is called.
+ */
+export function secretsOf({ self, endpoint, servers }: RunConfig): { mounted: SecretRef[]; foreign: SecretRef[] } {
+  const found = new Map<string, SecretRef>()
+  const note = (ref: SecretRef | undefined): void => {
+    if (ref !== undefined) found.set(`${ref.namespace}/${ref.name}/${ref.key}`, ref)
+  }
+  for (const issuer of endpoint.guard.issuers ?? []) note(issuer.clientSecret)
+  for (const { credential } of [...endpoint.members, ...servers])
+    if (credential.kind === 'header') note(credential.secret)
+  for (const { secretHeaders } of servers) for (const { secret } of secretHeaders) note(secret)
+  const all = [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, ref]) => ref)
+  return {
+    mounted: all.filter(({ namespace }) => namespace === self.namespace),
+    foreign: all.filter(({ namespace }) => namespace !== self.namespace),
+  }
+}
+
+/** Anybody may call: nothing says who may. */
+export function isAnonymous({ issuers }: GuardPlan): boolean {
+  return issuers === undefined
+}
+
+/** Who may call, as the condition `AuthConfigured` of a server. False with reason `Anonymous` harms nobody but should be known. */
+export function serverAuth(
+  guard: GuardPlan,
+  oidcRef: { readonly name: string } | undefined,
+  world: World,
+): ConditionDraft {
+  const type = 'AuthConfigured'
+  const { defaultOidcConfig: chart } = world.settings
+  if (guard.issuers === undefined)
+    return no(
+      type,
+      'Anonymous',
+      'no authentication is configured, so everybody in this namespace may call: name an MCPOIDCConfig in spec.oidcConfigRef, or let the admin set operator.defaultOIDCConfigRef',
+    )
+  if (guard.issuers.length > 0) {
+    const named =
+      oidcRef?.name ?? (chart === undefined ? 'an annotation' : `${chart.namespace}/${chart.name}, the default`)
+    return yes(type, 'AuthConfigured', `callers log in by MCPOIDCConfig ${named}`)
+  }
+  if (oidcRef !== undefined)
+    return no(
+      type,
+      'AuthNotUsable',
+      'callers are refused: what guards this endpoint cannot be used, as other conditions say',
+    )
+  if (chart !== undefined)
+    return no(
+      type,
+      'DefaultOIDCConfigNotUsable',
+      `callers are refused: the default MCPOIDCConfig ${chart.namespace}/${chart.name} does not exist or cannot be used`,
+    )
+  return no(
+    type,
+    'AuthenticationRequired',
+    'callers are refused: the admin requires authentication, so name an MCPOIDCConfig in spec.oidcConfigRef',
+  )
+}

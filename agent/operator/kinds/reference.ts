@@ -1,0 +1,127 @@
+// Whether what a resource names is there and can be acted upon, as conditions. What is missing may still come, so it is waited
+// for; what is invalid needs a human. A missing group or telemetry stops nobody; any other broken reference does.
+
+import type { Kind } from '../../../crds/kinds.ts'
+import { references, resolve, type Reference } from '../../../plan/references.ts'
+import type { Resource } from '../../../plan/resources.ts'
+import type { ConditionDraft, World } from '../kind.ts'
+import { no, yes } from './condition.ts'
+import { configHash, type Verdict } from './config.ts'
+import { judgeExternalAuth } from './mcp-external-auth-config.ts'
+import { judgeOidc } from './mcp-oidc-config.ts'
+import { judgeTools } from './mcp-tool-config.ts'
+
+/** How well a resource stands with what it names. */
+export interface References {
+  readonly conditions: readonly ConditionDraft[]
+  /** Fields of the status: hashes of the configurations in use. */
+  readonly hashes: Readonly<Record<string, string>>
+  /** The first condition that keeps the resource from doing its work. */
+  readonly broken: ConditionDraft | undefined
+  /** `broken` stays so until a human acts; otherwise something named is only not there yet. */
+  readonly stalled: boolean
+}
+
+interface Rule {
+  readonly kind: Kind
+  readonly type: string
+  readonly good: string
+  readonly missing: string
+  readonly bad: string
+  /** Field of the status for the hash. */
+  readonly hash?: string
+  /** Nothing is unsafe or wrong without it. */
+  readonly harmless?: boolean
+}
+
+const rule = (kind: Rule['kind'], type: string, stem: string, more: Partial<Rule> = {}): Rule => ({
+  kind,
+  type,
+  good: `${stem}Valid`,
+  missing: `${stem}NotFound`,
+  bad: `${stem}NotValid`,
+  ...more,
+})
+
+const rules: readonly Rule[] = [
+  rule('MCPGroup', 'GroupRefValidated', 'GroupRef', {
+    good: 'GroupRefIsValid',
+    bad: 'GroupRefNotReady',
+    harmless: true,
+  }),
+  rule('MCPOIDCConfig', 'OIDCConfigRefValidated', 'OIDCConfigRef', { hash: 'oidcConfigHash' }),
+  rule('MCPAuthzConfig', 'AuthzConfigRefValidated', 'AuthzConfigRef', { hash: 'authzConfigHash' }),
+  rule('MCPExternalAuthConfig', 'ExternalAuthConfigValidated', 'ExternalAuthConfigRef', {
+    hash: 'externalAuthConfigHash',
+  }),
+  rule('MCPToolConfig', 'ToolConfigValidated', 'ToolConfigRef', { hash: 'toolConfigHash' }),
+  rule('MCPTelemetryConfig', 'TelemetryConfigRefValidated', 'TelemetryConfigRef', {
+    hash: 'telemetryConfigHash',
+    harmless: true,
+  }),
+  rule('MCPWebhookConfig', 'WebhookConfigValidated', 'WebhookConfig', {
+    bad: 'WebhookConfigInvalid',
+    hash: 'webhookConfigHash',
+  }),
+]
+
+/** One condition for each kind of configuration that `resource` names. */
+export function checkReferences(resource: Resource, world: World): References {
+  const named = references(resource)
+  const conditions: ConditionDraft[] = []
+  const hashes: Record<string, string> = {}
+  let broken: ConditionDraft | undefined
+  let stalled = false
+  for (const one of rules) {
+    const here = named.filter(({ kinds }) => kinds.includes(one.kind))
+    if (here.length === 0) continue
+    const { condition, hash } = check(one, here, world)
+    conditions.push(condition)
+    if (one.hash !== undefined && hash !== undefined) hashes[one.hash] = hash
+    if (condition.status === 'True' || one.harmless === true || broken !== undefined) continue
+    broken = condition
+    stalled = condition.reason !== one.missing
+  }
+  return { conditions, hashes, broken, stalled }
+}
+
+function check(
+  { kind, type, good, missing, bad }: Rule,
+  named: readonly Reference[],
+  world: World,
+): { condition: ConditionDraft; hash: string | undefined } {
+  const hashes: string[] = []
+  const wrong: { readonly reason: string; readonly message: string }[] = []
+  for (const reference of named) {
+    const target = resolve(reference, world.resources)
+    const place = `${reference.namespace}/${reference.name}`
+    if (target === undefined) {
+      wrong.push({ reason: missing, message: `${reference.path}: there is no ${kind} ${place}` })
+      continue
+    }
+    hashes.push(configHash(target))
+    const verdict = judge(target, world)
+    if (verdict?.valid === false)
+      wrong.push({ reason: bad, message: `${reference.path}: ${place}: ${verdict.message}` })
+  }
+  const [first] = wrong
+  const message = wrong.map((one) => one.message).join('; ')
+  return {
+    condition:
+      first === undefined ? yes(type, good, named.map(({ name }) => name).join(', ')) : no(type, first.reason, message),
+    hash: hashes.length === 0 ? undefined : hashes.join('.'),
+  }
+}
+
+function judge(target: Resource, world: World): Verdict | undefined {
+  switch (target.kind) {
+    case 'MCPOIDCConfig':
+      return judgeOidc(target, world)
+    case 'MCPExternalAuthConfig':
+      return judgeExternalAuth(target)
+    case 'MCPToolConfig':
+      return judgeTools(target)
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,97 @@
+// Whom a server believes when it says for whom it calls: the virtual servers that may use it, and nobody else.
+// Invariant: a key is trusted only where its virtual server is a virtual server of this server, across namespaces only while the
+// server's owner consents (both decided by `members`), and only as the issuer that the operator made it for.
+
+import type { JSONWebKeySet } from 'jose'
+import * as z from 'zod'
+import { members, type ServerResource, type VirtualResource } from '../../../plan/members.ts'
+import { resourceKey, type Resource } from '../../../plan/resources.ts'
+import { identity } from '../../../plan/site.ts'
+import type { Signer } from '../../run-config.ts'
+import type { KeyDraft, World } from '../kind.ts'
+import { names } from '../label.ts'
+
+/** What is public of the keys that were made for a resource. */
+export interface Keys {
+  /** Names of the Secrets, by purpose. */
+  readonly secrets: Readonly<Partial<Record<KeyDraft['purpose'], string>>>
+  /** Public signing keys; more than one while a key is replaced. */
+  readonly jwks: JSONWebKeySet
+}
+
+const Secrets = z.object({ signing: z.string().optional(), sealing: z.string().optional() })
+/** Public keys only: a private part in a ConfigMap is not passed on. */
+const Jwks = z.object({
+  keys: z
+    .array(
+      z.object({
+        kty: z.literal('EC'),
+        crv: z.literal('P-256'),
+        x: z.string(),
+        y: z.string(),
+        kid: z.string(),
+        alg: z.string().optional(),
+        use: z.string().optional(),
+      }),
+    )
+    .max(8),
+})
+
+/** The keys of the resource `namespace/name`, as far as they have been made. */
+export function keysOf(world: Pick<World, 'object'>, namespace: string, name: string): Keys {
+  const data = world.object('ConfigMap', namespace, names.keys(name))?.data
+  const { signing, sealing } = Secrets.safeParse(parse(data?.['secrets.json'])).data ?? {}
+  const jwks = Jwks.safeParse(parse(data?.['signing.json'])).data ?? { keys: [] }
+  return {
+    secrets: { ...(signing !== undefined && { signing }), ...(sealing !== undefined && { sealing }) },
+    jwks: jwks as JSONWebKeySet,
+  }
+}
+
+/** The virtual servers whose assertions `server` accepts; those whose key is not made yet come later. */
+export function signersOf(server: ServerResource, world: World): Signer[] {
+  return usersOf(server, world).flatMap((virtual) => {
+    const { namespace, name } = virtual.metadata
+    const { jwks } = keysOf(world, namespace, name)
+    return jwks.keys.length === 0
+      ? []
+      : [{ issuer: identity({ cluster: world.settings.cluster, kind: virtual.kind, namespace, name }), jwks }]
+  })
+}
+
+/** The virtual servers that a server is a member of, by key. */
+export function usersOf(server: ServerResource, world: World): VirtualResource[] {
+  const { namespace, name } = server.metadata
+  const isSame = (one: ServerResource): boolean =>
+    one.kind === server.kind && one.metadata.namespace === namespace && one.metadata.name === name
+  return [...world.resources.values()]
+    .filter((one) => one.kind === 'VirtualMCPServer')
+    .filter((virtual) => members(virtual, world.resources).servers.some(isSame))
+    .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+}
+
+/** Namespaces besides its own whose virtual servers use a server. */
+export function usingNamespaces(server: ServerResource, world: World): string[] {
+  const namespaces = usersOf(server, world).map(({ metadata }) => metadata.namespace)
+  return [...new Set(namespaces)].filter((one) => one !== server.metadata.namespace).sort()
+}
+
+/** The members of `kind` that must be planned again because a virtual server changed; none for any other change. */
+export function memberKeys(changed: Resource, world: World, kind: ServerResource['kind']): string[] {
+  if (changed.kind !== 'VirtualMCPServer') return []
+  return members(changed, world.resources)
+    .servers.filter((server) => server.kind === kind)
+    .map((server) => resourceKey(kind, server.metadata.namespace, server.metadata.name))
+}
+
+function keyOf({ metadata: { namespace, name } }: Resource): string {
+  return `${namespace}/${name}`
+}
+
+function parse(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? '')
+  } catch {
+    return undefined
+  }
+}
