@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { findCondition, removeCondition, setCondition } from './condition.ts'
 
 const T1 = Date.UTC(2026, 0, 1, 10, 0, 0, 999)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { FakeClock } from '../../test/kube/clock.ts'
 import { WorkQueue } from './queue.ts'
 
@@ -32,7 +32,8 @@ test('whatever happens, no key is lost and no key is in two hands', async () => 
       const asked = new Map<string, number>()
       const wrong: string[] = []
       const take = (): void => {
-        void queue.take().then((taken) => {
+        const taking = async (): Promise<void> => {
+          const taken = await queue.take()
           if (taken === undefined) return
           if (inHand.has(taken)) wrong.push(`${taken} is in two hands`)
           const times = asked.get(taken) ?? 0
@@ -40,7 +41,8 @@ test('whatever happens, no key is lost and no key is in two hands', async () => 
           asked.set(taken, times - 1)
           owed.delete(taken)
           inHand.add(taken)
-        })
+        }
+        void taking()
       }
       const done = (taken: string): void => {
         inHand.delete(taken)
@@ -64,7 +66,7 @@ test('whatever happens, no key is lost and no key is in two hands', async () => 
       }
       for (let round = 0; round < 10; round++) {
         clock.jump(10 * 60_000)
-        for (const taken of [...inHand]) done(taken)
+        for (const taken of inHand) done(taken)
         take()
         take()
         take()

@@ -4,8 +4,14 @@
 import type { Clock } from '../../agent/kube/clock.ts'
 
 export class FakeClock implements Clock {
+  readonly #settleMs: number
   #now = 1_000
   readonly #timers = new Set<{ readonly at: number; readonly ring: () => void }>()
+
+  /** `settleMs`: real time that is left between timers, for answers of other processes or of the network. */
+  constructor(settleMs = 0) {
+    this.#settleMs = settleMs
+  }
 
   monotonic(): number {
     return this.#now
@@ -47,12 +53,12 @@ export class FakeClock implements Clock {
   /** Goes on, timer by timer, and lets what follows from each happen. */
   async advance(milliseconds: number): Promise<void> {
     const until = this.#now + milliseconds
-    await settle()
+    await this.#settle()
     for (let next = this.#next(until); next !== undefined; next = this.#next(until)) {
       this.#timers.delete(next)
       this.#now = Math.max(this.#now, next.at)
       next.ring()
-      await settle()
+      await this.#settle()
     }
     this.#now = until
   }
@@ -60,11 +66,11 @@ export class FakeClock implements Clock {
   #next(until: number): { readonly at: number; readonly ring: () => void } | undefined {
     return [...this.#timers].filter(({ at }) => at <= until).sort((a, b) => a.at - b.at)[0]
   }
-}
 
-/** Lets everything run that can run without time passing. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+  async #settle(): Promise<void> {
+    if (this.#settleMs > 0) await new Promise((resolve) => setTimeout(resolve, this.#settleMs))
+    else for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
 }
 
 /** Waits, in real time, until something holds; fails after some seconds. */

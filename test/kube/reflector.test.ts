@@ -20,11 +20,11 @@ interface Setup {
   readonly informer: Informer
   readonly errors: unknown[]
   /** Waits until the informer holds what the server has. */
-  converged(): Promise<void>
+  readonly converged: () => Promise<void>
   /** Faults for the next requests, in order; `undefined` lets one pass. */
   readonly faults: (Fault | undefined)[]
-  lists(): number
-  watches(): number
+  readonly lists: () => number
+  readonly watches: () => number
 }
 
 async function setUp(t: TestContext, faults: (Fault | undefined)[], options: InformerOptions = {}): Promise<Setup> {
@@ -236,7 +236,7 @@ test('while the server refuses everything requests come slower and slower, and t
   )
   await setup.converged()
   assert.equal(setup.errors.length, 6)
-  assert.match(String((setup.informer.lastError as Error).message), /Forbidden/)
+  assert.match((setup.informer.lastError as Error).message, /Forbidden/)
   await follows(setup)
 })
 

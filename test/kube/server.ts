@@ -5,6 +5,7 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Access } from '../../agent/kube/access.ts'
+import type { KubeObject } from '../../agent/kube/object.ts'
 
 export interface Asked {
   readonly method: string
@@ -105,6 +106,13 @@ export class ScriptedServer {
     const access = { server: `http://127.0.0.1:${port}`, authorization: () => Promise.resolve('Bearer t') }
     box.server = new ScriptedServer(http, access)
     return box.server
+  }
+
+  /** The object that the n-th request brought. */
+  body(index: number): KubeObject {
+    const body = this.asked[index]?.body
+    if (typeof body !== 'object' || body === null) throw new Error(`request ${index} brought no object`)
+    return body as KubeObject
   }
 
   close(): void {
