@@ -1,5 +1,5 @@
 // Running other programs, and waiting for what they bring about.
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 interface Options {
@@ -15,13 +15,15 @@ const NEWS_MS = 30_000
 export function run(command: readonly string[], options: Options = {}): string {
   const [file = '', ...args] = command
   const { env, ...rest } = options
-  return execFileSync(file, args, {
+  const { status, signal, stdout, stderr, error } = spawnSync(file, args, {
     encoding: 'utf8',
-    stdio: ['pipe', 'pipe', 'pipe'],
     maxBuffer: 1 << 28,
     env: { ...process.env, ...env },
     ...rest,
   })
+  if (error !== undefined) throw error
+  if (status !== 0) throw new Error(`${command.join(' ')}: ${signal ?? status}\n${stderr}`)
+  return stdout
 }
 
 /** Whether a program succeeds; for commands whose failure means that there was nothing to do. */
