@@ -24,9 +24,15 @@ const rights = parse(readFileSync(join(import.meta.dirname, 'rights.yaml'), 'utf
 
 const objects = (...values: string[]): KubeObject[] => objectsOf(render(built, ...values))
 const file = (name: string): string[] => ['--values', join(ci, `${name}-values.yaml`)]
-const rulesOf = (object: KubeObject | undefined): readonly Rule[] => (object?.['rules'] ?? []) as Rule[]
-const find = (among: readonly KubeObject[], kind: string, name?: string): KubeObject | undefined =>
-  among.find((object) => object.kind === kind && (name === undefined || object.metadata.name === name))
+const rulesOf = (object: KubeObject): readonly Rule[] => object['rules'] as Rule[]
+const isOne = (kind: string, name?: string) => (object: KubeObject) =>
+  object.kind === kind && (name === undefined || object.metadata.name === name)
+
+function find(among: readonly KubeObject[], kind: string, name?: string): KubeObject {
+  const found = among.find(isOne(kind, name))
+  if (found === undefined) throw new Error(`no ${kind} ${name ?? ''} is rendered`)
+  return found
+}
 
 interface Container {
   readonly image: string
@@ -34,7 +40,7 @@ interface Container {
   readonly env: readonly { readonly name: string; readonly value?: string; readonly valueFrom?: unknown }[]
 }
 function container(among: readonly KubeObject[]): Container {
-  const { template } = find(among, 'Deployment')?.spec as { template: { spec: { containers: [Container] } } }
+  const { template } = find(among, 'Deployment').spec as { template: { spec: { containers: [Container] } } }
   return template.spec.containers[0]
 }
 const environment = (...values: string[]): Record<string, string | undefined> =>
@@ -84,7 +90,7 @@ test('in namespace scope it gets them in each namespace and nothing is cluster-w
       there.map((object) => object.kind),
       ['Role', 'RoleBinding'],
     )
-    assert.deepEqual(rightsOf(rulesOf(there[0])), rights.operator.managed)
+    assert.deepEqual(rightsOf(rulesOf(find(there, 'Role'))), rights.operator.managed)
   }
   assert.equal(environment('--values', seed)['WATCH_NAMESPACE'], namespaces.join(','))
 })
@@ -164,14 +170,14 @@ test('global.redis stands in for operator.defaultRedis', () => {
 
 test('the Lease of the leader is there before the operator, without a holder', () => {
   const lease = find(objects(), 'Lease')
-  assert.equal(lease?.metadata.name, environment()['WAGGLE_LEASE'])
-  assert.equal(lease?.spec, undefined)
+  assert.equal(lease.metadata.name, environment()['WAGGLE_LEASE'])
+  assert.equal(lease.spec, undefined)
 })
 
 test('one replica has no disruption budget, several have one that lets one go', () => {
-  assert.equal(find(objects(), 'PodDisruptionBudget'), undefined)
+  assert.equal(objects().find(isOne('PodDisruptionBudget')), undefined)
   const budget = find(objects(...file('high-availability')), 'PodDisruptionBudget')
-  assert.equal((budget?.spec as { maxUnavailable: number }).maxUnavailable, 1)
+  assert.equal((budget.spec as { maxUnavailable: number }).maxUnavailable, 1)
 })
 
 test('values that cannot be meant are refused with what to do instead', () => {
