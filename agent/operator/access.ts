@@ -2,7 +2,6 @@
 
 import type { KubeObject } from '../kube/object.ts'
 import { names, proxyLabels, serverLabels, type ProxiedKind } from './label.ts'
-import type { Settings } from './settings.ts'
 
 export interface AccountDraft {
   readonly kind: ProxiedKind
@@ -42,9 +41,9 @@ export function proxyAccess({ kind, namespace, name, given, imagePullSecrets }: 
 }
 
 /** The ServiceAccount of the pods of a server: no rights, and no token in the pod. */
-export function serverAccess(namespace: string, name: string, settings: Settings): KubeObject {
+export function serverAccess(namespace: string, name: string, imagePullSecrets: readonly string[]): KubeObject {
   const metadata = { name: names.serverAccount(name), namespace, labels: serverLabels(name) }
-  return serviceAccount(metadata, settings.imagePullSecrets)
+  return serviceAccount(metadata, imagePullSecrets)
 }
 
 function serviceAccount(metadata: KubeObject['metadata'], imagePullSecrets: readonly string[]): KubeObject {

@@ -66,3 +66,11 @@ export const names = {
 
 /** The longest name of a resource whose Services' names fit into 63 characters. */
 export const MAX_NAME = 63 - 'mcp--remote-proxy'.length
+
+/** What is wrong with a resource's name, for Services are made of it; undefined when nothing is. */
+export function nameProblem(name: string): string | undefined {
+  if (name.includes('.')) return `metadata.name must not contain dots, for Services are named after it`
+  if (name.length > MAX_NAME)
+    return `metadata.name must have ${MAX_NAME} characters at most, for Services are named after it`
+  return undefined
+}

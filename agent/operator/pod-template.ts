@@ -51,7 +51,7 @@ function denials(template: Tree, merged: Tree, allowed: ReadonlySet<string>): De
     if (!allowed.has(allowance)) found.push({ path: `spec.${path}`, allowance })
   }
   for (const field of ['hostNetwork', 'hostPID', 'hostIPC']) if (spec[field] === true) deny(field, 'hostNamespaces')
-  for (const field of ['serviceAccountName', 'serviceAccount', 'automountServiceAccountToken'])
+  for (const field of ['serviceAccountName', 'serviceAccount'])
     if (spec[field] !== undefined && spec[field] !== original[field]) deny(field, 'serviceAccount')
   for (const path of weakening(tree(spec['securityContext']), 'securityContext')) deny(path, 'privileged')
   for (const [i, volume] of trees(spec['volumes']).entries()) {

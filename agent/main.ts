@@ -1,0 +1,30 @@
+// The agent: one program, one image, three roles. Each is loaded only when it is asked for.
+
+const roles: Readonly<Record<string, () => Promise<(signal: AbortSignal) => Promise<void>>>> = {
+  operator: async () => (await import('./operator/main.ts')).run,
+}
+
+/** Runs the role until SIGTERM or SIGINT; resolves with the exit code. */
+async function main([name = '']: readonly string[]): Promise<number> {
+  const load = roles[name]
+  if (load === undefined) {
+    process.stderr.write(`usage: agent ${Object.keys(roles).join(' | ')}\n`)
+    return 2
+  }
+  const stop = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort(new Error(signal)))
+  try {
+    const run = await load()
+    await run(stop.signal)
+    return 0
+  } catch (error) {
+    process.stderr.write(
+      `${JSON.stringify({ level: 'error', message: error instanceof Error ? error.message : 'failed' })}\n`,
+    )
+    return 1
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2))
+// Nothing may keep a process alive that has said goodbye.
+setTimeout(() => process.exit(), 1_000).unref()

@@ -1,0 +1,89 @@
+// The admin's decisions, from the environment that the chart renders. Every error names its variable.
+
+import type { Settings } from './settings.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Classes of what a podTemplateSpec may ask for. */
+const allowances = ['hostNamespaces', 'privileged', 'hostPath', 'serviceAccount']
+const pullPolicies = ['Always', 'IfNotPresent', 'Never']
+
+/** Reads the settings. Throws an Error that names the variable and what it must be. */
+export function readSettings(environment: Environment): Settings {
+  const text = (name: string): string | undefined => {
+    const value = environment[name]?.trim()
+    return value === '' ? undefined : value
+  }
+  const required = (name: string): string => {
+    const value = text(name)
+    if (value === undefined) throw new Error(`${name}: is required`)
+    return value
+  }
+  const list = (name: string): string[] => [
+    ...new Set(
+      (text(name) ?? '')
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
+    ),
+  ]
+  const flag = (name: string, fallback: boolean): boolean => {
+    const value = text(name) ?? String(fallback)
+    if (value !== 'true' && value !== 'false') throw new Error(`${name}: must be true or false`)
+    return value === 'true'
+  }
+  const some = (name: string, of: readonly string[]): string[] => {
+    const wrong = list(name).find((item) => !of.includes(item))
+    if (wrong !== undefined) throw new Error(`${name}: must be a list of ${of.join(', ')}`)
+    return list(name)
+  }
+  const image = required('WAGGLE_IMAGE')
+  const imagePullPolicy = text('WAGGLE_IMAGE_PULL_POLICY') ?? 'IfNotPresent'
+  if (!pullPolicies.includes(imagePullPolicy))
+    throw new Error(`WAGGLE_IMAGE_PULL_POLICY: must be one of ${pullPolicies.join(', ')}`)
+  const namespaces = list('WATCH_NAMESPACE')
+  return {
+    namespace: required('POD_NAMESPACE'),
+    namespaces: namespaces.length === 0 ? undefined : namespaces,
+    cluster: text('WAGGLE_CLUSTER') ?? 'in-cluster',
+    image,
+    virtualImage: text('WAGGLE_VMCP_IMAGE') ?? image,
+    imagePullPolicy,
+    imagePullSecrets: list('WAGGLE_IMAGE_PULL_SECRETS'),
+    defaultOidcConfig: oidcConfig(text('WAGGLE_DEFAULT_OIDC_CONFIG'), text('WAGGLE_DEFAULT_OIDC_AUDIENCE')),
+    requireAuthentication: flag('WAGGLE_REQUIRE_AUTHENTICATION', false),
+    defaultRedis: redis(
+      text('WAGGLE_DEFAULT_REDIS_ADDRESS'),
+      text('WAGGLE_DEFAULT_REDIS_SECRET'),
+      text('WAGGLE_DEFAULT_REDIS_SECRET_KEY'),
+    ),
+    egressAllow: list('WAGGLE_EGRESS_ALLOW'),
+    extraCaConfigMap: text('WAGGLE_EXTRA_CA_CONFIGMAP'),
+    podTemplateAllow: new Set(some('WAGGLE_POD_TEMPLATE_ALLOW', allowances)),
+    networkPolicies: flag('WAGGLE_NETWORK_POLICIES', true),
+    metricsNamespaces: list('WAGGLE_METRICS_NAMESPACES'),
+    podDisruptionBudgets: flag('WAGGLE_POD_DISRUPTION_BUDGETS', false),
+    topologySpread: flag('WAGGLE_TOPOLOGY_SPREAD', false),
+    rollOnSecretChange: flag('WAGGLE_ROLL_ON_SECRET_CHANGE', false),
+    openshift: flag('WAGGLE_OPENSHIFT', false),
+    takeOver: flag('WAGGLE_TAKE_OVER', false),
+  }
+}
+
+function oidcConfig(place: string | undefined, audience: string | undefined): Settings['defaultOidcConfig'] {
+  if (place === undefined) return undefined
+  const [namespace = '', name = '', ...more] = place.split('/')
+  if (namespace === '' || name === '' || more.length > 0)
+    throw new Error('WAGGLE_DEFAULT_OIDC_CONFIG: must be <namespace>/<name> of an MCPOIDCConfig')
+  return { namespace, name, audience }
+}
+
+function redis(
+  address: string | undefined,
+  name: string | undefined,
+  key: string | undefined,
+): Settings['defaultRedis'] {
+  if (address === undefined) return undefined
+  if (!/^[^\s:]+:\d{1,5}$/.test(address)) throw new Error('WAGGLE_DEFAULT_REDIS_ADDRESS: must be <host>:<port>')
+  return { address, secret: name === undefined ? undefined : { name, key: key ?? 'redis-password' } }
+}

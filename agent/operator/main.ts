@@ -1,0 +1,123 @@
+// The role `operator`: reads its settings, watches, waits to lead, writes, and lets go when it is told to end.
+// Exit codes: 0 after a signal, 1 when leadership is lost or the settings are wrong.
+
+import { hostname } from 'node:os'
+import { findAccess } from '../kube/access.ts'
+import { KubeClient } from '../kube/client.ts'
+import { sleep, systemClock } from '../kube/clock.ts'
+import { Health } from '../kube/health.ts'
+import { LeaderElection } from '../kube/leader.ts'
+import { KubeMetrics } from '../kube/metrics.ts'
+import { probe, servePages } from '../kube/page.ts'
+import { readSettings } from './configuration.ts'
+import { Operator } from './operator.ts'
+import { rival } from './takeover.ts'
+
+const LOOK_AGAIN_MS = 5_000
+const METRICS_PORT = 8080
+const HEALTH_PORT = 8081
+
+/** Runs until the signal aborts. Throws when the settings are wrong or leadership is lost. */
+export async function run(signal: AbortSignal, environment: NodeJS.ProcessEnv = process.env): Promise<void> {
+  const settings = readSettings(environment)
+  const instance = environment['POD_NAME'] ?? hostname()
+  const access = await findAccess(environment)
+  const metrics = new KubeMetrics()
+  const client = new KubeClient(access, { metrics, connections: 16 })
+  const operator = new Operator({
+    client,
+    settings,
+    instance,
+    metrics,
+    onError: (what, error) => log('warn', what, error),
+  })
+  const health = new Health()
+  let hindrance: string | undefined = 'starting'
+  health.addReady('start', () => hindrance)
+  for (const informer of operator.informers.all) {
+    health.addInformer(informer)
+    metrics.observe(informer)
+  }
+  const pages = [
+    await servePages(
+      {
+        '/livez': () => probe(health.live()),
+        '/healthz': () => probe(health.live()),
+        '/readyz': () => probe(health.ready()),
+      },
+      port(environment, 'WAGGLE_HEALTH_PORT', HEALTH_PORT),
+    ),
+    await servePages(
+      {
+        '/metrics': async () => ({
+          status: 200,
+          contentType: metrics.registry.contentType,
+          text: await metrics.registry.metrics(),
+        }),
+      },
+      port(environment, 'WAGGLE_METRICS_PORT', METRICS_PORT),
+    ),
+  ]
+  try {
+    if (!settings.takeOver) {
+      for (;;) {
+        const other = await rival(client, settings, Date.now(), signal).catch((error: unknown) => {
+          log('warn', 'looking for a ToolHive operator', error)
+          return 'the API server could not be asked'
+        })
+        signal.throwIfAborted()
+        if (other === undefined) break
+        hindrance = `${other}: not started beside a ToolHive operator; remove it, or set operator.takeOver to take over what it made`
+        log('error', hindrance)
+        await sleep(systemClock, LOOK_AGAIN_MS, signal)
+      }
+    }
+    hindrance = undefined
+    await operator.watch(signal)
+    log('info', 'watching')
+    const lease = environment['WAGGLE_LEASE']
+    const election = new LeaderElection(new KubeClient(access, { metrics, connections: 1 }), {
+      namespace: settings.namespace,
+      name: lease === undefined || lease === '' ? 'waggle-agent-leader' : lease,
+      identity: instance,
+      onError: (error) => log('warn', 'leader election', error),
+    })
+    const leadership = await election.acquire(signal)
+    log('info', 'leading')
+    metrics.leads(true)
+    operator.lead(leadership.fence)
+    await aborted([signal, leadership.fence.signal])
+    metrics.leads(false)
+    if (!signal.aborted) throw new Error('leadership was lost')
+    await operator.stop()
+    await leadership.release()
+  } catch (error) {
+    if (!signal.aborted) throw error
+  } finally {
+    await Promise.all(pages.map((server) => server.close()))
+    await client.close()
+  }
+}
+
+function aborted(signals: readonly AbortSignal[]): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of signals) {
+      if (signal.aborted) return resolve()
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    }
+  })
+}
+
+function port(environment: NodeJS.ProcessEnv, name: string, fallback: number): number {
+  const text = environment[name]
+  if (text === undefined || text === '') return fallback
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new Error(`${name}: must be a port`)
+  return value
+}
+
+/** One line of JSON on stderr; messages of errors only, never what was sent. */
+function log(level: 'info' | 'warn' | 'error', message: string, error?: unknown): void {
+  const why = error === undefined ? undefined : error instanceof Error ? error.message : 'unknown error'
+  process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), level, message, error: why })}\n`)
+}

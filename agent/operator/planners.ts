@@ -1,0 +1,24 @@
+// One planner for every kind.
+
+import type { Kind } from '../../crds/kinds.ts'
+import type { Planner } from './kind.ts'
+import { externalAuthConfig } from './kinds/mcp-external-auth-config.ts'
+import { group } from './kinds/mcp-group.ts'
+import { oidcConfig } from './kinds/mcp-oidc-config.ts'
+import { serverEntry } from './kinds/mcp-server-entry.ts'
+import { mcpServer } from './kinds/mcp-server.ts'
+import { toolConfig } from './kinds/mcp-tool-config.ts'
+import { toolPolicy } from './kinds/tool-policy.ts'
+
+const all: readonly { readonly kind: Kind }[] = [
+  mcpServer,
+  serverEntry,
+  group,
+  oidcConfig,
+  externalAuthConfig,
+  toolConfig,
+  toolPolicy,
+]
+
+/** By kind; the core gives each resources of its own kind only. */
+export const planners: ReadonlyMap<Kind, Planner> = new Map(all.map((planner) => [planner.kind, planner as Planner]))

@@ -1,0 +1,206 @@
+// What the operator sees: resources, parsed once when they change, who names whom, and the objects of the cluster.
+// A change comes in, and out go the keys of all resources whose plan may depend on it.
+
+import { allKinds, isKind, type Kind } from '../../crds/kinds.ts'
+import { readKind } from '../../crds/cluster.ts'
+import type { Problem } from '../../crds/problem.ts'
+import { references } from '../../plan/references.ts'
+import { resourceKey, type Resource, type Resources } from '../../plan/resources.ts'
+import type { Informer } from '../kube/informer.ts'
+import { objectKey, type KubeObject } from '../kube/object.ts'
+import { configMaps } from './configmaps.ts'
+import type { Observed, Planner, World } from './kind.ts'
+import type { Settings } from './settings.ts'
+import { readConditions } from './status.ts'
+
+export interface Entry {
+  readonly key: string
+  readonly raw: KubeObject
+  /** Undefined: it cannot be read, and `problems` say why. */
+  readonly observed: Observed | undefined
+  readonly problems: readonly Problem[]
+}
+
+export class State {
+  readonly settings: Settings
+  readonly #planners: readonly Planner[]
+  readonly #objects: ReadonlyMap<string, Informer>
+  readonly #entries = new Map<string, Entry>()
+  /** Key of what is named → keys of those that name it. */
+  readonly #referrers = new Map<string, Set<string>>()
+  /** Objects that were written and are not seen yet. */
+  readonly #fresh = new Map<string, KubeObject>()
+  #resources: Resources | undefined
+
+  /** `objects`: an informer for each built-in kind. */
+  constructor(settings: Settings, planners: readonly Planner[], objects: ReadonlyMap<string, Informer>) {
+    this.settings = settings
+    this.#planners = planners
+    this.#objects = objects
+  }
+
+  entry(key: string): Entry | undefined {
+    return this.#entries.get(key)
+  }
+
+  get keys(): Iterable<string> {
+    return this.#entries.keys()
+  }
+
+  /** Takes in a change of a resource; returns the keys to look at again. */
+  change(kind: Kind, old: KubeObject | undefined, next: KubeObject | undefined): ReadonlySet<string> {
+    const { name, namespace = '' } = (next ?? old)?.metadata ?? { name: '' }
+    const key = resourceKey(kind, namespace, name)
+    const before = this.#entries.get(key)
+    const after = next === undefined ? undefined : read(kind, key, next, before)
+    if (after === undefined) this.#entries.delete(key)
+    else this.#entries.set(key, after)
+    const keys = new Set([key])
+    if (before?.observed?.resource !== after?.observed?.resource) {
+      this.#resources = undefined
+      const targets = this.#link(key, before, after)
+      for (const target of targets) keys.add(target)
+      // A policy has no effect of its own: what it is about has, for all who use that.
+      this.#spread(kind === 'ToolPolicy' ? [key, ...targets] : [key], keys)
+      for (const resource of [before?.observed?.resource, after?.observed?.resource]) this.#affect(resource, keys)
+    } else if (after !== undefined && signature(before?.raw) !== signature(after.raw)) {
+      for (const referrer of this.#referrers.get(key) ?? []) keys.add(referrer)
+      this.#affect(after.observed?.resource, keys)
+    }
+    return keys
+  }
+
+  /** The keys of whoever depends on a ConfigMap that is not the operator's, or on one of its owner's. */
+  changeOfConfigMap(namespace: string, name: string, owner: string | undefined): ReadonlySet<string> {
+    this.#fresh.delete(`ConfigMap ${objectKey(namespace, name)}`)
+    const keys = new Set<string>()
+    if (owner !== undefined) {
+      keys.add(owner)
+      if (name.endsWith('-keys')) this.#affect(this.#entries.get(owner)?.observed?.resource, keys)
+    }
+    this.#spread([resourceKey('ConfigMap', namespace, name)], keys)
+    const { settings } = this
+    if (namespace === settings.namespace && name === settings.extraCaConfigMap)
+      for (const key of this.keys) keys.add(key)
+    return keys
+  }
+
+  /** An object that was just written counts as seen until its informer shows it. */
+  wrote(object: KubeObject): void {
+    const { kind, metadata } = object
+    this.#fresh.set(`${kind} ${objectKey(metadata.namespace, metadata.name)}`, object)
+  }
+
+  world(now: number): World {
+    this.#resources ??= new Map(
+      [...this.#entries].flatMap(([key, { observed }]) => (observed === undefined ? [] : [[key, observed.resource]])),
+    )
+    const resources = this.#resources
+    return {
+      settings: this.settings,
+      now,
+      resources,
+      observed: <K extends Kind>(kind: K, namespace: string, name: string) =>
+        this.#entries.get(resourceKey(kind, namespace, name))?.observed as
+          | Observed<Extract<Resource, { kind: K }>>
+          | undefined,
+      object: (kind, namespace, name) =>
+        this.#objects.get(kind)?.get(namespace, name) ?? this.#fresh.get(`${kind} ${objectKey(namespace, name)}`),
+      pods: (namespace, labels) =>
+        (this.#objects.get('Pod')?.byIndex('name', `${namespace}/${labels['toolhive-name'] ?? ''}`) ?? []).filter(
+          (pod) => Object.entries(labels).every(([name, value]) => pod.metadata.labels?.[name] === value),
+        ),
+      referrers: (kind, namespace, name) =>
+        [...(this.#referrers.get(resourceKey(kind, namespace, name)) ?? [])].flatMap((key) => resources.get(key) ?? []),
+    }
+  }
+
+  /** Keeps the index of who names whom; returns the keys of all that were or are named. */
+  #link(key: string, before: Entry | undefined, after: Entry | undefined): Set<string> {
+    const old = named(before?.observed?.resource)
+    const now = named(after?.observed?.resource)
+    for (const target of old) {
+      const found = this.#referrers.get(target)
+      found?.delete(key)
+      if (found?.size === 0) this.#referrers.delete(target)
+    }
+    for (const target of now) {
+      const found = this.#referrers.get(target)
+      if (found === undefined) this.#referrers.set(target, new Set([key]))
+      else found.add(key)
+    }
+    return new Set([...old, ...now].filter((target) => this.#entries.has(target)))
+  }
+
+  /** Adds everybody who names one of these, or names somebody who does. */
+  #spread(from: readonly string[], keys: Set<string>): void {
+    const seen = new Set(from)
+    const todo = [...from]
+    for (let key = todo.pop(); key !== undefined; key = todo.pop()) {
+      for (const referrer of this.#referrers.get(key) ?? []) {
+        if (seen.has(referrer)) continue
+        seen.add(referrer)
+        todo.push(referrer)
+        keys.add(referrer)
+        this.#affect(this.#entries.get(referrer)?.observed?.resource, keys)
+      }
+    }
+  }
+
+  #affect(changed: Resource | undefined, keys: Set<string>): void {
+    if (changed === undefined) return
+    const world = this.world(0)
+    for (const planner of this.#planners) for (const key of planner.affected?.(changed, world) ?? []) keys.add(key)
+  }
+}
+
+/** Parses a resource, or keeps what was parsed when nothing that a plan reads is different. */
+function read(kind: Kind, key: string, raw: KubeObject, before: Entry | undefined): Entry {
+  const { uid = '', generation = 0, deletionTimestamp, finalizers = [] } = raw.metadata
+  const status = (raw.status ?? {}) as Readonly<Record<string, unknown>>
+  const frame = { uid, generation, deleting: deletionTimestamp !== undefined, finalizers, status }
+  if (before !== undefined && identity(before.raw) === identity(raw)) {
+    const { observed, problems } = before
+    return { key, raw, observed: observed === undefined ? undefined : { ...observed, ...frame }, problems }
+  }
+  const reading = readKind(kind, raw)
+  if (!reading.ok) return { key, raw, observed: undefined, problems: reading.problems }
+  const { resource, warnings } = reading
+  return { key, raw, observed: { resource, warnings, ...frame }, problems: [] }
+}
+
+/** Changes with everything but the status. */
+function identity({ metadata }: KubeObject): string {
+  const { uid, generation, labels, annotations, deletionTimestamp, finalizers } = metadata
+  return JSON.stringify([uid, generation, labels, annotations, deletionTimestamp, finalizers])
+}
+
+/** What others may read of a status. */
+function signature(raw: KubeObject | undefined): string {
+  const status = (raw?.status ?? {}) as Readonly<Record<string, unknown>>
+  const conditions = readConditions(status)
+    .filter(({ type }) => type === 'Ready' || type === 'Valid')
+    .map((one) => [one.type, one.status, one.reason])
+  return JSON.stringify([status['phase'], status['url'], status['configHash'], conditions])
+}
+
+/** Keys of everything that a resource names. */
+function named(resource: Resource | undefined): Set<string> {
+  if (resource === undefined) return new Set()
+  return new Set([
+    ...references(resource).flatMap(({ kinds, namespace, name }) =>
+      kinds.map((kind) => resourceKey(kind, namespace, name)),
+    ),
+    ...configMaps(resource).map(({ namespace, name }) => resourceKey('ConfigMap', namespace, name)),
+  ])
+}
+
+/** The key of the resource that an object belongs to: by its controller, else by ToolHive's labels. */
+export function ownerKey(object: KubeObject, has: (key: string) => boolean): string | undefined {
+  const { namespace = '', ownerReferences = [], labels = {} } = object.metadata
+  const owner = ownerReferences.find(({ controller }) => controller === true)
+  if (owner !== undefined && isKind(owner.kind)) return resourceKey(owner.kind, namespace, owner.name)
+  const name = labels['toolhive-name']
+  if (name === undefined) return undefined
+  return allKinds.map((kind) => resourceKey(kind, namespace, name)).find(has)
+}
