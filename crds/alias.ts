@@ -1,6 +1,7 @@
 // Spellings that users and older releases write, turned into today's fields before the strict parse. Each leaves a warning that says
 // what to write instead. Old fields that restricted access are refused, never dropped.
 import type { Kind } from './kinds.ts'
+import { normaliseWorkflow } from './old-workflow.ts'
 import { isTree, type Json, type Tree } from './plain.ts'
 import { formatPath, type Problem } from './problem.ts'
 
@@ -41,15 +42,21 @@ export function normalise(kind: Kind, spec: Tree, notes: Notes): void {
     case 'ToolPolicy':
       claims(spec)
       return
+    case 'VirtualMCPCompositeToolDefinition':
+      normaliseWorkflow(spec, ['spec'], notes)
+      return
+    case 'MCPRegistry':
+      for (const field of ['registries', 'databaseConfig', 'authConfig', 'enforceServers']) {
+        refuse(spec, [field], 'write configYAML', notes)
+      }
+      return
     case 'MCPGroup':
     case 'MCPOIDCConfig':
     case 'MCPToolConfig':
     case 'MCPAuthzConfig':
     case 'MCPTelemetryConfig':
     case 'MCPWebhookConfig':
-    case 'MCPRegistry':
     case 'EmbeddingServer':
-    case 'VirtualMCPCompositeToolDefinition':
       return
   }
 }
@@ -67,6 +74,12 @@ function virtual(spec: Tree, notes: Notes): void {
   rename(spec, ['config', 'groupRef'], ['groupRef'], notes)
   for (const field of ['aggregation', 'compositeTools', 'compositeToolRefs', 'operational']) {
     rename(spec, [field], ['config', field], notes)
+  }
+  const tools = isTree(spec['config']) ? spec['config']['compositeTools'] : undefined
+  if (Array.isArray(tools)) {
+    for (const [index, tool] of tools.entries()) {
+      normaliseWorkflow(tool, ['spec', 'config', 'compositeTools', index], notes)
+    }
   }
   refuse(
     spec,

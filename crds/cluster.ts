@@ -3,12 +3,15 @@
 import * as z from 'zod'
 import { EmbeddingServer } from './embedding-server.ts'
 import type { Kind } from './kinds.ts'
-import { edgeSchemas, read, type Reading } from './manifest.ts'
+import { edgeSchemas, read } from './manifest.ts'
+import { liftIssuer } from './inline-issuer.ts'
 import { MCPAuthzConfig } from './mcp-authz-config.ts'
+import type { MCPOIDCConfig } from './mcp-oidc-config.ts'
 import { MCPRegistry } from './mcp-registry.ts'
 import { MCPServer } from './mcp-server.ts'
 import { MCPTelemetryConfig } from './mcp-telemetry-config.ts'
 import { MCPWebhookConfig } from './mcp-webhook-config.ts'
+import type { Problem } from './problem.ts'
 import {
   CompositeToolStatus,
   ConfigStatus,
@@ -79,20 +82,31 @@ export type ClusterResource<K extends Kind = Kind> = {
   }
 }[K]
 
+/** A resource and the MCPOIDCConfigs that stand for old inline ones: they exist nowhere else, and `resource` names them. */
+export type Observation<K extends Kind = Kind> =
+  | {
+      readonly ok: true
+      readonly resource: ClusterResource<K>
+      readonly warnings: readonly Problem[]
+      readonly derived: readonly MCPOIDCConfig[]
+    }
+  | { readonly ok: false; readonly problems: readonly Problem[] }
+
 /** Reads an object that an API server returned. */
-export function readResource(raw: unknown): Reading<ClusterResource> {
-  return readAs(raw)
+export function readResource(raw: unknown): Observation {
+  return readAs(raw, schemas)
 }
 
 /** As `readResource`, when the object can only be of `kind`. */
-export function readKind<K extends Kind>(kind: K, raw: unknown): Reading<ClusterResource<K>> {
-  return readAs(raw, kind)
+export function readKind<K extends Kind>(kind: K, raw: unknown): Observation<K> {
+  return readAs<K>(raw, { [kind]: schemas[kind] })
 }
 
-function readAs<K extends Kind>(raw: unknown, kind?: K): Reading<ClusterResource<K>> {
-  const wanted = kind === undefined ? schemas : { [kind]: schemas[kind] }
-  const parsed = read<z.infer<(typeof schemas)[Kind]>>(raw, wanted, 'cluster')
-  if (!parsed.ok) return parsed
+function readAs<K extends Kind>(raw: unknown, wanted: Readonly<Partial<Record<Kind, z.ZodType>>>): Observation<K> {
+  const lifted = liftIssuer(raw)
+  const parsed = read<z.infer<(typeof schemas)[K]>>(lifted.input, wanted, 'cluster')
+  const problems = [...lifted.problems, ...(parsed.ok ? [] : parsed.problems)]
+  if (!parsed.ok || problems.length > 0) return { ok: false, problems }
   const { resource, warnings } = parsed
   const given = raw as { readonly metadata: unknown; readonly status?: unknown }
   const set = ServerSet.safeParse(given.metadata).data ?? {}
@@ -104,6 +118,7 @@ function readAs<K extends Kind>(raw: unknown, kind?: K): Reading<ClusterResource
       metadata: { ...resource.metadata, ...set },
       ...(status === undefined ? {} : { status }),
     } as unknown as ClusterResource<K>,
-    warnings,
+    warnings: [...lifted.warnings, ...warnings],
+    derived: lifted.derived,
   }
 }

@@ -1,9 +1,10 @@
 // MCPRemoteProxy: a server that runs elsewhere, with an endpoint of its own that authenticates and audits.
 import * as z from 'zod'
 import { AuthzConfig } from './authz.ts'
-import { inCluster, Opaque, Port, text } from './bound.ts'
+import { filled, inCluster, list, Opaque, Port, text } from './bound.ts'
 import { HeaderForward } from './header.ts'
 import { Replicas, ResourceOverrides, Resources, SessionAffinity, SessionStorage } from './pod.ts'
+import { LegacyOIDC } from './legacy-oidc.ts'
 import { AuthServerRef, NameRef, OIDCConfigRef, TelemetryConfigRef } from './reference.ts'
 import { resource, toolhive } from './resource.ts'
 import { notBoth } from './rule.ts'
@@ -52,9 +53,9 @@ const Spec = spelt(
     remoteURL: old(HttpUrl, 'remoteUrl'),
     groupRef: LooseNameRef,
     port: old(Port, 'proxyPort'),
-    targetPort: gone('remove it'),
-    tools: gone('write an MCPToolConfig with toolsFilter and name it in toolConfigRef'),
-    oidcConfig: gone('write an MCPOIDCConfig and name it in oidcConfigRef'),
+    targetPort: gone(Port, 'remove it'),
+    tools: gone(list(filled(256), 1024), 'write an MCPToolConfig with toolsFilter and name it in toolConfigRef'),
+    oidcConfig: LegacyOIDC,
   },
   (schema) => requireOne(schema, 'remoteUrl', 'url', 'remoteURL'),
 )

@@ -41,7 +41,7 @@ function read(spec: string) {
   })
 }
 
-function problemsOf(spec: string): Problem[] {
+function problemsOf(spec: string): readonly Problem[] {
   const parsed = read(spec)
   assert.ok(!parsed.ok, spec)
   return parsed.problems

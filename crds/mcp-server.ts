@@ -6,6 +6,7 @@ import { AuthzConfig } from './authz.ts'
 import { filled, list, Opaque, Port, text } from './bound.ts'
 import { Env, Replicas, ResourceOverrides, Resources, SessionAffinity, SessionStorage } from './pod.ts'
 import { limitsUsers, RateLimiting } from './rate-limit.ts'
+import { LegacyOIDC } from './legacy-oidc.ts'
 import { AuthServerRef, NameRef, OIDCConfigRef, SecretKeyRef, TelemetryConfigRef } from './reference.ts'
 import { resource, toolhive } from './resource.ts'
 import { gone, LooseNameRef, old, spelt } from './spelling.ts'
@@ -104,9 +105,9 @@ const Spec = spelt(
     groupRef: LooseNameRef,
     port: old(Port, 'proxyPort'),
     targetPort: old(Port, 'mcpPort'),
-    tools: gone('write an MCPToolConfig with toolsFilter and name it in toolConfigRef'),
-    oidcConfig: gone('write an MCPOIDCConfig and name it in oidcConfigRef'),
-    telemetry: gone('write an MCPTelemetryConfig and name it in telemetryConfigRef'),
+    tools: gone(list(filled(256), 1024), 'write an MCPToolConfig with toolsFilter and name it in toolConfigRef'),
+    oidcConfig: LegacyOIDC,
+    telemetry: gone(Opaque, 'write an MCPTelemetryConfig and name it in telemetryConfigRef'),
   },
 )
 

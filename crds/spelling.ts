@@ -37,8 +37,8 @@ export function moved(present: string): z.ZodType {
 }
 
 /** A field of earlier releases that can not be acted on; `instead` says what to write. */
-export function gone(instead: string): z.ZodType {
-  return Anything.optional().meta({ deprecated: true, description: `No longer exists; ${instead}.` })
+export function gone(schema: z.ZodType, instead: string): z.ZodType {
+  return schema.optional().meta({ deprecated: true, description: `No longer exists; ${instead}.` })
 }
 
 /** A reference that users also write as a bare name. */

@@ -6,12 +6,13 @@ import { AuthzConfig } from './authz.ts'
 import { inCluster, list, map, Opaque, Port, text } from './bound.ts'
 import { EmbeddedAuthServer } from './embedded-auth-server.ts'
 import { PassthroughHeaders } from './header.ts'
+import { LegacyOIDC } from './legacy-oidc.ts'
 import { Name, Namespace } from './name.ts'
 import { ImagePullSecrets, Replicas, SessionAffinity, SessionStorage } from './pod.ts'
 import { NameRef, OIDCConfigRef, TelemetryConfigRef } from './reference.ts'
 import { resource, toolhive } from './resource.ts'
 import { distinct, notBoth, oneOf, rule, textOf } from './rule.ts'
-import { gone, LooseNameRef, moved, spelt } from './spelling.ts'
+import { LooseNameRef, moved, spelt } from './spelling.ts'
 import { VirtualConfig } from './virtual-config.ts'
 
 const named = 'name an MCPOIDCConfig, or remove incomingAuth to use the default issuer'
@@ -25,7 +26,7 @@ const IncomingAuth = rule(
         authzConfig: AuthzConfig.optional().describe('Cedar policies over what callers may do.'),
         authzConfigRef: NameRef.optional().describe('An MCPAuthzConfig with policies over what callers may do.'),
       }),
-      { oidcConfig: gone('write an MCPOIDCConfig and name it in oidcConfigRef') },
+      { oidcConfig: LegacyOIDC },
     ),
     'authzConfigRef',
     'authzConfig',
