@@ -122,3 +122,13 @@ test('a rule about a name that the member’s proxy changes holds for the new na
   assert.deepEqual(member?.rules, [{ tools: ['delete_*', 'tidy'], groups: ['admins'] }])
   assert.deepEqual(member?.overrides, {})
 })
+
+test('what is stated about callers and cannot be enforced admits nobody', () => {
+  const webhooks = { kind: 'MCPServer', spec: { ...grafana.spec, webhookConfigRef: { name: 'hooks' } } }
+  const embedded = { kind: 'MCPServer', spec: { ...grafana.spec, authServerRef: { name: 'login' } } }
+  for (const manifest of [webhooks, embedded]) {
+    const resources = read({ ...manifest, metadata: named('grafana') })
+    const { endpoint } = planEndpoint(take(resources, 'MCPServer', 'grafana'), resources, site)
+    assert.deepEqual(endpoint.guard.issuers, [], JSON.stringify(manifest.spec))
+  }
+})

@@ -102,11 +102,16 @@ export function planProxy(
   site: Site,
 ): EndpointPlan {
   const { spec } = proxy
-  const unenforceable = spec.authzConfig !== undefined || spec.authzConfigRef !== undefined
+  // What is stated and cannot be enforced must not look enforced.
+  const unenforceable =
+    spec.authzConfig !== undefined ||
+    spec.authzConfigRef !== undefined ||
+    (proxy.kind === 'MCPServer' && proxy.spec.webhookConfigRef !== undefined)
+  const door = spec.authServerRef === undefined ? site : { ...site, open: false }
   const member = planMember(proxy, resources, site)
   return {
     key: serverKey(proxy),
-    guard: unenforceable ? NOBODY : guard(spec.oidcConfigRef, proxy, resources, site),
+    guard: unenforceable ? NOBODY : guard(spec.oidcConfigRef, proxy, resources, door),
     members: [member],
     aggregation: { ...DEFAULT_AGGREGATION, prefixFormat: '' },
     rules: [],
@@ -119,6 +124,7 @@ export function planVirtual(virtual: VirtualResource, resources: Resources, site
   const { incomingAuth } = spec
   const unenforceable = incomingAuth?.authzConfig !== undefined || incomingAuth?.authzConfigRef !== undefined
   const anonymous = incomingAuth?.type === 'anonymous'
+  const door = spec.authServerConfig === undefined ? site : { ...site, open: false }
   const { conflictResolution, conflictResolutionConfig, excludeAllTools, defaultToolVisibility } =
     spec.config.aggregation
   return {
@@ -127,7 +133,7 @@ export function planVirtual(virtual: VirtualResource, resources: Resources, site
       ? NOBODY
       : anonymous
         ? { ...NOBODY, issuers: undefined }
-        : guard(incomingAuth?.oidcConfigRef, virtual, resources, site),
+        : guard(incomingAuth?.oidcConfigRef, virtual, resources, door),
     members: members(virtual, resources).servers.map((server) => planMember(server, resources, site, virtual)),
     aggregation: {
       strategy: conflictResolution,

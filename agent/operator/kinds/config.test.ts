@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Planner } from '../kind.ts'
+import { authzConfig } from './mcp-authz-config.ts'
 import { externalAuthConfig } from './mcp-external-auth-config.ts'
 import { oidcConfig } from './mcp-oidc-config.ts'
+import { telemetryConfig } from './mcp-telemetry-config.ts'
 import { toolConfig } from './mcp-tool-config.ts'
+import { webhookConfig } from './mcp-webhook-config.ts'
 import { configMap, message, planned, statusOf, verdicts, type Manifest } from './scene.ts'
 
 const oidc = (spec: object, more: Partial<Manifest> = {}): Manifest => ({
@@ -15,6 +18,7 @@ const oidc = (spec: object, more: Partial<Manifest> = {}): Manifest => ({
 const inline = (more: object = {}): object => ({ type: 'inline', inline: { issuer: 'https://login.example', ...more } })
 const auth = (spec: object): Manifest => ({ kind: 'MCPExternalAuthConfig', name: 'vendor', spec })
 const tools = (spec: object): Manifest => ({ kind: 'MCPToolConfig', name: 'tools', spec })
+const telemetry = (spec: object): Manifest => ({ kind: 'MCPTelemetryConfig', name: 'otel', spec })
 const secret = { name: 'vendor-token', key: 'token' }
 const bundle = { caBundleRef: { configMapRef: { name: 'ca', key: 'ca.crt' } } }
 const pem = '-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n'
@@ -134,6 +138,59 @@ const cases: readonly {
     manifest: tools({ toolsOverride: { a: { name: 'c' }, b: { name: 'c' } } }),
     valid: 'False ConfigInvalid',
     says: /toolsOverride\["b"\]\.name is that of "a" too/,
+  },
+  {
+    name: 'a Cedar policy',
+    planner: authzConfig,
+    manifest: { kind: 'MCPAuthzConfig', name: 'policy', spec: { type: 'cedarv1', config: { policies: [] } } },
+    valid: 'False NotSupported',
+    says: /cedarv1 are not evaluated .* refuse every caller/,
+  },
+  {
+    name: 'a webhook',
+    planner: webhookConfig,
+    manifest: {
+      kind: 'MCPWebhookConfig',
+      name: 'hooks',
+      spec: { validating: [{ name: 'check', url: 'https://check.example' }] },
+    },
+    valid: 'False NotSupported',
+    says: /0 mutating, 1 validating.*refuse every caller/,
+  },
+  {
+    name: 'metrics for Prometheus',
+    planner: telemetryConfig,
+    manifest: telemetry({ prometheus: { enabled: true } }),
+    valid: 'True ConfigValid',
+    says: /port 9464/,
+  },
+  {
+    name: 'OpenTelemetry, which is not sent',
+    planner: telemetryConfig,
+    manifest: telemetry({ openTelemetry: { enabled: true, endpoint: 'otel:4318' } }),
+    valid: 'True ConfigValid',
+    says: /not sent to otel:4318/,
+  },
+  {
+    name: 'OpenTelemetry to nowhere',
+    planner: telemetryConfig,
+    manifest: telemetry({ openTelemetry: { enabled: true } }),
+    valid: 'False ConfigInvalid',
+    says: /endpoint is required/,
+  },
+  {
+    name: 'OpenTelemetry with a header that is given twice',
+    planner: telemetryConfig,
+    manifest: telemetry({
+      openTelemetry: {
+        enabled: true,
+        endpoint: 'otel:4318',
+        headers: { 'X-Key': 'a' },
+        sensitiveHeaders: [{ name: 'x-key', secretKeyRef: secret }],
+      },
+    }),
+    valid: 'False ConfigInvalid',
+    says: /x-key is in headers too/,
   },
   {
     name: 'a replacement that replaces nothing',

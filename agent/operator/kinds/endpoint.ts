@@ -40,6 +40,8 @@ export function runConfigOf(resource: EndpointResource, world: World): RunConfig
   const { kind } = resource
   const { namespace, name } = resource.metadata
   const { endpoint, servers } = planEndpoint(resource, world.resources, siteOf(world))
+  // Not even by a resource that says so may anybody be let in unknown.
+  const shut = settings.requireAuthentication && isAnonymous(endpoint.guard)
   return {
     format: 1,
     self: { cluster: settings.cluster, kind, namespace, name },
@@ -47,7 +49,7 @@ export function runConfigOf(resource: EndpointResource, world: World): RunConfig
     prefix: endpointPrefix(resource),
     url: endpointUrl(resource),
     trustProxyHeaders: kind !== 'VirtualMCPServer' && resource.spec.trustProxyHeaders === true,
-    endpoint,
+    endpoint: shut ? { ...endpoint, guard: { ...endpoint.guard, issuers: [] } } : endpoint,
     servers,
     signers: kind === 'VirtualMCPServer' ? [] : signersOf(resource, world),
     egressAllow: settings.egressAllow,

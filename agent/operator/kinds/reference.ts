@@ -7,9 +7,12 @@ import type { Resource } from '../../../plan/resources.ts'
 import type { ConditionDraft, World } from '../kind.ts'
 import { no, yes } from './condition.ts'
 import { configHash, type Verdict } from './config.ts'
+import { judgeAuthz } from './mcp-authz-config.ts'
 import { judgeExternalAuth } from './mcp-external-auth-config.ts'
 import { judgeOidc } from './mcp-oidc-config.ts'
+import { judgeTelemetry } from './mcp-telemetry-config.ts'
 import { judgeTools } from './mcp-tool-config.ts'
+import { judgeWebhooks } from './mcp-webhook-config.ts'
 
 /** How well a resource stands with what it names. */
 export interface References {
@@ -82,7 +85,35 @@ export function checkReferences(resource: Resource, world: World): References {
     broken = condition
     stalled = condition.reason !== one.missing
   }
+  for (const condition of unavailable(resource)) {
+    conditions.push(condition)
+    broken ??= condition
+    stalled ||= broken === condition
+  }
   return { conditions, hashes, broken, stalled }
+}
+
+/** What is written into the resource itself and cannot be done; whoever asks for it is refused instead. */
+function unavailable(resource: Resource): ConditionDraft[] {
+  const found: ConditionDraft[] = []
+  const policies = (path: string): void => {
+    const message = `${path}: Cedar policies are not evaluated in this version, so every caller is refused; use a ToolPolicy`
+    found.push(no('AuthzConfigRefValidated', 'AuthzConfigNotAvailable', message))
+  }
+  const server = 'the embedded authorization server is not available in this version'
+  if (resource.kind === 'MCPServer' || resource.kind === 'MCPRemoteProxy') {
+    if (resource.spec.authzConfig !== undefined) policies('spec.authzConfig')
+    if (resource.spec.authServerRef !== undefined)
+      found.push(no('AuthServerRefValidated', 'InvalidType', `spec.authServerRef: ${server}; use spec.oidcConfigRef`))
+  }
+  if (resource.kind === 'VirtualMCPServer') {
+    if (resource.spec.incomingAuth?.authzConfig !== undefined) policies('spec.incomingAuth.authzConfig')
+    if (resource.spec.authServerConfig !== undefined)
+      found.push(
+        no('AuthServerConfigValidated', 'NotSupported', `spec.authServerConfig: ${server}; use spec.incomingAuth`),
+      )
+  }
+  return found
 }
 
 function check(
@@ -121,6 +152,12 @@ function judge(target: Resource, world: World): Verdict | undefined {
       return judgeExternalAuth(target)
     case 'MCPToolConfig':
       return judgeTools(target)
+    case 'MCPAuthzConfig':
+      return judgeAuthz(target)
+    case 'MCPTelemetryConfig':
+      return judgeTelemetry(target, world)
+    case 'MCPWebhookConfig':
+      return judgeWebhooks(target)
     default:
       return undefined
   }

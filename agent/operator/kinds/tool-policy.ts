@@ -12,15 +12,9 @@ export const toolPolicy: Planner<ToolPolicy> = {
     const { namespace } = resource.metadata
     if (!world.resources.has(resourceKey(targetRef.kind, namespace, targetRef.name))) {
       const message = `spec.targetRef: there is no ${targetRef.kind} ${namespace}/${targetRef.name} yet`
-      return plan({
-        conditions: [no('Ready', 'TargetNotFound', message), no('Accepted', 'TargetNotFound', message)],
-        status: { phase: 'Pending', message },
-      })
+      return plan({ conditions: [no('Ready', 'TargetNotFound', message), no('Valid', 'TargetNotFound', message)] })
     }
     const message = `in force for ${targetRef.kind} ${targetRef.name}; rules: ${rules.length}`
-    return plan({
-      conditions: [yes('Ready', 'InForce', message), yes('Accepted', 'Accepted', message)],
-      status: { phase: 'Valid', message },
-    })
+    return plan({ conditions: [yes('Ready', 'InForce', message), yes('Valid', 'InForce', message)] })
   },
 }
