@@ -109,12 +109,12 @@ install_secret() {
 }
 
 install_chart() {
-  local release=$1 chart=$charts/$2
+  local release=$1 name=$2
   shift 2
   [[ -z ${CHART_VERSION-} ]] || set -- "$@" --version "$CHART_VERSION"
-  helm upgrade --install "$release" "$chart" --namespace "$system" --create-namespace --wait --timeout "$timeout" "$@" >/dev/null && return
+  helm upgrade --install "$release" "$charts/$name" --namespace "$system" --create-namespace --wait --timeout "$timeout" "$@" >/dev/null && return
   kubectl -n "$system" get pods >&2 || true
-  fail "helm could not install $2: see above, and kubectl -n $system describe pods"
+  fail "helm could not install $name: see above, and kubectl -n $system describe pods"
 }
 
 install_operator() {
