@@ -9,7 +9,6 @@ import type { Tools } from './bed/tools.ts'
 const root = dirname(dirname(import.meta.dirname))
 
 export const charts = { crds: join(root, 'charts/waggle-crds'), agent: join(root, 'charts/waggle-agent') } as const
-export const examples = join(root, 'examples/cluster')
 
 /** Renders the operator's chart as the release `toolhive-operator` in `toolhive-system`. Throws with Helm's complaint. */
 export function render({ helm }: Tools, ...values: readonly string[]): string {
@@ -24,25 +23,4 @@ export function objectsOf(text: string): KubeObject[] {
     const object = document.toJS() as KubeObject | null
     return object === null ? [] : [object]
   })
-}
-
-export interface Rule {
-  readonly apiGroups: readonly string[]
-  readonly resources: readonly string[]
-  readonly resourceNames?: readonly string[]
-  readonly verbs: readonly string[]
-}
-
-/** Rules as rights.yaml writes them: `resource.group/sub-resource or name` and its verbs, sorted. */
-export function rightsOf(rules: readonly Rule[]): Record<string, string[]> {
-  const rights = new Map<string, Set<string>>()
-  for (const rule of rules)
-    for (const group of rule.apiGroups)
-      for (const resource of rule.resources)
-        for (const name of rule.resourceNames ?? ['']) {
-          const [plural = '', sub] = resource.split('/')
-          const right = [group === '' ? plural : `${plural}.${group}`, sub, name].filter((part) => part).join('/')
-          rights.set(right, new Set([...(rights.get(right) ?? []), ...rule.verbs]))
-        }
-  return Object.fromEntries([...rights].map(([right, verbs]) => [right, [...verbs].sort()]))
 }

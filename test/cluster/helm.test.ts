@@ -1,5 +1,5 @@
-// The charts on a real API server, in a cluster of their own: what is rendered is valid and restricted, the operator's rights are those of the
-// list and cannot be widened, and no upgrade, rollback or uninstall loses what users made.
+// The charts on a real API server, in a cluster of their own: what is rendered is valid and restricted, and no upgrade,
+// rollback or uninstall loses what users made.
 
 import type { Pod, PodSpec } from 'kubernetes-types/core/v1.js'
 import assert from 'node:assert/strict'
@@ -7,17 +7,16 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { parse } from 'yaml'
 import type { KubeObject } from '../../agent/kube/object.ts'
-import { call, Refusal } from './bed/api.ts'
+import { call } from './bed/api.ts'
 import { down, up } from './bed/cluster.ts'
 import { cluster } from './bed/plan.ts'
 import { until } from './bed/shell.ts'
 import * as store from './bed/store.ts'
 import { tools } from './bed/tools.ts'
-import { charts, examples, objectsOf, render, rightsOf } from './chart.ts'
-import type { Rule } from './chart.ts'
+import { charts, objectsOf, render } from './chart.ts'
 import { agentImage, publishAgent, publishFixtures } from './image.ts'
+import { examples } from './release.ts'
 import { handle } from './shared.ts'
 
 const HOME = 'toolhive-system'
@@ -49,8 +48,7 @@ before(async () => {
   store.tag(built.store, await agentImage(), 'ghcr.io/waggle-dev/agent:0.0.9')
   await up(c, built)
   await shared.namespace(HOME, RESTRICTED)
-  for (const name of ['platform-tools', 'team-frontend', 'team-backend', 'production'])
-    await shared.namespace(name, RESTRICTED)
+  for (const name of ['platform-tools', 'team-frontend']) await shared.namespace(name, RESTRICTED)
 })
 after(async () => {
   rmSync(draft, { recursive: true })
@@ -88,95 +86,6 @@ test('the two commands install, and helm test passes', () => {
   installCrds()
   installAgent()
   helm(['test', 'toolhive-operator', '--namespace', HOME])
-})
-
-test('the operator’s rights are those of the list', async () => {
-  const rights = parse(readFileSync(join(import.meta.dirname, 'rights.yaml'), 'utf8')) as {
-    operator: { managed: Record<string, string[]> }
-  }
-  const review = {
-    apiVersion: 'authorization.k8s.io/v1',
-    kind: 'SelfSubjectRulesReview',
-    spec: { namespace: 'production' },
-  }
-  const { status } = await call<{ status: { resourceRules: Rule[] } }>(
-    c,
-    'POST',
-    '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews',
-    review,
-    await operatorToken(),
-  )
-  // What everybody who is signed in may do: ask who they are and what they may.
-  const own = status.resourceRules.filter((rule) => !rule.resources.some((resource) => resource.startsWith('self')))
-  assert.deepEqual(rightsOf(own), rights.operator.managed)
-})
-
-test('the operator can give proxies their Role and nothing that is wider', async () => {
-  const token = await operatorToken()
-  const rbac = (plural: string): string => `/apis/rbac.authorization.k8s.io/v1/namespaces/production/${plural}`
-  const role = (name: string, ...rules: Rule[]): Promise<unknown> =>
-    call(c, 'POST', rbac('roles'), { metadata: { name }, rules }, token)
-  const bind = (name: string, kind: string, role_: string): Promise<unknown> =>
-    call(c, 'POST', rbac('rolebindings'), binding(name, kind, role_), token)
-  const own = {
-    apiGroups: [''],
-    resources: ['configmaps'],
-    resourceNames: ['x-runconfig'],
-    verbs: ['get', 'list', 'watch'],
-  }
-
-  await role('x-proxy-runner', own)
-  await bind('x-proxy-runner', 'Role', 'x-proxy-runner')
-  const wider: readonly (readonly [string, Rule])[] = [
-    ['secrets', { apiGroups: [''], resources: ['secrets'], verbs: ['get'] }],
-    ['exec', { apiGroups: [''], resources: ['pods/exec'], verbs: ['create'] }],
-    ['attach', { apiGroups: [''], resources: ['pods/attach'], verbs: ['create', 'get'] }],
-    ['jobs', { apiGroups: ['batch'], resources: ['jobs'], verbs: ['create'] }],
-    ['everything', { apiGroups: ['*'], resources: ['*'], verbs: ['*'] }],
-  ]
-  for (const [name, rule] of wider) await assert.rejects(role(name, rule), { reason: 'Forbidden' }, name)
-  await assert.rejects(bind('admin', 'ClusterRole', 'cluster-admin'), { reason: 'Forbidden' })
-  const clusterBinding = binding('admin', 'ClusterRole', 'waggle-agent')
-  const everywhere = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings'
-  await assert.rejects(call(c, 'POST', everywhere, clusterBinding, token), { reason: 'Forbidden' })
-})
-
-test('the operator can make a Secret and not read it, and enters no pod', async () => {
-  const token = await operatorToken()
-  const secrets = '/api/v1/namespaces/production/secrets'
-  await call(c, 'POST', secrets, { metadata: { name: 'key' }, stringData: { key: 'k' } }, token)
-  const refused: readonly (readonly [string, string])[] = [
-    ['GET', `${secrets}/key`],
-    ['GET', secrets],
-    ['PATCH', `${secrets}/key`],
-    ['DELETE', `${secrets}/key`],
-    ['GET', '/api/v1/namespaces'],
-    ['GET', '/api/v1/nodes'],
-    ['GET', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'],
-    ['POST', '/api/v1/namespaces/production/serviceaccounts/default/token'],
-    ['POST', '/api/v1/namespaces/production/pods/any/exec?command=sh'],
-    ['POST', '/api/v1/namespaces/production/pods/any/attach'],
-    ['POST', '/api/v1/namespaces/production/pods'],
-  ]
-  for (const [method, path] of refused)
-    await assert.rejects(
-      call(c, method, path, method === 'GET' ? undefined : {}, token),
-      isForbidden,
-      `${method} ${path}`,
-    )
-})
-
-const isForbidden = (error: unknown): boolean => error instanceof Refusal && error.status === 403
-
-async function operatorToken(): Promise<string> {
-  const path = `/api/v1/namespaces/${HOME}/serviceaccounts/waggle-agent/token`
-  return (await call<{ status: { token: string } }>(c, 'POST', path, { spec: { expirationSeconds: 600 } })).status.token
-}
-
-const binding = (name: string, kind: string, role: string): unknown => ({
-  metadata: { name },
-  roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name: role },
-  subjects: [{ kind: 'ServiceAccount', name: 'x-proxy-runner', namespace: 'production' }],
 })
 
 test('the article’s server runs', async () => {
@@ -268,37 +177,6 @@ test('a resource can be deleted while no operator is there to agree', async () =
     await assert.rejects(get('/apis/apps/v1/namespaces/platform-tools/deployments/grafana'), { reason: 'NotFound' })
     return true
   })
-})
-
-test('namespace mode, values as printed: the listed namespaces are served, others ignored, nothing is cluster-wide', async () => {
-  uninstall('toolhive-operator')
-  installAgent(charts.agent, '--values', join(seed, 'namespace-mode.values.yaml'))
-  const token = await operatorToken()
-  const manifest = readFileSync(join(seed, 'grafana.yaml'), 'utf8')
-  await shared.namespace('elsewhere', RESTRICTED)
-  for (const at of ['elsewhere', 'production']) {
-    kubectl(['-n', at, 'create', 'secret', 'generic', 'grafana-token', '--from-literal=token=t'])
-    kubectl(['apply', '--validate=strict', '-f', '-'], manifest.replace('platform-tools', at))
-  }
-  await isRunning('production')
-  const ignored = await grafana('elsewhere')
-  assert.equal(ignored.status, undefined)
-  assert.equal(ignored.metadata.finalizers, undefined)
-  for (const path of [
-    '/apis/toolhive.stacklok.dev/v1beta1/mcpservers',
-    '/apis/toolhive.stacklok.dev/v1beta1/namespaces/elsewhere/mcpservers',
-    '/api/v1/pods',
-    '/api/v1/namespaces/elsewhere/configmaps',
-    '/apis/apps/v1/namespaces/kube-system/deployments',
-  ])
-    await assert.rejects(call(c, 'GET', path, undefined, token), isForbidden, path)
-  const bindings = await get<{ items: { subjects?: { name: string; namespace?: string }[] }[] }>(
-    '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
-  )
-  assert.deepEqual(
-    bindings.items.filter((item) => item.subjects?.some((subject) => subject.namespace === HOME)),
-    [],
-  )
 })
 
 /** A kind that takes anything, in place of one that somebody else's chart brings. */

@@ -8,8 +8,10 @@ import { parse } from 'yaml'
 import type { KubeObject } from '../../agent/kube/object.ts'
 import { run } from './bed/shell.ts'
 import { tools } from './bed/tools.ts'
-import { charts, examples, objectsOf, render, rightsOf } from './chart.ts'
-import type { Rule } from './chart.ts'
+import { charts, objectsOf, render } from './chart.ts'
+import { examples } from './release.ts'
+import { allowed, fill, rightsIn, sorted } from './rights.ts'
+import type { Rule } from './rights.ts'
 
 const built = await tools()
 const ci = join(charts.agent, 'ci')
@@ -17,11 +19,7 @@ const golden = join(import.meta.dirname, 'golden')
 const valuesFiles = readdirSync(ci).sort()
 const seed = join(examples, 'seed/namespace-mode.values.yaml')
 
-interface Rights {
-  readonly operator: Readonly<Record<'managed' | 'own', Readonly<Record<string, readonly string[]>>>>
-}
-const rights = parse(readFileSync(join(import.meta.dirname, 'rights.yaml'), 'utf8')) as Rights
-
+const managed = sorted(allowed.operator.managed)
 const objects = (...values: string[]): KubeObject[] => objectsOf(render(built, ...values))
 const file = (name: string): string[] => ['--values', join(ci, `${name}-values.yaml`)]
 const rulesOf = (object: KubeObject): readonly Rule[] => object['rules'] as Rule[]
@@ -72,9 +70,9 @@ for (const name of valuesFiles)
 
 test('in cluster scope the operator gets exactly the rights of the list', () => {
   const rendered = objects()
-  assert.deepEqual(rightsOf(rulesOf(find(rendered, 'ClusterRole'))), rights.operator.managed)
-  const { '{extraCA}': _, ...own } = ownRights()
-  assert.deepEqual(rightsOf(rulesOf(find(rendered, 'Role', 'waggle-agent-own'))), own)
+  assert.deepEqual(rightsIn(rulesOf(find(rendered, 'ClusterRole'))), managed)
+  const { 'configmaps/': _, ...own } = ownRights('')
+  assert.deepEqual(rightsIn(rulesOf(find(rendered, 'Role', 'waggle-agent-own'))), own)
 })
 
 test('in namespace scope it gets them in each namespace and nothing is cluster-wide', () => {
@@ -90,36 +88,26 @@ test('in namespace scope it gets them in each namespace and nothing is cluster-w
       there.map((object) => object.kind),
       ['Role', 'RoleBinding'],
     )
-    assert.deepEqual(rightsOf(rulesOf(find(there, 'Role'))), rights.operator.managed)
+    assert.deepEqual(rightsIn(rulesOf(find(there, 'Role'))), managed)
   }
   assert.equal(environment('--values', seed)['WATCH_NAMESPACE'], namespaces.join(','))
 })
 
 test('in its own namespace it may read the extra CA and nothing else of other people', () => {
-  const { '{extraCA}': extra, ...own } = ownRights()
-  assert.deepEqual(rightsOf(rulesOf(find(objects(...file('namespace')), 'Role', 'waggle-agent-own'))), {
-    ...own,
-    'configmaps/company-ca': extra,
-  })
+  const role = find(objects(...file('namespace')), 'Role', 'waggle-agent-own')
+  assert.deepEqual(rightsIn(rulesOf(role)), ownRights('company-ca'))
 })
+
+const ownRights = (extraCA: string): Record<string, string[]> =>
+  sorted(fill(allowed.operator.own, { release: 'waggle-agent', extraCA }))
 
 test('reading Secrets is a right that has to be asked for', () => {
   const asked = find(objects(...file('take-over')), 'ClusterRole')
-  assert.deepEqual(rightsOf(rulesOf(asked)), {
-    ...rights.operator.managed,
+  assert.deepEqual(rightsIn(rulesOf(asked)), {
+    ...managed,
     secrets: ['create', 'get', 'list', 'watch'],
   })
 })
-
-/** The rights in its own namespace, with the name of the release in them and the extra CA by its placeholder. */
-function ownRights(): Record<string, readonly string[]> {
-  return Object.fromEntries(
-    Object.entries(rights.operator.own).map(([right, verbs]) => [
-      right.replace('{release}', 'waggle-agent').replace('configmaps/{extraCA}', '{extraCA}'),
-      verbs,
-    ]),
-  )
-}
 
 test('values become the environment of the operator', () => {
   const { POD_NAME, POD_NAMESPACE, WAGGLE_IMAGE_PULL_POLICY: _, ...rest } = environment(...file('high-availability'))

@@ -27,11 +27,16 @@ export const fill = (rights: Rights, values: Readonly<Record<string, string>>): 
 export const sorted = (rights: Rights): Rights =>
   Object.fromEntries(Object.entries(rights).map(([key, verbs]) => [key, [...verbs].sort()]))
 
+/** A rule of a Role, or of what the API server says somebody may do. */
+export interface Rule {
+  readonly verbs: readonly string[]
+  readonly apiGroups?: readonly string[]
+  readonly resources?: readonly string[]
+  readonly resourceNames?: readonly string[]
+}
+
 interface Review {
-  status: {
-    resourceRules: { verbs: string[]; apiGroups?: string[]; resources?: string[]; resourceNames?: string[] }[]
-    incomplete: boolean
-  }
+  status: { resourceRules: Rule[]; incomplete: boolean }
 }
 
 const TOKEN_SECONDS = 3600
@@ -50,8 +55,15 @@ export async function rightsOf(c: Cluster, token: string, namespace: string, com
   const path = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews'
   const { status } = await call<Review>(c, 'POST', path, { spec: { namespace } }, token)
   if (status.incomplete) throw new Error('the API server does not know all rules')
+  return Object.fromEntries(
+    Object.entries(rightsIn(status.resourceRules)).filter(([key]) => !Object.hasOwn(common, key)),
+  )
+}
+
+/** What rules give, by names as in an allow-list. */
+export function rightsIn(rules: readonly Rule[]): Rights {
   const found = new Map<string, Set<string>>()
-  for (const { verbs, apiGroups = [], resources = [], resourceNames = [''] } of status.resourceRules)
+  for (const { verbs, apiGroups = [], resources = [], resourceNames = [''] } of rules)
     for (const group of apiGroups)
       for (const resource of resources)
         for (const name of resourceNames) {
@@ -60,8 +72,7 @@ export async function rightsOf(c: Cluster, token: string, namespace: string, com
           for (const verb of verbs) known.add(verb)
           found.set(key, known)
         }
-  const rights = [...found].map(([key, verbs]) => [key, [...verbs].sort()] as const)
-  return Object.fromEntries(rights.filter(([key]) => !Object.hasOwn(common, key)))
+  return Object.fromEntries([...found].map(([key, verbs]) => [key, [...verbs].sort()]))
 }
 
 /** Subresources are written as rights.yaml does: `mcpservers.toolhive.stacklok.dev/status`. */
