@@ -19,6 +19,8 @@ export interface Entry {
   /** Undefined: it cannot be read, and `problems` say why. */
   readonly observed: Observed | undefined
   readonly problems: readonly Problem[]
+  /** What stands for old forms in its spec; it is there as long as the resource is. */
+  readonly derived: readonly Resource[]
 }
 
 export class State {
@@ -93,7 +95,9 @@ export class State {
 
   world(now: number): World {
     this.#resources ??= new Map(
-      [...this.#entries].flatMap(([key, { observed }]) => (observed === undefined ? [] : [[key, observed.resource]])),
+      [...this.#entries].flatMap(([key, { observed, derived }]) =>
+        observed === undefined ? [] : [[key, observed.resource], ...derived.map((one) => [keyOf(one), one] as const)],
+      ),
     )
     const resources = this.#resources
     return {
@@ -160,13 +164,17 @@ function read(kind: Kind, key: string, raw: KubeObject, before: Entry | undefine
   const status = (raw.status ?? {}) as Readonly<Record<string, unknown>>
   const frame = { uid, generation, deleting: deletionTimestamp !== undefined, finalizers, status }
   if (before !== undefined && identity(before.raw) === identity(raw)) {
-    const { observed, problems } = before
-    return { key, raw, observed: observed === undefined ? undefined : { ...observed, ...frame }, problems }
+    const { observed, problems, derived } = before
+    return { key, raw, observed: observed === undefined ? undefined : { ...observed, ...frame }, problems, derived }
   }
   const reading = readKind(kind, raw)
-  if (!reading.ok) return { key, raw, observed: undefined, problems: reading.problems }
-  const { resource, warnings } = reading
-  return { key, raw, observed: { resource, warnings, ...frame }, problems: [] }
+  if (!reading.ok) return { key, raw, observed: undefined, problems: reading.problems, derived: [] }
+  const { resource, warnings, derived } = reading
+  return { key, raw, observed: { resource, warnings, ...frame }, problems: [], derived }
+}
+
+function keyOf({ kind, metadata }: Resource): string {
+  return resourceKey(kind, metadata.namespace, metadata.name)
 }
 
 /** Changes with everything but the status. */

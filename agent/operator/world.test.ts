@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { resourceKey } from '../../plan/resources.ts'
+import { settings } from './kinds/scene.ts'
+import { State } from './world.ts'
+
+test('an old inline issuer is there as a config as long as its server is', () => {
+  const state = new State(settings, [], new Map())
+  const server = {
+    apiVersion: 'toolhive.stacklok.dev/v1beta1',
+    kind: 'MCPServer',
+    metadata: { name: 'a', namespace: 'n', uid: 'u', generation: 1 },
+    spec: { image: 'a', oidcConfig: { type: 'inline', inline: { issuer: 'https://i.example', audience: 'x' } } },
+  }
+  state.change('MCPServer', undefined, server)
+  const { resources } = state.world(0)
+  const found = resources.get(resourceKey('MCPServer', 'n', 'a'))
+  assert.ok(found?.kind === 'MCPServer')
+  const config = resources.get(resourceKey('MCPOIDCConfig', 'n', found.spec.oidcConfigRef?.name ?? ''))
+  assert.ok(config?.kind === 'MCPOIDCConfig' && config.spec.inline?.issuer === 'https://i.example')
+  state.change('MCPServer', server, { ...server, status: { phase: 'Ready' } })
+  assert.equal(state.world(0).resources.size, 2)
+  state.change('MCPServer', server, undefined)
+  assert.equal(state.world(0).resources.size, 0)
+})
