@@ -29,6 +29,10 @@ function text(value: unknown): string {
       if (map.items.every(({ value: item }) => isScalar(item) || (isSeq(item) && item.items.every(isScalar))))
         map.flow = true
     },
+    // Helm reads YAML 1.1, where more characters mean something inside of braces.
+    Scalar: (_key, scalar) => {
+      if (typeof scalar.value === 'string' && !/^[A-Za-z][\w ./-]*$/.test(scalar.value)) scalar.type = 'QUOTE_SINGLE'
+    },
     Seq: (_key, list) => {
       if (list.items.every(isScalar)) list.flow = true
     },
