@@ -48,7 +48,7 @@ before(async () => {
   store.tag(built.store, await agentImage(), 'ghcr.io/waggle-dev/agent:0.0.9')
   await up(c, built)
   await shared.namespace(HOME, RESTRICTED)
-  for (const name of ['platform-tools', 'team-frontend']) await shared.namespace(name, RESTRICTED)
+  for (const name of ['platform-tools', 'team-frontend']) await shared.namespace(name, RESTRICTED) // ci/namespace-values.yaml
 })
 after(async () => {
   rmSync(draft, { recursive: true })

@@ -74,7 +74,7 @@ test('the rights of the operator are those of the allow-list', async () => {
   const token = await tokenOf(cluster, SYSTEM, account)
   const { managed, own } = allowed.operator
   assert.deepEqual(await rightsOf(cluster, token, NAMESPACE, common), sorted(managed))
-  const mine = sorted(fill(own, { release: account, extraCA: 'outside-ca' }))
+  const mine = sorted(fill(own, { release: account }))
   assert.deepEqual(await rightsOf(cluster, token, SYSTEM, common), { ...sorted(managed), ...mine })
 })
 

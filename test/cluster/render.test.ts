@@ -20,6 +20,7 @@ const valuesFiles = readdirSync(ci).sort()
 const seed = join(examples, 'seed/namespace-mode.values.yaml')
 
 const managed = sorted(allowed.operator.managed)
+const own = sorted(fill(allowed.operator.own, { release: 'waggle-agent' }))
 const objects = (...values: string[]): KubeObject[] => objectsOf(render(built, ...values))
 const file = (name: string): string[] => ['--values', join(ci, `${name}-values.yaml`)]
 const rulesOf = (object: KubeObject): readonly Rule[] => object['rules'] as Rule[]
@@ -71,7 +72,6 @@ for (const name of valuesFiles)
 test('in cluster scope the operator gets exactly the rights of the list', () => {
   const rendered = objects()
   assert.deepEqual(rightsIn(rulesOf(find(rendered, 'ClusterRole'))), managed)
-  const { 'configmaps/': _, ...own } = ownRights('')
   assert.deepEqual(rightsIn(rulesOf(find(rendered, 'Role', 'waggle-agent-own'))), own)
 })
 
@@ -81,6 +81,8 @@ test('in namespace scope it gets them in each namespace and nothing is cluster-w
     rendered.filter((object) => object.metadata.namespace === undefined),
     [],
   )
+  const role = rulesOf(find(rendered, 'Role', 'waggle-agent-own'))
+  assert.deepEqual(rightsIn(role), { ...own, ...sorted(allowed.operator.apart) })
   const namespaces = ['platform-tools', 'team-frontend', 'team-backend', 'production']
   for (const namespace of namespaces) {
     const there = rendered.filter((object) => object.metadata.namespace === namespace)
@@ -92,14 +94,6 @@ test('in namespace scope it gets them in each namespace and nothing is cluster-w
   }
   assert.equal(environment('--values', seed)['WATCH_NAMESPACE'], namespaces.join(','))
 })
-
-test('in its own namespace it may read the extra CA and nothing else of other people', () => {
-  const role = find(objects(...file('namespace')), 'Role', 'waggle-agent-own')
-  assert.deepEqual(rightsIn(rulesOf(role)), ownRights('company-ca'))
-})
-
-const ownRights = (extraCA: string): Record<string, string[]> =>
-  sorted(fill(allowed.operator.own, { release: 'waggle-agent', extraCA }))
 
 test('reading Secrets is a right that has to be asked for', () => {
   const asked = find(objects(...file('take-over')), 'ClusterRole')

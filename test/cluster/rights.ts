@@ -11,7 +11,7 @@ export type Rights = Record<string, string[]>
 
 /** The allow-list of rights.yaml. */
 export const allowed = parse(readFileSync(join(import.meta.dirname, 'rights.yaml'), 'utf8'), { merge: true }) as {
-  operator: { managed: Rights; own: Rights }
+  operator: { managed: Rights; own: Rights; apart: Rights }
   proxy: Rights
   virtualServer: Rights
 }
