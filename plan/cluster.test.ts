@@ -131,4 +131,15 @@ test('what is stated about callers and cannot be enforced admits nobody', () => 
     const { endpoint } = planEndpoint(take(resources, 'MCPServer', 'grafana'), resources, site)
     assert.deepEqual(endpoint.guard.issuers, [], JSON.stringify(manifest.spec))
   }
+  const authz = { type: 'anonymous', authz: { type: 'cedar' } }
+  const login = { type: 'oidc', oidc: { issuer: 'https://login.example', audience: 'a', clientId: 'b' } }
+  for (const spec of [
+    { config: { incomingAuth: authz } },
+    { incomingAuth: { type: 'anonymous' }, config: { incomingAuth: authz } },
+    { config: { incomingAuth: login } },
+  ]) {
+    const resources = read({ kind: 'VirtualMCPServer', metadata: named('fleet'), spec })
+    const { endpoint } = planEndpoint(take(resources, 'VirtualMCPServer', 'fleet'), resources, site)
+    assert.deepEqual(endpoint.guard.issuers, [], JSON.stringify(spec))
+  }
 })

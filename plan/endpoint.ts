@@ -122,11 +122,15 @@ export function planProxy(
 export function planVirtual(virtual: VirtualResource, resources: Resources, site: Site): EndpointPlan {
   const { spec } = virtual
   const { incomingAuth } = spec
-  const unenforceable = incomingAuth?.authzConfig !== undefined || incomingAuth?.authzConfigRef !== undefined
+  const { incomingAuth: written, aggregation } = spec.config
+  const unenforceable =
+    incomingAuth?.authzConfig !== undefined ||
+    incomingAuth?.authzConfigRef !== undefined ||
+    written?.authz !== undefined
   const anonymous = incomingAuth?.type === 'anonymous'
-  const door = spec.authServerConfig === undefined ? site : { ...site, open: false }
-  const { conflictResolution, conflictResolutionConfig, excludeAllTools, defaultToolVisibility } =
-    spec.config.aggregation
+  const closed = spec.authServerConfig !== undefined || (incomingAuth === undefined && written !== undefined)
+  const door = closed ? { ...site, open: false } : site
+  const { conflictResolution, conflictResolutionConfig, excludeAllTools, defaultToolVisibility } = aggregation
   return {
     key: serverKey(virtual),
     guard: unenforceable

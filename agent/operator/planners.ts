@@ -2,21 +2,31 @@
 
 import type { Kind } from '../../crds/kinds.ts'
 import type { Planner } from './kind.ts'
+import { authzConfig } from './kinds/mcp-authz-config.ts'
 import { externalAuthConfig } from './kinds/mcp-external-auth-config.ts'
 import { group } from './kinds/mcp-group.ts'
 import { oidcConfig } from './kinds/mcp-oidc-config.ts'
+import { registry } from './kinds/mcp-registry.ts'
+import { remoteProxy } from './kinds/mcp-remote-proxy.ts'
 import { serverEntry } from './kinds/mcp-server-entry.ts'
 import { mcpServer } from './kinds/mcp-server.ts'
+import { telemetryConfig } from './kinds/mcp-telemetry-config.ts'
 import { toolConfig } from './kinds/mcp-tool-config.ts'
+import { webhookConfig } from './kinds/mcp-webhook-config.ts'
 import { toolPolicy } from './kinds/tool-policy.ts'
 
 const all: readonly { readonly kind: Kind }[] = [
   mcpServer,
+  remoteProxy,
   serverEntry,
   group,
   oidcConfig,
   externalAuthConfig,
+  authzConfig,
   toolConfig,
+  telemetryConfig,
+  webhookConfig,
+  registry,
   toolPolicy,
 ]
 

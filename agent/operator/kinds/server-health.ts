@@ -16,7 +16,7 @@ export interface ServerHealth {
   readonly conditions: readonly ConditionDraft[]
 }
 
-interface Workload {
+export interface Workload {
   readonly wanted: number
   readonly ready: number
   /** All pods are of the present template. */
@@ -76,7 +76,7 @@ function stalledNot(): ConditionDraft {
 }
 
 /** Pods that the controller of a Deployment is not allowed to make: quotas, limits, admission. */
-function failure(deployment: KubeObject | undefined): Trouble | undefined {
+export function failure(deployment: KubeObject | undefined): Trouble | undefined {
   const { conditions = [] } = (deployment?.status ?? {}) as {
     conditions?: readonly { type: string; status: string; message?: string }[]
   }
@@ -85,7 +85,7 @@ function failure(deployment: KubeObject | undefined): Trouble | undefined {
   return { reason: 'PodsRefused', message: `pods of the proxy are refused: ${found.message ?? ''}`, lasting: false }
 }
 
-function workload(object: KubeObject | undefined): Workload {
+export function workload(object: KubeObject | undefined): Workload {
   const { replicas: wanted = 1 } = (object?.spec ?? {}) as { replicas?: number }
   const status = (object?.status ?? {}) as {
     observedGeneration?: number
