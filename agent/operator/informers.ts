@@ -52,11 +52,12 @@ export function makeInformers(client: KubeClient, settings: Settings, watching: 
   const resources = new Map([...resourceTypes].map(([kind, type]) => [kind, make(type, { transform: lean })]))
   const owned = OWNED.map((kind) =>
     kind === 'ConfigMap'
-      ? // Certificates of the admin's stand beside the operator, watched or not.
+      ? // The admin's certificates stand beside the operator, watched or not; without them it has no right to look there.
         make(TYPES.ConfigMap, {
           indexes,
           transform: text,
-          namespaces: namespaces && [...namespaces, settings.namespace],
+          namespaces:
+            settings.extraCaConfigMap === undefined ? namespaces : namespaces && [...namespaces, settings.namespace],
         })
       : make(TYPES[kind], { indexes, transform: reduced(kind) }),
   )
