@@ -66,7 +66,7 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
     const readable = subscriber.open(() => this.#left(subscriber))
     this.#subscribers.add(subscriber)
     if (session !== undefined) this.#sessions.set(session.id, subscriber)
-    this.#timer ??= setInterval(() => this.#look(), LOOK_MS)
+    this.#timer ??= setInterval(() => this.look(), LOOK_MS)
     try {
       const wanted = session === undefined ? filterUris(request) : await this.#subscriptions.read(session.id)
       subscriber.uris = wanted
@@ -101,6 +101,11 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
     const subscriber = this.#sessions.get(session)
     if (subscriber !== undefined) this.#remove(subscriber)
     await this.#subscriptions.forget(session)
+  }
+
+  /** Ends every stream: the host is about to. */
+  close(): void {
+    for (const subscriber of this.#subscribers) this.#remove(subscriber)
   }
 
   async #endpoint(key: string): Promise<Endpoint> {
@@ -143,9 +148,9 @@ export class Hub implements Pick<Channel, 'open' | 'attach' | 'subscribe' | 'end
 
   /**
    * One round over everybody. Whoever has to wait for something, an issuer or the store, waits alone: the rights of others
-   * are looked after in the meantime.
+   * are looked after in the meantime. A host that knows of news may ask for one.
    */
-  #look(): void {
+  look(): void {
     const now = this.#host.now()
     const keepAlive = now - this.#keptAliveAt >= KEEP_ALIVE_MS
     if (keepAlive) this.#keptAliveAt = now

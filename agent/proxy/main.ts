@@ -1,0 +1,199 @@
+// The program behind `agent proxy` and `agent vmcp`: hosts the gateway on Node with what its run config says. The two differ in
+// nothing but that configuration.
+
+import { createAdaptorServer } from '@hono/node-server'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Host } from '../../gateway/endpoint.ts'
+import { InFlight } from '../../gateway/inflight.ts'
+import { Levels } from '../../gateway/levels.ts'
+import { Sessions } from '../../gateway/backend/session.ts'
+import { Sealer } from '../../gateway/seal.ts'
+import { ClientSessions } from '../../gateway/session.ts'
+import { MemoryStore } from '../../gateway/store/memory.ts'
+import { AuditTrail } from './audit.ts'
+import { LocalChannel } from './channel.ts'
+import { parseRunConfig } from './config.ts'
+import { follow } from './follow.ts'
+import { front } from './front.ts'
+import { internal, News } from './internal.ts'
+import { Issuers } from './issuers.ts'
+import { readKeys } from './keys.ts'
+import { log, reasonOf } from './log.ts'
+import { Metrics } from './metrics.ts'
+import { placeOf, type Place } from './place.ts'
+import { SecretFiles } from './secrets.ts'
+import { SseConnections } from './sse.ts'
+import { State } from './state.ts'
+
+/** How long a new proxy waits for the catalogs of its servers before it serves without them. */
+const FIRST_LOOK_MS = 10_000
+/** A token may be 16 KiB, and an assertion as well. */
+const MAX_HEADERS = 48 * 1024
+/** Longer than load balancers keep idle connections, so that they close first. */
+const KEEP_ALIVE_MS = 75_000
+
+export type Role = 'proxy' | 'vmcp'
+
+/** Runs until the signal aborts, then drains. Rejects when it cannot start. */
+export async function run(role: Role, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+  const place = placeOf(process.env)
+  const { sealing, signing } = await readKeys(place.keys)
+  const now = Date.now
+  const store = new MemoryStore(now)
+  const sealer = new Sealer(sealing)
+  const levels = new Levels(store, now)
+  const secrets = new SecretFiles(place.secrets)
+  const news = new News()
+  const trail = new AuditTrail()
+  let isEnding = false
+  let seen = false
+
+  const channel: LocalChannel = new LocalChannel({
+    store,
+    sealer,
+    now,
+    revoked: () => false,
+    endpoint: async () => state.endpoint,
+    changed: (server) => state.hint(server),
+  })
+  const state: State = new State({
+    sealer,
+    signing,
+    issuers: new Issuers(store, secrets, now),
+    secrets,
+    sessions: new Sessions(store, sealer, levels, channel),
+    sse: new SseConnections(levels, () => channel),
+    now,
+    changed: () => {
+      news.tell()
+      channel.look()
+    },
+  })
+  const metrics = new Metrics({
+    connections: () => connections,
+    servers: () => [...state.keepers].map(([server, keeper]) => [server, keeper.health.state] as const),
+    isTool: (name) => state.endpoint?.catalog.find('tools', name) !== undefined,
+  })
+  const shared: Omit<Host, 'source'> = {
+    component: role,
+    endsWithClient: false,
+    now,
+    sealer,
+    sessions: new ClientSessions(sealer, store, now),
+    levels,
+    inFlight: new InFlight(),
+    channel,
+    revoked: () => false,
+    audit: (event) => {
+      metrics.observe(event)
+      if (state.config?.audit.enabled === true) trail.write(event)
+    },
+    changed: (server) => state.hint(server),
+    defer: (work) => void work.catch(() => undefined),
+  }
+
+  const first = Promise.withResolvers<void>()
+  const following = new AbortController()
+  follow(
+    {
+      place,
+      log,
+      offered: (text) => {
+        try {
+          const config = parseRunConfig(text)
+          state.apply(config)
+          log('info', 'run_config_applied', { servers: config.servers.length, signers: config.signers.length })
+          first.resolve()
+        } catch (error) {
+          log('error', 'run_config_refused', { reason: reasonOf(error) })
+        }
+      },
+    },
+    following.signal,
+  )
+
+  const notReady = (): string | undefined => {
+    if (isEnding) return 'ending'
+    if (state.config === undefined) return 'there is no run config yet'
+    return seen ? undefined : 'the servers have not been seen yet'
+  }
+  const inner = listen(internal({ state, metrics, notReady, news }).fetch, place, place.internalPort, 'internal')
+  let connections = 0
+  const internalServer = await inner
+  try {
+    await aborted(first.promise, signal)
+  } catch {
+    following.abort()
+    internalServer.close()
+    return
+  }
+  void Promise.race([state.seen(), pause(FIRST_LOOK_MS)]).then(() => (seen = true))
+  const app = front({ state, pipeline: (source) => ({ ...shared, source }), isEnding: () => isEnding })
+  const server = await listen(app.fetch, place, state.config?.port ?? 0, 'public', (change) => (connections += change))
+
+  await aborted(new Promise<never>(() => undefined), signal).catch(() => undefined)
+  isEnding = true
+  log('info', 'ending')
+  // Endpoints are told of a pod's end while calls still arrive.
+  await pause(place.graceMs)
+  following.abort()
+  channel.close()
+  news.end()
+  await closed(server, place.drainMs)
+  await state.close()
+  trail.flush()
+  internalServer.close()
+  internalServer.closeAllConnections()
+  log('info', 'ended')
+}
+
+type FetchCallback = Parameters<typeof createAdaptorServer>[0]['fetch']
+
+async function listen(
+  fetch: FetchCallback,
+  { host }: Place,
+  port: number,
+  name: string,
+  count?: (change: number) => void,
+): Promise<Server> {
+  const server = createAdaptorServer({
+    fetch,
+    createServer,
+    serverOptions: { maxHeaderSize: MAX_HEADERS, keepAliveTimeout: KEEP_ALIVE_MS },
+  }) as Server
+  if (count !== undefined)
+    server.on('request', (_request, response) => {
+      count(1)
+      response.once('close', () => count(-1))
+    })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ port, ...(host !== undefined && { host }) }, resolve)
+  })
+  log('info', 'listening', { name, port: (server.address() as AddressInfo).port })
+  return server
+}
+
+/** Takes no new connections, waits for the answers under way, then lets go of whatever is left. */
+async function closed(server: Server, withinMs: number): Promise<void> {
+  const ended = new Promise<void>((resolve) => {
+    server.close(() => resolve())
+  })
+  server.closeIdleConnections()
+  await Promise.race([ended, pause(withinMs)])
+  server.closeAllConnections()
+}
+
+async function aborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) throw signal.reason
+  const stopped = Promise.withResolvers<never>()
+  signal.addEventListener('abort', () => stopped.reject(signal.reason as Error), { once: true })
+  return Promise.race([work, stopped.promise])
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds).unref()
+  })
+}

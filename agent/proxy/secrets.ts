@@ -1,0 +1,34 @@
+// Secrets as files that the kubelet keeps up to date. Read when they are needed and again soon after: a replaced secret is
+// used within seconds, without a restart.
+
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { SecretRef } from '../../plan/server.ts'
+
+const FRESH_MS = 1_000
+/** Nothing that goes into a header or a form is longer. */
+const MAX_CHARACTERS = 64 * 1024
+
+export class SecretFiles {
+  readonly #folder: string
+  readonly #now: () => number
+  readonly #known = new Map<string, { readonly value: Promise<string | undefined>; readonly at: number }>()
+
+  constructor(folder: string, now: () => number = () => performance.now()) {
+    this.#folder = folder
+    this.#now = now
+  }
+
+  /** The value without a line end at its end; undefined when it is not there. */
+  read({ name, key }: Pick<SecretRef, 'name' | 'key'>): Promise<string | undefined> {
+    const path = join(this.#folder, name, key)
+    const known = this.#known.get(path)
+    if (known !== undefined && this.#now() - known.at < FRESH_MS) return known.value
+    const value = readFile(path, 'utf8').then(
+      (text) => (text.length > MAX_CHARACTERS ? undefined : text.replace(/\r?\n$/u, '')),
+      () => undefined,
+    )
+    this.#known.set(path, { value, at: this.#now() })
+    return value
+  }
+}
