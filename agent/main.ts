@@ -2,6 +2,14 @@
 
 const roles: Readonly<Record<string, () => Promise<(signal: AbortSignal) => Promise<void>>>> = {
   operator: async () => (await import('./operator/main.ts')).run,
+  proxy: async () => {
+    const { run } = await import('./proxy/main.ts')
+    return (signal) => run('proxy', signal)
+  },
+  vmcp: async () => {
+    const { run } = await import('./proxy/main.ts')
+    return (signal) => run('vmcp', signal)
+  },
 }
 
 /** Runs the role until SIGTERM or SIGINT; resolves with the exit code. */

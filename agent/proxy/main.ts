@@ -36,7 +36,7 @@ const KEEP_ALIVE_MS = 75_000
 export type Role = 'proxy' | 'vmcp'
 
 /** Runs until the signal aborts, then drains. Rejects when it cannot start. */
-export async function run(role: Role, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+export async function run(role: Role, signal: AbortSignal): Promise<void> {
   const place = placeOf(process.env)
   const { sealing, signing } = await readKeys(place.keys)
   const now = Date.now

@@ -14,7 +14,7 @@ import { RUN_CONFIG, type RunConfig } from '../../agent/run-config.ts'
 import type { AuditEvent } from '../../protocol/audit.ts'
 import { exchange, toolNames } from '../peers/wire.ts'
 
-const entry = fileURLToPath(new URL('entry.ts', import.meta.url))
+const agent = fileURLToPath(new URL('../../agent/main.ts', import.meta.url))
 
 export interface ProxyOptions {
   readonly role?: Role
@@ -23,7 +23,7 @@ export interface ProxyOptions {
   readonly secrets?: Readonly<Record<string, string>>
   readonly signing?: SigningPair
   readonly env?: Readonly<Record<string, string>>
-  /** Default: `entry.ts`. */
+  /** Default: the agent from source. */
   readonly program?: string
 }
 
@@ -62,7 +62,7 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
   for (const [path, value] of Object.entries(options.secrets ?? {})) await put(join(folder, 'secrets', path), value)
   if (options.signing !== undefined)
     await put(join(folder, 'keys', 'signing.jwk'), JSON.stringify(options.signing.privateJwk))
-  const child = spawn(process.execPath, [options.program ?? entry, options.role ?? 'proxy'], {
+  const child = spawn(process.execPath, [options.program ?? agent, options.role ?? 'proxy'], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env['PATH'],
