@@ -1,11 +1,13 @@
 // The kinds on a real API server: it takes the CRDs, explains them, and judges every manifest as the schemas in `crds/` do.
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { parse, parseAllDocuments } from 'yaml'
 import { outputs } from '../../crds/generate/outputs.ts'
 import { published, publishedKinds } from '../../crds/generate/published.ts'
 import { kinds, type Kind } from '../../crds/kinds.ts'
-import type { Json } from '../../crds/plain.ts'
+import { isTree, type Json, type Tree } from '../../crds/plain.ts'
 import { call } from './bed/api.ts'
 import { until } from './bed/shell.ts'
 import { apiServer, type Judge } from './crds/api-server.ts'
@@ -124,7 +126,8 @@ test('the older version takes the same objects, with the deprecation warning of 
     const [spec = {}] = sound(kind)
     const { accepted, answer, warning } = await server.judge(collection(kind, older), manifest(kind, spec, older))
     assert.ok(accepted, answer)
-    assert.equal(warning, `${older} is deprecated; use v1beta1`)
+    if (kind === 'MCPRegistry') assert.match(warning, /MCPRegistry is deprecated/)
+    else assert.equal(warning, `${older} is deprecated; use v1beta1`)
   }
 })
 
@@ -155,6 +158,61 @@ test('the switches of the chart: nothing is installed, or nothing kept', () => {
   assert.equal(render('crds.install=false').trim(), '')
   assert.doesNotMatch(render('crds.keep=false'), /resource-policy/)
   assert.throws(() => render('crds.instal=false'), /instal/)
+})
+
+test('every manifest of the examples is accepted by the API server as it stands', async () => {
+  const folder = join(root, 'examples/cluster')
+  const ours = new Set<string>(publishedKinds)
+  let judged = 0
+  const judge = async (file: string, found: Manifest): Promise<void> => {
+    const { apiVersion, kind } = found
+    const placed = { ...found, metadata: { ...found.metadata, namespace } }
+    const { accepted, answer } = await server.judge(collection(kind, apiVersion), placed)
+    assert.ok(accepted, `${file}: ${answer}`)
+    judged++
+  }
+  const grafana = parse(readFileSync(join(folder, 'seed/grafana.yaml'), 'utf8')) as Manifest
+  for (const file of readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.yaml'),
+  )) {
+    const text = readFileSync(join(folder, file), 'utf8')
+    if (file.endsWith('.values.yaml')) continue
+    for (const document of parseAllDocuments(text)) {
+      const found = document.toJS() as Partial<Manifest> & Tree
+      if (found.kind !== undefined && ours.has(found.kind)) await judge(file, found as Manifest)
+      // A part of a resource: of the one that it is printed beside in the article.
+      else if (found.kind === undefined)
+        await judge(file, { ...grafana, spec: { ...grafana.spec, ...(isTree(found.spec) ? found.spec : found) } })
+    }
+  }
+  assert.ok(judged >= 10, `${judged} manifests`)
+})
+
+interface Manifest {
+  readonly apiVersion: string
+  readonly kind: Kind
+  readonly metadata: Tree
+  readonly spec: Tree
+}
+
+test('kubectl get prints the columns of the article, and toolhive shows every kind', async () => {
+  for (const kind of publishedKinds) {
+    const [spec = {}] = sound(kind)
+    await call(shared.cluster, 'POST', collection(kind), manifest(kind, spec))
+  }
+  try {
+    const all = shared.kubectl(['get', 'toolhive', `--namespace=${namespace}`])
+    for (const kind of publishedKinds) {
+      const { singular, apiVersion } = kinds[kind]
+      assert.ok(all.includes(`${singular}.${apiVersion.split('/')[0] ?? ''}/a`), `${kind} is missing in\n${all}`)
+    }
+    for (const word of ['mcpservers', 'rp', 'vmcp']) {
+      const [head = ''] = shared.kubectl(['get', word, `--namespace=${namespace}`]).split('\n')
+      assert.deepEqual(head.trim().split(/\s+/), ['NAME', 'STATUS', 'URL', 'AGE'], word)
+    }
+  } finally {
+    for (const kind of publishedKinds) await call(shared.cluster, 'DELETE', `${collection(kind)}/a`)
+  }
 })
 
 /** Specs that the schema accepts, small ones first. */
