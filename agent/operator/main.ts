@@ -2,7 +2,7 @@
 // Exit codes: 0 after a signal, 1 when leadership is lost or the settings are wrong.
 
 import { hostname } from 'node:os'
-import { findAccess } from '../kube/access.ts'
+import { findAccess, type Access } from '../kube/access.ts'
 import { KubeClient } from '../kube/client.ts'
 import { sleep, systemClock } from '../kube/clock.ts'
 import { Health } from '../kube/health.ts'
@@ -18,10 +18,14 @@ const METRICS_PORT = 8080
 const HEALTH_PORT = 8081
 
 /** Runs until the signal aborts. Throws when the settings are wrong or leadership is lost. */
-export async function run(signal: AbortSignal, environment: NodeJS.ProcessEnv = process.env): Promise<void> {
+export async function run(
+  signal: AbortSignal,
+  environment: NodeJS.ProcessEnv = process.env,
+  given?: Access,
+): Promise<void> {
   const settings = readSettings(environment)
   const instance = environment['POD_NAME'] ?? hostname()
-  const access = await findAccess(environment)
+  const access = given ?? (await findAccess(environment))
   const metrics = new KubeMetrics()
   const client = new KubeClient(access, { metrics, connections: 16 })
   const operator = new Operator({
