@@ -42,6 +42,8 @@ export class NameConflictError extends TerminalError {
 }
 
 interface Written {
+  /** Of the object we wrote. */
+  readonly uid: string | undefined
   readonly hash: string
   readonly mark: string
   /** What the informer still showed when we wrote, and until when it may. */
@@ -73,12 +75,21 @@ export class Applier {
     const wanted = fingerprint(desired)
     const seen = informer.get(desired.metadata.namespace, desired.metadata.name)
     const before = seen === undefined ? ABSENT : mark(seen)
-    if (this.#holds(this.#written.get(id), wanted, before)) return { outcome: 'unchanged' }
-    await this.#claim(desired, informer, seen, options.signal)
+    const written = this.#written.get(id)
+    if (this.#holds(written, wanted, before)) return { outcome: 'unchanged' }
+    // What we wrote is ours, even when somebody took its owner from it.
+    if (written?.uid === undefined || written.uid !== seen?.metadata.uid) {
+      await this.#claim(desired, informer, seen, options.signal)
+    }
     const { manager } = this.#options
     const answer = await this.#client.apply(desired, informer.type, { manager, signal: options.signal })
     const object = informer.reduce(answer)
-    this.#written.set(id, { hash: wanted, mark: mark(object), before: this.#lag(informer, desired, before) })
+    this.#written.set(id, {
+      uid: object.metadata.uid,
+      hash: wanted,
+      mark: mark(object),
+      before: this.#lag(informer, desired, before),
+    })
     return { outcome: 'applied', object }
   }
 
@@ -96,6 +107,7 @@ export class Applier {
     const object = await this.#client.applyStatus(desired, informer.type, { manager, signal: options.signal })
     const reduced = informer.reduce(object)
     this.#written.set(id, {
+      uid: reduced.metadata.uid,
       hash: wanted,
       mark: statusMark(reduced),
       before: this.#lag(informer, desired, before, statusMark),

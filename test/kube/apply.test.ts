@@ -75,6 +75,13 @@ class Cluster {
     this.#send(() => this.#watch?.event(type, object))
   }
 
+  /** Somebody takes the owner from the object. */
+  disown(): void {
+    const { ownerReferences: _gone, ...metadata } = (this.object as KubeObject).metadata
+    this.object = { ...(this.object as KubeObject), metadata }
+    this.change({})
+  }
+
   remove(): void {
     const { object } = this
     if (object === undefined) return
@@ -168,6 +175,17 @@ test('status that others write costs no request, and their edits are repaired', 
   await seen()
   assert.equal((await applier.apply(deployment(1))).outcome, 'applied')
   assert.equal((await applier.apply(deployment(1))).outcome, 'unchanged')
+})
+
+test('a child whose owner somebody removed is ours all the same, and gets it back', async (t) => {
+  const { applier, cluster, requests, seen } = await setUp(t)
+  await applier.apply(deployment(1))
+  await seen()
+  cluster.disown()
+  await seen()
+  requests()
+  assert.equal((await applier.apply(deployment(1))).outcome, 'applied')
+  assert.deepEqual(requests(), ['PATCH'])
 })
 
 test('a child that was deleted is made again', async (t) => {

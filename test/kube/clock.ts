@@ -3,14 +3,16 @@
 
 import type { Clock } from '../../agent/kube/clock.ts'
 
+const SETTLE_MS = 10_000
+
 export class FakeClock implements Clock {
-  readonly #settleMs: number
+  readonly #busy: () => boolean
   #now = 1_000
   readonly #timers = new Set<{ readonly at: number; readonly ring: () => void }>()
 
-  /** `settleMs`: real time that is left between timers, for answers of other processes or of the network. */
-  constructor(settleMs = 0) {
-    this.#settleMs = settleMs
+  /** `busy`: whether something is under way that time must wait for, such as an answer of the network. */
+  constructor(busy: () => boolean = () => false) {
+    this.#busy = busy
   }
 
   monotonic(): number {
@@ -68,13 +70,16 @@ export class FakeClock implements Clock {
   }
 
   async #settle(): Promise<void> {
-    if (this.#settleMs > 0) await new Promise((resolve) => setTimeout(resolve, this.#settleMs))
-    else for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+    const end = performance.now() + SETTLE_MS
+    do {
+      if (this.#busy()) await new Promise((resolve) => setTimeout(resolve, 1))
+      for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+    } while (this.#busy() && performance.now() < end)
   }
 }
 
 /** Waits, in real time, until something holds; fails after some seconds. */
-export async function until(holds: () => boolean, what: string, milliseconds = 5_000): Promise<void> {
+export async function until(holds: () => boolean, what: string, milliseconds = 20_000): Promise<void> {
   const end = performance.now() + milliseconds
   while (!holds()) {
     if (performance.now() > end) throw new Error(`waited ${milliseconds} ms for ${what}`)

@@ -25,8 +25,14 @@ class LeaseServer {
   /** Who gets no answer at all. */
   readonly cutOff = new Set<string>()
   version = 1
+  onWrite: (() => void) | undefined
   /** Writes that are done and whose answer is never sent. */
   swallow = false
+
+  /** Whether requests of this one are left without answer. */
+  silent(name: string): boolean {
+    return this.swallow || this.cutOff.has(name)
+  }
 
   get spec(): Spec {
     return this.lease?.spec ?? {}
@@ -35,6 +41,7 @@ class LeaseServer {
   serve(asked: Asked, reply: Reply): void {
     const who = String(asked.headers.authorization)
     if (this.cutOff.has(who)) return
+    if (asked.method !== 'GET') this.onWrite?.()
     if (asked.method !== 'GET') this.writes.push(`${who} ${asked.method} ${asked.path.split('/').at(-2)}`)
     if (!asked.path.includes('/leases')) return reply.json(200, asked.body)
     const sent = asked.body as KubeObject | undefined
@@ -73,7 +80,13 @@ async function setUp(
   const process = (name: string, options: Partial<ElectionOptions> = {}): Process => {
     const client = new KubeClient({ ...server.access, authorization: () => Promise.resolve(name) })
     clients.push(client)
-    const clock = new FakeClock(20)
+    let underWay = 0
+    const raw = client.raw.bind(client)
+    client.raw = async (...args) => {
+      underWay += 1
+      return raw(...args).finally(() => (underWay -= 1))
+    }
+    const clock = new FakeClock(() => underWay > 0 && !lease.silent(name))
     const election = new LeaderElection(client, { namespace: 'n', name: 'l', identity: name, clock, ...options })
     const stop = new AbortController()
     t.after(() => stop.abort())
@@ -205,13 +218,17 @@ test('a leader without answers loses leave before anybody can follow', async (t)
 })
 
 test('leave counts from before the renewal was sent, not from its answer', async (t) => {
-  const { process } = await setUp(t)
+  const { lease, process } = await setUp(t)
   const a = process('a')
+  lease.onWrite = () => {
+    lease.onWrite = undefined
+    a.clock.freeze(4_000)
+  }
   a.start()
   await until(() => leads(a), 'a to lead')
-  a.clock.freeze(9_000)
+  a.clock.freeze(5_900)
   await write(a)
-  a.clock.freeze(1_001)
+  a.clock.freeze(200)
   await assert.rejects(write(a), FencedError)
 })
 

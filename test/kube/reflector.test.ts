@@ -55,7 +55,7 @@ async function setUp(t: TestContext, faults: (Fault | undefined)[], options: Inf
     informer,
     errors,
     faults: pending,
-    converged: () => until(() => informer.isSynced && held() === collection.state.join(), 'convergence', 10_000),
+    converged: () => until(() => informer.isSynced && held() === collection.state.join(), 'convergence'),
     lists: () => server.asked.filter(({ query }) => query.get('watch') === null).length,
     watches: () => server.asked.filter(({ query }) => query.get('watch') === 'true').length,
   }
@@ -181,7 +181,7 @@ test('bookmarks keep a quiet watch open, and move the version from which it goes
     },
   ])
   await setup.converged()
-  const beats = setInterval(() => quiet[0]?.event('BOOKMARK', { metadata: { resourceVersion: '777' } }), 45_000 / SPEED)
+  const beats = setInterval(() => quiet[0]?.event('BOOKMARK', { metadata: { resourceVersion: '777' } }), 20_000 / SPEED)
   await new Promise((resolve) => setTimeout(resolve, 240_000 / SPEED))
   clearInterval(beats)
   assert.equal(setup.server.asked.length, 1)
