@@ -133,13 +133,13 @@ const Limited = rule(
     message: 'sessionStorage with provider: redis is required with rateLimiting; calls are counted there',
   },
   {
-    rule: `!has(self.rateLimiting) || (${perUser}) || has(self.oidcConfigRef) || has(self.externalAuthConfigRef)`,
+    rule: `!has(self.rateLimiting) || (${perUser}) || has(self.oidcConfigRef) || has(self.oidcConfig) || has(self.externalAuthConfigRef)`,
     message: 'oidcConfigRef or externalAuthConfigRef is required with limits per user',
   },
 )
 
 function identifies(fields: Readonly<Record<string, unknown>>): boolean {
-  return fields.oidcConfigRef !== undefined || fields.externalAuthConfigRef !== undefined
+  return ['oidcConfigRef', 'oidcConfig', 'externalAuthConfigRef'].some((field) => fields[field] !== undefined)
 }
 
 export const MCPServer = resource(toolhive, 'MCPServer', notBoth(Limited, 'authzConfigRef', 'authzConfig'))

@@ -21,6 +21,11 @@ test('an API server lets through every old spelling, and the operator reads it w
     ['MCPServer', '{image: a, groupRef: g}', 'spec.groupRef'],
     ['MCPServer', '{image: a, telemetry: {prometheus: {enabled: true}}}', 'spec.telemetry'],
     ['MCPServer', '{image: a, oidcConfig: {type: kubernetes}}', 'spec.oidcConfig'],
+    [
+      'MCPServer',
+      '{image: a, oidcConfig: {type: kubernetes}, sessionStorage: {provider: redis, address: "r:1"}, rateLimiting: {perUser: {maxTokens: 1, refillPeriod: 1s}}}',
+      'spec.oidcConfig',
+    ],
     ['MCPServer', '{image: a, sessionStorage: {provider: memory, keyPrefix: p}}', 'spec.sessionStorage.keyPrefix'],
     ['MCPRemoteProxy', '{url: https://a.example, proxyPort: 8080}', 'spec.url'],
     ['MCPRemoteProxy', '{remoteURL: https://a.example, groupRef: g}', 'spec.remoteURL'],
