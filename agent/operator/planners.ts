@@ -2,6 +2,7 @@
 
 import type { Kind } from '../../crds/kinds.ts'
 import type { Planner } from './kind.ts'
+import { compositeTool } from './kinds/composite-tool.ts'
 import { authzConfig } from './kinds/mcp-authz-config.ts'
 import { externalAuthConfig } from './kinds/mcp-external-auth-config.ts'
 import { group } from './kinds/mcp-group.ts'
@@ -14,11 +15,14 @@ import { telemetryConfig } from './kinds/mcp-telemetry-config.ts'
 import { toolConfig } from './kinds/mcp-tool-config.ts'
 import { webhookConfig } from './kinds/mcp-webhook-config.ts'
 import { toolPolicy } from './kinds/tool-policy.ts'
+import { virtualServer } from './kinds/virtual-mcp-server.ts'
 
 const all: readonly { readonly kind: Kind }[] = [
   mcpServer,
   remoteProxy,
   serverEntry,
+  virtualServer,
+  compositeTool,
   group,
   oidcConfig,
   externalAuthConfig,

@@ -81,7 +81,7 @@ export function checkReferences(resource: Resource, world: World): References {
     const { condition, hash } = check(one, here, world)
     conditions.push(condition)
     if (one.hash !== undefined && hash !== undefined) hashes[one.hash] = hash
-    if (condition.status === 'True' || one.harmless === true || broken !== undefined) continue
+    if (condition.status === 'True' || isHarmless(one, resource) || broken !== undefined) continue
     broken = condition
     stalled = condition.reason !== one.missing
   }
@@ -92,6 +92,13 @@ export function checkReferences(resource: Resource, world: World): References {
   }
   return { conditions, hashes, broken, stalled }
 }
+
+/** A virtual server goes on without the servers whose own settings are broken: those are left out by themselves. */
+function isHarmless({ kind, harmless = false }: Rule, resource: Resource): boolean {
+  return harmless || (resource.kind === 'VirtualMCPServer' && partial.has(kind))
+}
+
+const partial: ReadonlySet<Kind> = new Set(['MCPExternalAuthConfig', 'MCPToolConfig'])
 
 /** What is written into the resource itself and cannot be done; whoever asks for it is refused instead. */
 function unavailable(resource: Resource): ConditionDraft[] {

@@ -1,0 +1,133 @@
+// The servers behind a virtual server as the operator sees them: who they are, how they are, and who is missing or has not agreed.
+
+import { consentAnnotation, members, type ServerResource, type VirtualResource } from '../../../plan/members.ts'
+import type { Credential } from '../../../plan/server.ts'
+import type { RunConfig } from '../../run-config.ts'
+import type { ConditionDraft, World } from '../kind.ts'
+import { lastCondition, no, yes } from './condition.ts'
+import { secretsOf } from './endpoint.ts'
+
+/** One entry of `.status.discoveredBackends`. Nothing in it changes while nothing happens. */
+export interface Backend {
+  /** With its namespace where that is another one. */
+  readonly name: string
+  readonly url: string
+  readonly status: 'ready' | 'unavailable' | 'unknown'
+  readonly authType: string
+  readonly authConfigRef?: string
+  readonly message?: string
+}
+
+export interface Backends {
+  readonly list: readonly Backend[]
+  readonly conditions: readonly ConditionDraft[]
+  /** Nothing that waiting would change: every server needs somebody who acts. */
+  readonly stalled: boolean
+}
+
+/** Conditions are bounded; so many servers are named by themselves. */
+const MOST_NAMED = 16
+
+export function backendsOf(virtual: VirtualResource, config: RunConfig, world: World): Backends {
+  const { servers, missing, denied } = members(virtual, world.resources)
+  const { namespace } = virtual.metadata
+  const nameOf = ({ metadata }: ServerResource): string =>
+    metadata.namespace === namespace ? metadata.name : `${metadata.namespace}/${metadata.name}`
+  const states = servers.map((server) => ({ server, ...stateOf(server, world) }))
+  const list = states.map(({ server, status, message }): Backend => {
+    const key = `${server.metadata.namespace}/${server.metadata.name}`
+    const credential = config.endpoint.members.find((member) => member.server === key)?.credential
+    const auth = server.kind === 'MCPServerEntry' ? server.spec.externalAuthConfigRef?.name : undefined
+    return {
+      name: nameOf(server),
+      url: config.servers.find((one) => one.key === key)?.url ?? '',
+      status,
+      authType: authType(credential),
+      ...(auth !== undefined && { authConfigRef: auth }),
+      ...(message !== undefined && { message }),
+    }
+  })
+  return {
+    list,
+    conditions: [
+      discovered(servers.length, missing, denied.length),
+      ...(denied.length === 0 ? [] : [consentMissing(denied.map(nameOf), namespace)]),
+      ...refused(config),
+      ...foreignSecrets(config),
+    ],
+    stalled: states.length > 0 && states.every((state) => state.stalled),
+  }
+}
+
+function stateOf(
+  { kind, metadata }: ServerResource,
+  world: World,
+): { readonly status: Backend['status']; readonly message: string | undefined; readonly stalled: boolean } {
+  const observed = world.observed(kind, metadata.namespace, metadata.name)
+  if (observed === undefined) return { status: 'unknown', message: undefined, stalled: false }
+  const ready = lastCondition(observed, 'Ready')
+  const stalled = lastCondition(observed, 'Stalled')?.status === 'True'
+  if (ready === undefined) return { status: 'unknown', message: 'not looked at yet', stalled: false }
+  if (ready.status === 'True' && ready.reason !== 'Stopped')
+    return { status: 'ready', message: undefined, stalled: false }
+  return { status: 'unavailable', message: ready.reason, stalled }
+}
+
+/** ToolHive's words where it has one. */
+function authType(credential: Credential | undefined): string {
+  switch (credential?.kind) {
+    case 'assertion':
+      return 'assertion'
+    case 'header':
+      return 'header_injection'
+    case 'none':
+      return 'unauthenticated'
+    case 'refused':
+    case undefined:
+      return 'unavailable'
+  }
+}
+
+function discovered(found: number, missing: readonly string[], denied: number): ConditionDraft {
+  const type = 'BackendsDiscovered'
+  if (missing.length > 0) {
+    const message = `no MCPServer, MCPRemoteProxy or MCPServerEntry is named ${some(missing)}`
+    return no(type, 'BackendsNotFound', message)
+  }
+  if (found === 0 && denied === 0)
+    return no(
+      type,
+      'NoBackends',
+      'there are no servers: list them in spec.backends, or let servers join spec.groupRef by their own groupRef',
+    )
+  return yes(type, 'BackendsDiscovered', `servers: ${found}`)
+}
+
+function consentMissing(denied: readonly string[], namespace: string): ConditionDraft {
+  const message = `the owner of ${some(denied)} has not agreed: annotate it with ${consentAnnotation}: "${namespace}"`
+  return no('BackendsAllowed', 'ConsentMissing', message)
+}
+
+/** Servers that cannot be authenticated to, and so are not called. */
+function refused({ endpoint }: RunConfig): ConditionDraft[] {
+  return endpoint.members
+    .flatMap(({ workload, credential }) =>
+      credential.kind === 'refused'
+        ? [no(`DiscoveredAuthConfig-${workload}`, 'ConversionFailed', credential.message)]
+        : [],
+    )
+    .slice(0, MOST_NAMED)
+}
+
+function foreignSecrets(config: RunConfig): ConditionDraft[] {
+  const { foreign } = secretsOf(config)
+  if (foreign.length === 0) return []
+  const named = [...new Set(foreign.map(({ namespace, name }) => `${namespace}/${name}`))]
+  const message = `pods cannot mount Secrets of other namespaces, so calls that need ${some(named)} fail; put an MCPRemoteProxy in front of those servers`
+  return [no('SecretsMounted', 'SecretInOtherNamespace', message)]
+}
+
+function some(names: readonly string[]): string {
+  const rest = names.length - MOST_NAMED
+  return `${names.slice(0, MOST_NAMED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`
+}
