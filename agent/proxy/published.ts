@@ -25,17 +25,12 @@ export function publish(catalog: Catalog): string | undefined {
   const [server] = catalog.servers.values()
   if (server === undefined) return undefined
   const { era, revision, capabilities, instructions, ttlMs } = server
-  const aliases: Record<string, readonly string[]> = {}
   const lists = SECTIONS.map((section) => {
-    const texts = catalog.entries[section].map((entry) => {
-      const known = [entry.original, ...(entry.item.aliases ?? [])].filter((name) => name !== String(entry.exposed))
-      if (section === 'tools' && known.length > 0) aliases[entry.exposed] = known
-      // A legacy server's results are wrapped on their way through the proxy, so its schemas are too.
-      return present(entry, catalog, era)
-    })
+    // A legacy server's results are wrapped on their way through the proxy, so its schemas are too.
+    const texts = catalog.entries[section].map((entry) => present(entry, catalog, era))
     return `${JSON.stringify(LISTS[section].member)}:[${texts.join(',')}]`
   })
-  const rest = JSON.stringify({ era, revision, capabilities, instructions, ttlMs, aliases })
+  const rest = JSON.stringify({ era, revision, capabilities, instructions, ttlMs })
   return `{${lists.join(',')},${rest.slice(1)}`
 }
 
@@ -43,7 +38,7 @@ export function publish(catalog: Catalog): string | undefined {
 export function readPublished(text: string): ServerCatalog {
   const value = JSON.parse(text) as Json
   if (!isObject(value)) throw new Error('is not an object')
-  const { era, revision, capabilities, instructions, ttlMs, aliases } = value
+  const { era, revision, capabilities, instructions, ttlMs } = value
   if ((era !== 'legacy' && era !== 'modern') || typeof revision !== 'string') throw new Error('names no era')
   const spans = members(text)
   const sections: Record<Section, readonly Item[]> = { tools: [], prompts: [], resources: [], templates: [] }
@@ -54,7 +49,7 @@ export function readPublished(text: string): ServerCatalog {
     const list = value[member]
     if (span === undefined || !Array.isArray(list)) throw new Error(`has no list "${member}"`)
     const read = readItems(section, list.slice(0, MAX_ITEMS), text, span.start)
-    sections[section] = section === 'tools' ? read.items.map((item) => named(item, aliases)) : read.items
+    sections[section] = read.items
     problems.push(...read.problems)
   }
   return {
@@ -66,10 +61,4 @@ export function readPublished(text: string): ServerCatalog {
     sections,
     problems,
   }
-}
-
-function named(item: Item, aliases: Json | undefined): Item {
-  const known = isObject(aliases) && Object.hasOwn(aliases, item.id) ? aliases[item.id] : undefined
-  const names = Array.isArray(known) ? known.filter((one) => typeof one === 'string').slice(0, 8) : []
-  return names.length === 0 ? item : { ...item, aliases: names }
 }

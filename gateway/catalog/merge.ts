@@ -228,14 +228,7 @@ function entry(
 ): CatalogEntry {
   const { member, section, item, override } = candidate
   // A rule holds for every name that the item has or would have, so that no other server can move it out of reach.
-  const names = [
-    item.id,
-    ...(item.aliases ?? []),
-    candidate.bare,
-    prefixed(candidate, aggregation),
-    candidate.wanted,
-    name,
-  ]
+  const names = [item.id, candidate.bare, prefixed(candidate, aggregation), candidate.wanted, name]
   const applies = (rule: Rule) => rule.tools.some((pattern) => names.some(glob(pattern)))
   const rules = section === 'tools' ? [...endpointRules, ...member.rules].filter(applies) : []
   return {

@@ -25,8 +25,6 @@ export interface Item {
   readonly text: string
   /** Arguments that the tool wants mirrored into headers. */
   readonly params?: readonly MirroredParam[]
-  /** Other names that rules may know it by. */
-  readonly aliases?: readonly string[]
   /** The tool's output is not an object: legacy clients need it wrapped (SEP-2106). */
   readonly wrap?: true
 }
