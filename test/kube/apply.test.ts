@@ -267,6 +267,21 @@ test('a status is written when it differs from the one seen, whatever the order 
   assert.deepEqual(requests(), ['PATCH'])
 })
 
+test('a status that somebody puts back to what it was before ours is written again', async (t) => {
+  const { applier, cluster, seen } = await setUp(t, {}, {}, (made) => {
+    made.change({ spec: { replicas: 1 } }, deployment(1))
+    made.change({ status: { at: 'x', ready: false } })
+  })
+  cluster.held = []
+  await applier.applyStatus(status(true))
+  for (const event of cluster.held.splice(0)) event()
+  cluster.held = undefined
+  await seen()
+  cluster.change({ status: { at: 'x', ready: false } })
+  await seen()
+  assert.equal((await applier.applyStatus(status(true))).outcome, 'applied')
+})
+
 test('a type without informer is a mistake in the program', async (t) => {
   const { applier } = await setUp(t)
   const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', namespace: 'n' } }

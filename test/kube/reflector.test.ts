@@ -5,12 +5,15 @@ import { KubeClient } from '../../agent/kube/client.ts'
 import { Informer } from '../../agent/kube/informer.ts'
 import type { InformerOptions } from '../../agent/kube/informer.ts'
 import { TYPES } from '../../agent/kube/object.ts'
+import type { Clock } from '../../agent/kube/clock.ts'
 import { fastClock, until } from './clock.ts'
 import { Collection, line } from './collection.ts'
 import type { Asked, Reply } from './server.ts'
 import { ScriptedServer } from './server.ts'
 
 const SPEED = 40
+/** After so much silence a watch is given up. */
+const SILENCE_MS = 90_000
 
 type Fault = (reply: Reply, asked: Asked) => void | Promise<void>
 
@@ -19,6 +22,8 @@ interface Setup {
   readonly server: ScriptedServer
   readonly informer: Informer
   readonly errors: unknown[]
+  /** What it slept, in milliseconds of its clock. */
+  readonly waits: number[]
   /** Waits until the informer holds what the server has. */
   readonly converged: () => Promise<void>
   /** Faults for the next requests, in order; `undefined` lets one pass. */
@@ -39,7 +44,15 @@ async function setUp(t: TestContext, faults: (Fault | undefined)[], options: Inf
   })
   const client = new KubeClient(server.access)
   const errors: unknown[] = []
-  const clock = fastClock(SPEED)
+  const waits: number[] = []
+  const fast = fastClock(SPEED)
+  const clock: Clock = {
+    ...fast,
+    after(milliseconds, ring) {
+      if (milliseconds < SILENCE_MS / 2) waits.push(milliseconds)
+      return fast.after(milliseconds, ring)
+    },
+  }
   const informer = new Informer(client, TYPES.ConfigMap, { clock, onError: (error) => errors.push(error), ...options })
   const stop = new AbortController()
   t.after(async () => {
@@ -54,6 +67,7 @@ async function setUp(t: TestContext, faults: (Fault | undefined)[], options: Inf
     server,
     informer,
     errors,
+    waits,
     faults: pending,
     converged: () => until(() => informer.isSynced && held() === collection.state.join(), 'convergence'),
     lists: () => server.asked.filter(({ query }) => query.get('watch') === null).length,
@@ -133,6 +147,7 @@ test('410 at connect and 410 in the stream cost one new state each, at once', as
   setup.collection.put('d', '1')
   await setup.converged()
   assert.equal(setup.server.asked.length, 4)
+  assert.deepEqual(setup.waits, [])
 })
 
 test('half a line and then a reset costs a watch from where it was, and no list', async (t) => {
@@ -236,6 +251,9 @@ test('while the server refuses everything requests come slower and slower, and t
   )
   await setup.converged()
   assert.equal(setup.errors.length, 6)
+  assert.equal(setup.waits.length, 6)
+  for (const [index, wait] of setup.waits.entries())
+    assert.ok(wait >= 80 * 2 ** index && wait <= 800 * 2 ** index, `${wait}`)
   assert.match((setup.informer.lastError as Error).message, /Forbidden/)
   await follows(setup)
 })
@@ -309,7 +327,7 @@ test('several namespaces are watched one by one, and it is synced when all of th
 
 test('metadata-only asks for partial objects and gives them their type', async (t) => {
   const setup = await setUp(t, [(reply) => reply.refuse(422, 'Invalid')], { metadataOnly: true })
-  await setup.converged()
+  await until(() => setup.server.asked.length === 3, 'the watch')
   const accepts = setup.server.asked.map(({ headers }) => headers.accept)
   assert.deepEqual(accepts, [
     'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
