@@ -117,7 +117,7 @@ const kept: Readonly<Record<string, (object: KubeObject) => { spec?: unknown; st
 }
 
 function workload({ spec, status }: KubeObject): { spec: unknown; status: unknown } {
-  const { replicas, template, podManagementPolicy } = (spec ?? {}) as Tree
+  const { replicas, template, podManagementPolicy, volumeClaimTemplates } = (spec ?? {}) as Tree
   const { labels, annotations } = ((template as Tree | undefined)?.['metadata'] ?? {}) as Tree
   const fields = [
     'observedGeneration',
@@ -128,7 +128,12 @@ function workload({ spec, status }: KubeObject): { spec: unknown; status: unknow
     'conditions',
   ]
   return {
-    spec: { replicas, podManagementPolicy, template: { metadata: { labels, annotations } } },
+    spec: {
+      replicas,
+      podManagementPolicy,
+      template: { metadata: { labels, annotations } },
+      ...(volumeClaimTemplates !== undefined && { volumeClaimTemplates }),
+    },
     status: Object.fromEntries(
       fields.flatMap((field) => {
         const value = (status as Tree | undefined)?.[field]

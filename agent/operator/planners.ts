@@ -3,6 +3,7 @@
 import type { Kind } from '../../crds/kinds.ts'
 import type { Planner } from './kind.ts'
 import { compositeTool } from './kinds/composite-tool.ts'
+import { embeddingServer } from './kinds/embedding-server.ts'
 import { authzConfig } from './kinds/mcp-authz-config.ts'
 import { externalAuthConfig } from './kinds/mcp-external-auth-config.ts'
 import { group } from './kinds/mcp-group.ts'
@@ -23,6 +24,7 @@ const all: readonly { readonly kind: Kind }[] = [
   serverEntry,
   virtualServer,
   compositeTool,
+  embeddingServer,
   group,
   oidcConfig,
   externalAuthConfig,
