@@ -13,6 +13,7 @@ import { until } from './bed/shell.ts'
 import { apiServer, type Judge } from './crds/api-server.ts'
 import { complaints } from './crds/repair.ts'
 import { specs } from './crds/specs.ts'
+import { installCrds } from './release.ts'
 import { type Shared, sharedCluster } from './shared.ts'
 
 const SPECS = 500
@@ -30,14 +31,7 @@ let server: Judge
 
 before(async () => {
   shared = await sharedCluster()
-  shared.helm([
-    'upgrade',
-    '--install',
-    'waggle-crds',
-    join(root, 'charts/waggle-crds'),
-    '--namespace=toolhive-system',
-    '--create-namespace',
-  ])
+  installCrds(shared)
   await shared.namespace(namespace)
   server = apiServer(shared.cluster)
   await until('all kinds to be served', async () => {

@@ -9,7 +9,7 @@ import { parse } from 'yaml'
 import { call } from './bed/api.ts'
 import { until } from './bed/shell.ts'
 import { readyPod } from './pods.ts'
-import { examples, install, OPERATOR, SYSTEM } from './release.ts'
+import { examples, installCrds, installOperator, OPERATOR, SYSTEM } from './release.ts'
 import { allowed, rightsOf, sorted, tokenOf } from './rights.ts'
 import { sharedCluster } from './shared.ts'
 
@@ -25,7 +25,8 @@ before(async () => {
 
 test('in namespace mode there is no cluster-wide right, and other namespaces are not looked at', async () => {
   const values = parse(readFileSync(join(examples, 'seed/namespace-mode.values.yaml'), 'utf8')) as object
-  await install(shared, values)
+  installCrds(shared)
+  await installOperator(shared, values)
   const manifest = shared.kubectl(['get', 'clusterrolebindings,clusterroles', '-o', 'name'])
   assert.doesNotMatch(manifest, new RegExp(`${OPERATOR}|waggle-agent`))
   // What everybody may do, whoever they are.

@@ -14,15 +14,27 @@ const charts = join(root, 'charts')
 /** Manifests and values as users know them. */
 export const examples = join(root, 'examples/cluster')
 
-/** Publishes the images and installs both charts; resolves when the operator is ready. `values` replace those of the release before. */
-export async function install(shared: Shared, values: object = {}): Promise<void> {
+const chart = (release: string, name: string): string[] => [
+  'upgrade',
+  '--install',
+  release,
+  join(charts, name),
+  '-n',
+  SYSTEM,
+  '--create-namespace',
+  '--wait',
+]
+
+/** Installs the CRDs; resolves when they are served. */
+export function installCrds(shared: Shared): void {
+  shared.helm(chart(`${OPERATOR}-crds`, 'waggle-crds'))
+}
+
+/** Publishes the images and installs the operator; resolves when it is ready. `values` replace those of the release before. */
+export async function installOperator(shared: Shared, values: object = {}): Promise<void> {
   await publishFixtures(shared.tools.store)
   await publishAgent(shared.tools.store)
-  const common = ['-n', SYSTEM, '--create-namespace']
-  shared.helm(['upgrade', '--install', 'toolhive-operator-crds', join(charts, 'waggle-crds'), ...common, '--wait'])
-  const settings = ['--reset-values', '--wait', '-f', '-']
-  const input = JSON.stringify(values)
-  shared.helm(['upgrade', '--install', OPERATOR, join(charts, 'waggle-agent'), ...common, ...settings], input)
+  shared.helm([...chart(OPERATOR, 'waggle-agent'), '--reset-values', '-f', '-'], JSON.stringify(values))
 }
 
 /** A ConfigMap of the operator's namespace, new or replaced. */

@@ -14,7 +14,7 @@ import { installWithLogin } from './login.ts'
 import { startOutside } from './outside.ts'
 import type { Outside } from './outside.ts'
 import { exec, pods, readyPod, startClient, textOf, visit } from './pods.ts'
-import { SYSTEM, examples, install } from './release.ts'
+import { SYSTEM, examples, installCrds, installOperator } from './release.ts'
 import { sharedCluster } from './shared.ts'
 
 const NAMESPACE = 'platform-tools'
@@ -56,7 +56,8 @@ before(async () => {
 after(() => outside.close())
 
 test('two Helm commands install it', async () => {
-  await install(shared)
+  installCrds(shared)
+  await installOperator(shared)
   const operator = await readyPod(cluster, SYSTEM, 'app.kubernetes.io/component=operator')
   assert.equal(operator.status?.containerStatuses?.[0]?.restartCount, 0)
   const crds = shared.kubectl(['get', 'crd', '-o', 'name'])
