@@ -98,10 +98,32 @@ test('a turn that takes too long is aborted, counts as a failure, and the worker
   controller.queue.add('n/a')
   controller.queue.add('n/b')
   await clock.advance(59_999)
-  assert.deepEqual(results, [])
+  assert.equal(aborted.length, 0)
   await clock.advance(2)
+  assert.equal(aborted.length, 1)
+  await clock.advance(5_000)
   assert.deepEqual(results, ['failed', 'done'])
   assert.match(String(aborted[0]), /more than 60000 ms/)
+  controller.abort()
+})
+
+test('a turn that is over has ended before its key has the next one', async () => {
+  let now = 0
+  let most = 0
+  const { controller, clock, results } = setUp(async (_key, { signal }) => {
+    now += 1
+    most = Math.max(most, now)
+    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    await new Promise<void>((resolve) => clock.after(3_000, resolve))
+    now -= 1
+    signal.throwIfAborted()
+  })
+  controller.queue.add('n/a')
+  await clock.advance(1_000)
+  controller.queue.add('n/a')
+  await clock.advance(130_000)
+  assert.equal(most, 1)
+  assert.deepEqual(results, ['failed', 'failed'])
   controller.abort()
 })
 

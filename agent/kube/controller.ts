@@ -10,6 +10,8 @@ import { WorkQueue } from './queue.ts'
 
 const TURN_MS = 60_000
 const DRAIN_MS = 20_000
+/** How long a turn that is over may take to notice. */
+const GRACE_MS = 5_000
 
 export interface Turn {
   /** Aborts at the turn's deadline and when the controller stops. */
@@ -103,18 +105,25 @@ export class Controller {
       deadline.abort(error)
       return error
     }
+    const work = this.#reconcile(key, { signal: deadline.signal, now: this.#clock.wall() })
     try {
-      const turn = { signal: deadline.signal, now: this.#clock.wall() }
-      const answer = await within(this.#clock, turnMs, this.#options.reconcile(key, turn), late)
+      const answer = await within(this.#clock, turnMs, work, late)
       this.queue.forget(key)
       if (answer?.requeueAfterMs === undefined) return 'done'
       this.queue.addAfter(key, answer.requeueAfterMs)
       return 'requeue'
     } catch (error) {
+      // Until it has noticed, the next turn of the key would be a second one at once.
+      if (deadline.signal.aborted) await within(this.#clock, GRACE_MS, work, late).catch(() => undefined)
       return this.#failed(key, error)
     } finally {
       this.#stopped.signal.removeEventListener('abort', stop)
     }
+  }
+
+  /** What it throws before its first wait is a failure like any other. */
+  async #reconcile(key: string, turn: Turn): ReturnType<Reconcile> {
+    return this.#options.reconcile(key, turn)
   }
 
   #failed(key: string, error: unknown): TurnResult {
