@@ -82,7 +82,12 @@ test('in namespace scope it gets them in each namespace and nothing is cluster-w
     [],
   )
   const role = rulesOf(find(rendered, 'Role', 'waggle-agent-own'))
-  assert.deepEqual(rightsIn(role), { ...own, ...sorted(allowed.operator.apart) })
+  assert.deepEqual(rightsIn(role), own)
+  const withCa = objects('--values', seed, '--set', 'operator.extraCA.configMap=company-ca')
+  assert.deepEqual(rightsIn(rulesOf(find(withCa, 'Role', 'waggle-agent-own'))), {
+    ...own,
+    ...sorted(allowed.operator.apart),
+  })
   const namespaces = ['platform-tools', 'team-frontend', 'team-backend', 'production']
   for (const namespace of namespaces) {
     const there = rendered.filter((object) => object.metadata.namespace === namespace)
