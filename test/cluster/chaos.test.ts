@@ -22,7 +22,7 @@ const SYSTEM = 'toolhive-system'
 const GROUP = `/apis/toolhive.stacklok.dev/v1beta1/namespaces/${NAMESPACE}`
 /** From the end of a fault to the state of rest. */
 const RECOVERY_S = 60
-const REST_MS = 6_000
+const REST_MS = 4_000
 const SERVERS = ['one', 'two', 'three', 'four']
 
 const built = await tools()
@@ -290,8 +290,8 @@ test('a leader that is paused beyond its lease writes nothing when it comes back
   await until('the new leader to work', async () => (await objects()).includes('statefulsets/during'), RECOVERY_S)
   const before = first.writes.length
   first.signal('SIGCONT')
-  const code = await Promise.race([first.ended, sleep(20_000).then(() => 'still there' as const)])
-  assert.equal(code, 1, 'who lost leadership ends, to be started anew')
+  await until('who lost leadership to end', () => first.ends.length > 0, 20)
+  assert.deepEqual(first.ends, [1])
   assert.deepEqual(
     first.writes.slice(before).map(({ method, path }) => `${method} ${path}`),
     [],
@@ -311,20 +311,18 @@ test('a leader that is killed is followed by the next one, and what was deleted 
   await until('the third one to watch', () => third.log().includes('"watching"'))
   second.signal('SIGKILL')
   await call(cluster, 'DELETE', `${GROUP}/mcpservers/brief`)
-  await until('the third one to lead', async () => (await leader()) === 'third', 40)
-  await settled('calm under the third leader')
+  await until('another one to lead', async () => !['', 'second'].includes(await leader()), 40)
+  await settled('calm under another leader')
 })
 
 test('a resource that is deleted while the API server is away from the operator leaves nothing behind', async () => {
   apply(server('gone'))
   await until('it to be planned', async () => (await objects()).includes('statefulsets/gone'), RECOVERY_S)
-  const third = operators[2]
-  assert.ok(third !== undefined)
-  third.signal('SIGSTOP')
+  for (const operator of operators) operator.signal('SIGSTOP')
   await call(cluster, 'DELETE', `${GROUP}/mcpservers/gone`)
   await stop(cluster, built, 'kube-apiserver')
   await start(cluster, built, 'kube-apiserver')
-  third.signal('SIGCONT')
+  for (const operator of operators) operator.signal('SIGCONT')
   await settled('calm after the deletion that nobody saw')
 })
 
@@ -357,11 +355,9 @@ test('CRDs that are upgraded under a running operator interrupt nothing', async 
 test('a namespace that is deleted goes, with everything in it, and can come back', async () => {
   shared.kubectl(['delete', 'namespace', NAMESPACE, '--wait=true', '--timeout=60s'])
   await sleep(2_000)
-  const third = operators[2]
-  assert.ok(third !== undefined)
-  const before = third.writes.length
+  const before = writes()
   await sleep(REST_MS)
-  assert.equal(third.writes.length, before, 'nobody writes into a namespace that is gone')
+  assert.equal(writes(), before, 'nobody writes into a namespace that is gone')
   await call(cluster, 'POST', '/api/v1/namespaces', { metadata: { name: NAMESPACE } })
   apply(...fleet)
   await settled('calm in the namespace that came back')

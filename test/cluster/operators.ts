@@ -14,6 +14,7 @@ import type { Cluster } from './bed/plan.ts'
 
 const root = dirname(dirname(import.meta.dirname))
 const STOP_MS = 30_000
+const RESTART_MS = 1_000
 
 export interface Write {
   readonly at: number
@@ -23,14 +24,13 @@ export interface Write {
 }
 
 export interface OperatorProcess {
-  readonly pid: number
   /** Requests that ask for a change, the lease's own excepted. */
   readonly writes: readonly Write[]
   /** Its log so far, the last 64 KiB. */
   log(): string
-  signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL' | 'SIGTERM'): void
-  /** Resolves with its exit code; null when a signal ended it. */
-  readonly ended: Promise<number | null>
+  signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void
+  /** How it ended so far, by exit code or signal: it is started again, as a kubelet would. */
+  readonly ends: readonly (number | NodeJS.Signals)[]
   close(): Promise<void>
 }
 
@@ -66,23 +66,32 @@ export async function startOperator(
     WAGGLE_METRICS_PORT: '0',
     ...settings,
   }
-  const child = spawn(process.execPath, [join(root, 'agent/main.ts'), 'operator'], {
-    env,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
   let log = ''
-  child.stderr.setEncoding('utf8').on('data', (more: string) => {
-    log = (log + more).slice(-65_536)
-  })
-  const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
+  const ends: (number | NodeJS.Signals)[] = []
+  let closed = false
+  let child = run()
+  function run(): ChildProcess {
+    const started = spawn(process.execPath, [join(root, 'agent/main.ts'), 'operator'], {
+      env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    started.stderr.setEncoding('utf8').on('data', (more: string) => {
+      log = (log + more).slice(-65_536)
+    })
+    started.once('exit', (code, signal) => {
+      ends.push(code ?? signal ?? 0)
+      if (!closed) setTimeout(() => (child = run()), RESTART_MS)
+    })
+    return started
+  }
   return {
-    pid: child.pid ?? 0,
     writes,
-    ended,
+    ends,
     log: () => log,
     signal: (signal) => void child.kill(signal),
     close: async () => {
-      await end(child, ended)
+      closed = true
+      await end(child)
       relay.closeAllConnections()
       await new Promise((resolve) => relay.close(resolve))
       rmSync(folder, { recursive: true })
@@ -90,7 +99,9 @@ export async function startOperator(
   }
 }
 
-async function end(child: ChildProcess, ended: Promise<unknown>): Promise<void> {
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
   child.kill('SIGCONT')
   child.kill('SIGTERM')
   const hard = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
