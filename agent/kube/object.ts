@@ -106,12 +106,6 @@ export function objectKey(namespace: string | undefined, name: string): string {
   return `${namespace ?? ''}/${name}`
 }
 
-/** The inverse of `keyOf`; the namespace is empty for a cluster-scoped object. */
-export function splitKey(key: string): { namespace: string; name: string } {
-  const slash = key.indexOf('/')
-  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) }
-}
-
 /** The type's name in metrics and messages, such as `deployments.apps`. */
 export function typeName(type: ResourceType): string {
   const slash = type.apiVersion.indexOf('/')

@@ -14,10 +14,6 @@ export function controllerOf(object: KubeObject): OwnerReference | undefined {
   return object.metadata.ownerReferences?.find((reference) => reference.controller === true)
 }
 
-export function isControlledBy(object: KubeObject, uid: string): boolean {
-  return controllerOf(object)?.uid === uid
-}
-
 /** An index for informers: objects by the uid of their controller. */
 export function byController(object: KubeObject): string[] {
   const uid = controllerOf(object)?.uid

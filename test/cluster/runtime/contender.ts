@@ -1,5 +1,5 @@
 // A process that wants to lead and writes as long as it does, several writes at once, each with its name and a number.
-// Arguments: kubeconfig, namespace, identity. Says `leads` when it does; ends with 1 when it lost the lead.
+// Arguments: kubeconfig, namespace, identity. Says `waits`, and `leads` when it does; ends with 1 when it lost the lead.
 
 import { kubeconfigAccess } from '../../../agent/kube/access.ts'
 import { KubeClient } from '../../../agent/kube/client.ts'
@@ -16,6 +16,7 @@ const election = new LeaderElection(new KubeClient(access, { connections: 1 }), 
   ...timing,
 })
 const stop = new AbortController()
+console.log('waits')
 const leadership = await election.acquire(stop.signal)
 const { fence } = leadership
 process.on('SIGTERM', () => {
