@@ -117,7 +117,7 @@ for (const { name, spec, errors } of cases) {
     assert.equal(plan.status['validationStatus'], isValid ? 'Valid' : 'Invalid')
     const seen = verdicts(plan)
     assert.equal(seen['WorkflowValidated'], isValid ? 'True ValidationSucceeded' : 'False ValidationFailed')
-    assert.equal(seen['Ready'], isValid ? 'True WorkflowReady' : 'False ValidationFailed')
+    assert.equal(seen['Ready'], isValid ? 'True ValidationSucceeded' : 'False ValidationFailed')
     assert.equal('Stalled' in seen, !isValid)
   })
 }

@@ -2,7 +2,7 @@
 
 import type { VirtualMCPCompositeToolDefinition } from '../../../crds/virtual-mcp-composite-tool-definition.ts'
 import type { Planner } from '../kind.ts'
-import { no, plan, stuck, turned, yes } from './condition.ts'
+import { no, plan, stuck, yes } from './condition.ts'
 import { workflowProblems } from './workflow.ts'
 
 export const compositeTool: Planner<VirtualMCPCompositeToolDefinition> = {
@@ -19,7 +19,7 @@ export const compositeTool: Planner<VirtualMCPCompositeToolDefinition> = {
       : no('WorkflowValidated', 'ValidationFailed', message)
     return plan({
       conditions: [
-        ...(isValid ? [yes('Ready', 'WorkflowReady', message)] : stuck('ValidationFailed', message)),
+        ...(isValid ? [yes('Ready', 'ValidationSucceeded', message)] : stuck('ValidationFailed', message)),
         condition,
       ],
       status: {
@@ -31,7 +31,6 @@ export const compositeTool: Planner<VirtualMCPCompositeToolDefinition> = {
           .map((one) => one.metadata.name)
           .sort(),
       },
-      events: turned(observed, condition, isValid ? 'Normal' : 'Warning'),
     })
   },
 }

@@ -1,5 +1,6 @@
 // Conditions and plans as the kinds write them.
-// Invariant: an event is told once, when the condition behind it turns, never again while it stays.
+// Invariant: an event is told once, when the condition behind it turns, never again while it stays. The core tells by itself when
+// a resource becomes ready or stalls.
 
 import type { ConditionDraft, EventDraft, Observed, Plan } from '../kind.ts'
 

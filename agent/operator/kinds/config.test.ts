@@ -229,7 +229,7 @@ test('a configuration stays while a workload names it, and says who', () => {
   assert.equal(plan.againMs, 30_000)
   assert.deepEqual(
     plan.events.map(({ reason }) => reason),
-    ['ConfigValid', 'DeletionBlocked'],
+    ['DeletionBlocked'],
   )
 })
 
@@ -259,17 +259,9 @@ test('the hash of a configuration follows what it says, not how it is written', 
   assert.notEqual(one, other)
 })
 
-test('a verdict is an event when it turns, and silent while it stays', () => {
-  const first = planned(oidcConfig, { manifests: [oidc(inline())] })
-  assert.deepEqual(
-    first.events.map(({ type, reason }) => `${type} ${reason}`),
-    ['Normal ConfigValid'],
-  )
-  const again = planned(oidcConfig, { manifests: [oidc(inline(), { status: statusOf(first) })] })
+test('a blocked deletion is an event when it begins, and silent while it lasts', () => {
+  const login = oidc(inline(), { deleting: true, finalizers: [finalizer] })
+  const first = planned(oidcConfig, { manifests: [login, user] })
+  const again = planned(oidcConfig, { manifests: [{ ...login, status: statusOf(first) }, user] })
   assert.deepEqual(again.events, [])
-  const broken = planned(oidcConfig, { manifests: [oidc(inline(bundle), { status: statusOf(first) })] })
-  assert.deepEqual(
-    broken.events.map(({ type, reason }) => `${type} ${reason}`),
-    ['Warning ConfigInvalid'],
-  )
 })

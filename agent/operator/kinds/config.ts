@@ -52,18 +52,9 @@ function planConfig<R extends Resource>(
   const condition = verdict.valid ? yes('Valid', reason, message) : no('Valid', reason, message)
   const blocked = users.length === 0 ? [] : [yes('DeletionBlocked', 'ReferencedByWorkloads', blockers(users))]
   return plan({
-    conditions: [
-      condition,
-      ...(verdict.valid
-        ? [yes('Ready', 'Valid', message)]
-        : stuck(reason === 'ConfigInvalid' ? 'Invalid' : reason, message)),
-      ...blocked,
-    ],
+    conditions: [condition, ...(verdict.valid ? [yes('Ready', reason, message)] : stuck(reason, message)), ...blocked],
     status: { configHash: configHash(resource) },
-    events: [
-      ...turned(observed, condition, verdict.valid ? 'Normal' : 'Warning'),
-      ...blocked.flatMap((one) => turned(observed, one, 'Warning', 'DeletionBlocked')),
-    ],
+    events: blocked.flatMap((one) => turned(observed, one, 'Warning', 'DeletionBlocked')),
     finalizers: deleting && users.length === 0 ? [] : [finalizer],
     againMs: users.length === 0 ? undefined : AGAIN_MS,
   })

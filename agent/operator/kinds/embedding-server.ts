@@ -4,7 +4,7 @@ import type { EmbeddingServer } from '../../../crds/embedding-server.ts'
 import type { ConditionDraft, Planner, World } from '../kind.ts'
 import { nameProblem } from '../label.ts'
 import { troubleOf } from '../pod-state.ts'
-import { no, plan, stuck, turned, yes } from './condition.ts'
+import { no, plan, stuck, yes } from './condition.ts'
 import {
   cacheClaim,
   DEFAULT_MODEL,
@@ -38,12 +38,10 @@ export const embeddingServer: Planner<EmbeddingServer> = {
     if (made?.ok !== true) {
       const message = named ?? (made?.ok === false ? made.message : '')
       const reason = named === undefined ? 'InvalidPodTemplateSpec' : 'InvalidName'
-      const conditions = stuck(reason, message)
       return plan({
         keep: true,
-        conditions,
+        conditions: stuck(reason, message),
         status: { phase: 'Failed', message, url },
-        events: conditions.slice(0, 1).flatMap((one) => turned(observed, one, 'Warning')),
       })
     }
     const { ready } = workload(existing)

@@ -3,19 +3,17 @@
 
 import type { MCPRegistry } from '../../../crds/mcp-registry.ts'
 import type { Planner } from '../kind.ts'
-import { plan, stuck, turned, yes } from './condition.ts'
+import { plan, stuck, yes } from './condition.ts'
 
 const MESSAGE =
   'MCPRegistry is deprecated and not served here: install the registry server with its own chart, toolhive-registry-server, and delete this resource'
 
 export const registry: Planner<MCPRegistry> = {
   kind: 'MCPRegistry',
-  plan(observed) {
-    const deprecated = yes('Deprecated', 'UseRegistryServerChart', MESSAGE)
+  plan() {
     return plan({
-      conditions: [...stuck('Deprecated', MESSAGE), deprecated],
+      conditions: [...stuck('Deprecated', MESSAGE), yes('Deprecated', 'UseRegistryServerChart', MESSAGE)],
       status: { phase: 'Failed', message: MESSAGE, readyReplicas: 0 },
-      events: turned(observed, deprecated, 'Warning', 'Deprecated'),
     })
   },
 }

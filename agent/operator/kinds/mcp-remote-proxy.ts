@@ -76,7 +76,8 @@ export const remoteProxy: Planner<RemoteProxy> = {
       keys: made.keys,
       conditions: [...ready, ...conditions],
       status: { ...status, phase: lasting ? 'Failed' : 'Pending', message },
-      events: ready.slice(0, 1).flatMap((one) => turned(observed, one, 'Warning')),
+      // What lasts is told of by the core.
+      events: lasting ? [] : ready.flatMap((one) => turned(observed, one, 'Warning')),
     })
   },
 }

@@ -5,7 +5,7 @@ import type { MCPServerEntry } from '../../../crds/mcp-server-entry.ts'
 import { secretReferences } from '../../../plan/references.ts'
 import type { ConditionDraft, Planner } from '../kind.ts'
 import { bundleProblem } from './bundle.ts'
-import { no, plan, stuck, turned, yes } from './condition.ts'
+import { no, plan, stuck, yes } from './condition.ts'
 import { checkReferences } from './reference.ts'
 import { remoteUrlProblem } from './remote-url.ts'
 
@@ -39,14 +39,13 @@ export const serverEntry: Planner<MCPServerEntry> = {
         : no('Valid', 'ConfigInvalid', broken.message)
     const ready =
       broken === undefined
-        ? [yes('Ready', 'Valid', 'virtual servers can call it')]
+        ? [yes('Ready', 'ConfigValid', 'virtual servers can call it')]
         : waits
           ? [no('Ready', 'Pending', broken.message)]
-          : stuck('Invalid', broken.message)
+          : stuck('ConfigInvalid', broken.message)
     return plan({
       conditions: [...ready, valid, ...references.conditions, ...own],
       status: { phase: broken === undefined ? 'Valid' : waits ? 'Pending' : 'Failed' },
-      events: turned(observed, valid, broken === undefined ? 'Normal' : 'Warning'),
     })
   },
 }
