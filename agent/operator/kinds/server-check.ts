@@ -13,15 +13,6 @@ export function serverChecks({ spec }: Server, settings: Settings): ConditionDra
     ...(spec.transport === 'stdio' ? [stdioReplicas(spec)] : []),
     sessionStorage(spec, settings),
     ...(spec.rateLimiting === undefined ? [] : rateLimits(spec)),
-    ...(spec.authServerRef === undefined
-      ? []
-      : [
-          no(
-            'AuthServerRefValidated',
-            'NotAvailable',
-            'spec.authServerRef: this version runs no authorization server; name an issuer in spec.oidcConfigRef',
-          ),
-        ]),
     ...transport(spec),
   ]
 }

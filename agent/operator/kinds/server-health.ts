@@ -32,13 +32,8 @@ export function health(server: Server, world: World): ServerHealth {
   if (pods.wanted === 0 || proxies.wanted === 0) {
     const what = pods.wanted === 0 ? 'spec.backendReplicas' : 'spec.replicas'
     const message = `stopped: ${what} is 0`
-    // What was asked for is so: nothing is wrong, and nobody is served.
-    return {
-      phase: 'Stopped',
-      message,
-      readyReplicas: ready,
-      conditions: [no('Ready', 'Stopped', message), stalledNot()],
-    }
+    // What was asked for is so; waiting for more would wait for ever.
+    return { phase: 'Stopped', message, readyReplicas: ready, conditions: [yes('Ready', 'Stopped', message)] }
   }
   const trouble =
     troubleOf(world.pods(namespace, { 'toolhive-name': name, app: name })) ??
@@ -69,10 +64,6 @@ function troubled({ reason, message, lasting }: Trouble, readyReplicas: number):
     readyReplicas,
     conditions: [no('Ready', reason, message), ...stalled],
   }
-}
-
-function stalledNot(): ConditionDraft {
-  return no('Stalled', 'Stopped', '')
 }
 
 /** Pods that the controller of a Deployment is not allowed to make: quotas, limits, admission. */
