@@ -10,6 +10,16 @@ import type { Fence } from './fence.ts'
 import { readLines } from './lines.ts'
 import type { KubeObject, Reference, ResourceType, WatchEvent } from './object.ts'
 import { collectionPath, objectPath } from './object.ts'
+import type {
+  ApplyOptions,
+  DeleteOptions,
+  ListOptions,
+  ListResult,
+  Query,
+  RequestOptions,
+  WatchOptions,
+  WriteOptions,
+} from './request.ts'
 import type { Answer, Attempt } from './transport.ts'
 import { Transport } from './transport.ts'
 
@@ -36,65 +46,6 @@ export interface ClientOptions {
 /** Told of every answer; status 0 when there was none. */
 export interface ClientMetrics {
   request(verb: string, status: number): void
-}
-
-export type Query = Readonly<Record<string, string | number | boolean | undefined>>
-
-export interface RequestOptions {
-  readonly query?: Query
-  readonly body?: unknown
-  readonly contentType?: string
-  readonly accept?: string
-  readonly signal?: AbortSignal | undefined
-  /** Whether a second time does no harm. Default: every method but POST. */
-  readonly idempotent?: boolean
-}
-
-export interface ListOptions {
-  readonly namespace?: string | undefined
-  readonly labelSelector?: string | undefined
-  readonly fieldSelector?: string | undefined
-  /** Objects a page; 500 when not given. */
-  readonly limit?: number
-  /** Only `metadata` is sent. */
-  readonly metadataOnly?: boolean | undefined
-  readonly signal?: AbortSignal | undefined
-  /** Reduces each object as its page arrives, so that no whole list is ever held. */
-  readonly transform?: ((object: KubeObject) => KubeObject) | undefined
-}
-
-export interface ListResult {
-  readonly items: KubeObject[]
-  readonly resourceVersion: string
-}
-
-export interface WatchOptions {
-  readonly namespace?: string | undefined
-  readonly labelSelector?: string | undefined
-  readonly fieldSelector?: string | undefined
-  readonly metadataOnly?: boolean | undefined
-  readonly query?: Query
-  readonly signal: AbortSignal
-  /** Called on every sign of life, so that the caller can tell silence from peace. */
-  readonly alive?: () => void
-}
-
-export interface WriteOptions {
-  readonly signal?: AbortSignal | undefined
-  readonly dryRun?: boolean | undefined
-}
-
-export interface ApplyOptions extends WriteOptions {
-  /** The field manager: one for each controller, another for its status. */
-  readonly manager: string
-  /** Takes fields over from other managers; true when not given. */
-  readonly force?: boolean
-}
-
-export interface DeleteOptions extends WriteOptions {
-  /** Deletes only this very object, in this very state. */
-  readonly preconditions?: { readonly uid?: string | undefined; readonly resourceVersion?: string | undefined }
-  readonly propagation?: 'Background' | 'Foreground' | 'Orphan'
 }
 
 export class KubeClient {
