@@ -1,6 +1,7 @@
 // Every file that is made from the schemas, as text: paths are relative to the project's root.
 import { kinds } from '../kinds.ts'
 import { template } from './chart.ts'
+import { compatibility } from './compatibility.ts'
 import { crd } from './crd.ts'
 import { editorSchema } from './editor.ts'
 import { publishedKinds } from './published.ts'
@@ -18,5 +19,6 @@ export function outputs(): Map<string, string> {
     files.set(`docs/schemas/${kind.toLowerCase()}.json`, `${JSON.stringify(editorSchema(kind), undefined, 1)}\n`)
   }
   files.set('docs/reference/README.md', `${index()}\n`)
+  files.set('docs/compatibility.md', `${compatibility()}\n`)
   return files
 }
