@@ -1,5 +1,6 @@
 // The admin's decisions, from the environment that the chart renders. Every error names its variable.
 
+import { badItems } from '../allow-list.ts'
 import type { Settings } from './settings.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -38,6 +39,11 @@ export function readSettings(environment: Environment): Settings {
     return list(name)
   }
   const image = required('WAGGLE_IMAGE')
+  const [badHost] = badItems(list('WAGGLE_EGRESS_ALLOW'))
+  if (badHost !== undefined)
+    throw new Error(
+      `WAGGLE_EGRESS_ALLOW: "${badHost.slice(0, 64)}" is no host name, *.domain, address or range such as 10.0.0.0/8`,
+    )
   const imagePullPolicy = text('WAGGLE_IMAGE_PULL_POLICY') ?? 'IfNotPresent'
   if (!pullPolicies.includes(imagePullPolicy))
     throw new Error(`WAGGLE_IMAGE_PULL_POLICY: must be one of ${pullPolicies.join(', ')}`)

@@ -56,20 +56,18 @@ export class Issuers {
             clientId,
             secret: async () => (clientSecret === undefined ? '' : ((await this.#secrets.read(clientSecret)) ?? '')),
           }
-    const place = issuer.jwksUrl ?? issuer.issuer
-    const { allowPrivate, allowLoopback } = network.allowance(
-      URL.canParse(place) ? place : 'https://invalid.invalid',
-      issuer.allowPrivate,
-    )
-    const fetch = this.#fetch({ ...plan, allowPrivate }, network)
+    // `fetch` judges each of the issuer's URLs by itself: what the admin opened for one of them is not open for the others.
     return new IssuerKeys(
-      { ...issuer, allowPrivate, introspection },
-      { store: this.#store, fetch, allowLoopback, now: this.#now },
+      { ...issuer, introspection },
+      { store: this.#store, fetch: this.#fetch(plan, network), allowLoopback: true, now: this.#now },
     )
   }
 
-  #fetch({ allowPrivate, ca, clusterAuth }: IssuerPlan, network: Network): Fetch {
-    const plain = network.fetch({ allowPrivate, ca })
+  #fetch({ issuer, allowPrivate, ca, clusterAuth }: IssuerPlan, network: Network): Fetch {
+    const plain: Fetch = async (url, init) => {
+      network.guard(url, `issuer ${issuer}`, allowPrivate)
+      return network.fetch({ allowPrivate, ca })(url, init)
+    }
     if (!clusterAuth) return plain
     return async (url, init) => {
       if (!isApiServer(new URL(url))) return plain(url, init)

@@ -25,7 +25,6 @@ export class Network {
   readonly #extraCa: string
   readonly #agents = new Map<string, Agent>()
 
-  /** Throws an Error that names the entry of `egressAllow` that cannot be understood. */
   constructor(egressAllow: readonly string[], extraCa: string) {
     this.#rules = new EgressRules(egressAllow)
     this.#extraCa = extraCa

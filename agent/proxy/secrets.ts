@@ -1,5 +1,6 @@
 // Secrets as files that the kubelet keeps up to date. Read when they are needed and again soon after: a replaced secret is
-// used within seconds, without a restart.
+// used within seconds, without a restart. Invariant: what is named in another namespace is not there, also where a Secret of
+// the same name is: it belongs to somebody else, and goes to nobody's server but theirs.
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,6 +13,7 @@ const MAX_CHARACTERS = 64 * 1024
 export class SecretFiles {
   readonly #folder: string
   readonly #now: () => number
+  #namespace: string | undefined
   readonly #known = new Map<string, { readonly value: Promise<string | undefined>; readonly at: number }>()
 
   constructor(folder: string, now: () => number = () => performance.now()) {
@@ -19,8 +21,14 @@ export class SecretFiles {
     this.#now = now
   }
 
+  /** The namespace of the pod, whose Secrets the files are; before it is known there are none. */
+  belongTo(namespace: string): void {
+    this.#namespace = namespace
+  }
+
   /** The value without a line end at its end; undefined when it is not there. */
-  read({ name, key }: Pick<SecretRef, 'name' | 'key'>): Promise<string | undefined> {
+  async read({ namespace, name, key }: SecretRef): Promise<string | undefined> {
+    if (namespace !== this.#namespace) return undefined
     const path = join(this.#folder, name, key)
     const known = this.#known.get(path)
     if (known !== undefined && this.#now() - known.at < FRESH_MS) return known.value

@@ -86,6 +86,7 @@ export class State {
     const network = this.#networkFor(config)
     const { signing, now } = this.#host
     const self = identity(config.self)
+    this.#host.secrets.belongTo(config.self.namespace)
     if (signing !== undefined && (this.#config === undefined || identity(this.#config.self) !== self))
       this.#signer = new AssertionSigner(self, signing, now)
     this.#guardFor(config, network)

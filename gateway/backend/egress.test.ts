@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Fault } from '../../protocol/fault.ts'
-import { guardEgress, zone, type Zone } from './egress.ts'
+import { guardEgress, isApiServer, zone, type Zone } from './egress.ts'
 
 const hosts: Readonly<Record<Zone, readonly string[]>> = {
   public: [
@@ -213,4 +213,18 @@ describe('the guard', () => {
     assert.equal(fault.detail, 'egress to 10.1.2.3:8443')
     assert.doesNotMatch(`${fault.message} ${fault.detail}`, /secret|token/)
   })
+})
+
+test('the API server is what the cluster alone can name so: no name that only begins like it, and nothing without TLS', () => {
+  for (const host of ['kubernetes.default.svc', 'kubernetes.default.svc.cluster.local'])
+    assert.ok(isApiServer(new URL(`https://${host}/openid/v1/jwks`)), host)
+  for (const url of [
+    'https://kubernetes.default.svc.evil.example/keys',
+    'https://kubernetes.default.svc.cluster.local.evil.example/keys',
+    'https://kubernetes.default.svc-evil.example/keys',
+    'https://kubernetes/keys',
+    'https://kubernetes.default/keys',
+    'http://kubernetes.default.svc/keys',
+  ])
+    assert.equal(isApiServer(new URL(url)), false, url)
 })

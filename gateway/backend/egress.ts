@@ -15,6 +15,7 @@ const METADATA: ReadonlySet<string> = new Set([
   'instance-data.ec2.internal',
 ])
 const API_SERVER = /^kubernetes(\.default(\.svc(\..*)?)?)?$/u
+const IN_CLUSTER = 'kubernetes.default.svc'
 const INSIDE = /\.(internal|intranet|private|local|lan|home|home\.arpa|corp|localdomain|svc)$/u
 
 /**
@@ -33,7 +34,8 @@ export function zone(url: URL): Zone {
 
 /** Whether this is the API server of the cluster that the host runs in, asked for by its full name. */
 export function isApiServer({ protocol, hostname }: URL): boolean {
-  return protocol === 'https:' && hostname.startsWith('kubernetes.default.svc') && API_SERVER.test(hostname)
+  // Not every name that begins so: anybody may own what stands behind it.
+  return protocol === 'https:' && (hostname === IN_CLUSTER || hostname === `${IN_CLUSTER}.cluster.local`)
 }
 
 /** Throws `Fault` `backend_refused` unless the address may be called. The message names the rule, not the address. */
