@@ -98,37 +98,36 @@ test('the rights of every account of the fleet are those of the allow-list', asy
   }
 })
 
-/** Asks, from inside a pod and with its own token if it has one; the status, or the reason why there is no answer. */
-async function ask(
-  pod: Pod,
-  method: string,
-  url: string,
-  headers: Readonly<Record<string, string>> = {},
-  body = '',
-): Promise<string> {
+type Attempt = [method: string, url: string, headers?: Readonly<Record<string, string>>, body?: string]
+
+/** Asks, from inside a pod and with its own token if it has one; for each attempt the status, or the reason why there is no answer. */
+async function attempt(pod: Pod, attempts: readonly Attempt[]): Promise<string[]> {
   const script = `
     const fs = require('node:fs')
-    const [method, url, headers, body] = JSON.parse(process.argv[1])
     const folder = '/var/run/secrets/kubernetes.io/serviceaccount/'
-    const api = url.startsWith('/')
-    const token = api && fs.existsSync(folder + 'token') ? { authorization: 'Bearer ' + fs.readFileSync(folder + 'token') } : {}
-    const target = api ? 'https://kubernetes.default.svc.cluster.local' + url : url
-    const { request } = require(api ? 'node:https' : 'node:http')
-    const options = { method, headers: { ...token, ...headers }, rejectUnauthorized: false, timeout: 3000, agent: false }
-    const asked = request(target, options, (response) => { console.log(response.statusCode); process.exit() })
-    asked.on('timeout', () => asked.destroy(new Error('no answer'))).on('error', (error) => console.log(error.code ?? error.message))
-    asked.end(body)`
-  const given = JSON.stringify([method, url, headers, body])
-  const namespace = pod.metadata?.namespace ?? ''
-  const { out, complaint } = await exec(shared, namespace, nameOf(pod), ['node', '-e', script, given])
+    const bearer = fs.existsSync(folder + 'token') ? { authorization: 'Bearer ' + fs.readFileSync(folder + 'token') } : {}
+    const ask = ([method, url, headers = {}, body = '']) => new Promise((resolve) => {
+      const api = url.startsWith('/')
+      const target = api ? 'https://kubernetes.default.svc.cluster.local' + url : url
+      const { request } = require(api ? 'node:https' : 'node:http')
+      const options = { method, headers: { ...(api && bearer), ...headers }, rejectUnauthorized: false, timeout: 4000, agent: false }
+      const asked = request(target, options, (response) => { resolve(String(response.statusCode)); response.destroy() })
+      asked.on('timeout', () => asked.destroy(new Error('no answer'))).on('error', (error) => resolve(error.code ?? error.message))
+      asked.end(body)
+    })
+    Promise.all(JSON.parse(process.argv[1]).map(ask)).then((all) => { console.log(JSON.stringify(all)); process.exit() })`
+  const command = ['node', '-e', script, JSON.stringify(attempts)]
+  const { out, complaint } = await exec(shared, pod.metadata?.namespace ?? '', nameOf(pod), command)
   if (out === '') throw new Error(complaint)
-  return out.trim()
+  return JSON.parse(out) as string[]
 }
+
+const ask = async (pod: Pod, ...one: Attempt): Promise<string> => (await attempt(pod, [one]))[0] ?? ''
 
 test('no pod may read Secrets, list pods, or attach to another pod', async () => {
   const victim = await server('two')
   const core = `/api/v1/namespaces/${NAMESPACE}`
-  const attempts = [
+  const attempts: Attempt[] = [
     ['GET', `${core}/secrets`],
     ['GET', `${core}/secrets/token`],
     ['GET', '/api/v1/secrets'],
@@ -139,11 +138,11 @@ test('no pod may read Secrets, list pods, or attach to another pod', async () =>
     ['GET', `${core}/configmaps/two-runconfig`],
     ['GET', `/apis/toolhive.stacklok.dev/v1beta1/mcpservers`],
     ['POST', `${core}/serviceaccounts/two-sa/token`],
-  ] as const
+  ]
   const inside = [await proxy('one'), await proxy('away'), await proxy('all'), await server('one')]
   for (const pod of inside)
-    for (const [method, path] of attempts)
-      assert.equal(await ask(pod, method, path), '403', `${nameOf(pod)}: ${method} ${path}`)
+    for (const [at, status] of (await attempt(pod, attempts)).entries())
+      assert.equal(status, '403', `${nameOf(pod)}: ${attempts[at]?.join(' ')}`)
   assert.equal(await ask(await proxy('one'), 'GET', `${core}/configmaps/one-runconfig`), '200', 'its own it may')
 })
 
@@ -161,11 +160,12 @@ test('a server answers its own proxy and nobody else', async () => {
   const client = await readyPod(cluster, NAMESPACE, 'app=client')
   const target = await server('two')
   const urls = [`http://${target.status?.podIP}:8000/mcp`, 'http://mcp-two:8000/mcp']
+  const attempts = urls.map((url): Attempt => ['GET', url])
   const strangers = [client, await proxy('one'), await proxy('away'), await proxy('all'), await server('one')]
-  for (const url of urls) {
-    assert.match(await ask(await proxy('two'), 'GET', url), /^[24]\d\d$/, 'its own proxy reaches it')
-    for (const pod of strangers) assert.doesNotMatch(await ask(pod, 'GET', url), /^\d+$/, `${nameOf(pod)} to ${url}`)
-  }
+  for (const status of await attempt(await proxy('two'), attempts))
+    assert.match(status, /^[24]\d\d$/, 'its own proxy may')
+  for (const pod of strangers)
+    for (const answer of await attempt(pod, attempts)) assert.doesNotMatch(answer, /^\d+$/, nameOf(pod))
 })
 
 test('an assertion for one server is worth nothing at another, and a stranger’s nowhere', async () => {
@@ -212,8 +212,12 @@ test('an assertion for one server is worth nothing at another, and a stranger’
 test('the operator cannot read a Secret, not even one that it made', async () => {
   const operator = await readyPod(cluster, SYSTEM, 'app.kubernetes.io/component=operator')
   const core = `/api/v1/namespaces/${NAMESPACE}`
-  for (const path of ['/api/v1/secrets', `${core}/secrets`, `${core}/secrets/token`, `${core}/secrets?watch=true`])
-    assert.equal(await ask(operator, 'GET', path), '403', path)
+  const paths = ['/api/v1/secrets', `${core}/secrets`, `${core}/secrets/token`, `${core}/secrets?watch=true`]
+  const answers = await attempt(
+    operator,
+    paths.map((path): Attempt => ['GET', path]),
+  )
+  assert.deepEqual(answers, ['403', '403', '403', '403'])
   const json = { 'content-type': 'application/json' }
   const secret = JSON.stringify({ metadata: { name: 'made' }, stringData: { key: 'value' } })
   assert.equal(await ask(operator, 'POST', `${core}/secrets`, json, secret), '201')
@@ -224,9 +228,9 @@ test('the operator cannot read a Secret, not even one that it made', async () =>
 test('the operator can give nobody more than it has', async () => {
   const pod = await readyPod(cluster, SYSTEM, 'app.kubernetes.io/component=operator')
   const token = await tokenOf(cluster, SYSTEM, pod.spec?.serviceAccountName ?? '')
-  const attempt = (path: string, body: object): Promise<unknown> => call(cluster, 'POST', `${RBAC}${path}`, body, token)
+  const create = (path: string, body: object): Promise<unknown> => call(cluster, 'POST', `${RBAC}${path}`, body, token)
   const refused = (path: string, body: object): Promise<void> =>
-    assert.rejects(attempt(path, body), (error) => error instanceof Refusal && error.status === 403)
+    assert.rejects(create(path, body), (error) => error instanceof Refusal && error.status === 403)
   const roles = `/namespaces/${NAMESPACE}/roles`
   const role = (resources: string[], verbs: string[]): object => ({
     metadata: { name: 'wide' },
@@ -234,7 +238,7 @@ test('the operator can give nobody more than it has', async () => {
   })
   await refused(roles, role(['secrets'], ['get']))
   await refused(roles, role(['*'], ['*']))
-  await attempt(roles, role(['configmaps'], ['get']))
+  await create(roles, role(['configmaps'], ['get']))
   const subjects = [{ kind: 'ServiceAccount', name: 'one-sa', namespace: NAMESPACE }]
   const binding = (kind: string, name: string): object => ({
     metadata: { name: 'wide' },

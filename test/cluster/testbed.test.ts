@@ -226,7 +226,10 @@ test('network policies are enforced in both directions, and lifted', async () =>
   }
   const outbound = { podSelector: {}, policyTypes: ['Egress'] }
   await policy('dns', { ...outbound, egress: [{ to: [dns], ports: [{ protocol: 'UDP', port: 53 }] }] })
-  await policy('edge', { ...outbound, egress: [{ to: [{ ipBlock: { cidr: `${bridge.address}/32` } }] }] })
+  await policy('edge', {
+    ...outbound,
+    egress: [{ to: [{ ipBlock: { cidr: `${bridge.address}/32` } }, { ipBlock: { cidr: '::/0' } }] }],
+  })
   await open(edges)
   await blocked(ours)
   const server = { podSelector: { matchLabels: { app: 'server' } } }

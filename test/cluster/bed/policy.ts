@@ -92,15 +92,12 @@ export function render(policies: Policy[], all: Pod[], namespaces: Namespace[]):
   }
 
   function expand(peer: Peer, policy: Policy, side: string): { match: string; pod?: Pod }[] {
-    if (peer.ipBlock)
-      return [
-        {
-          match: [
-            `${side} ${peer.ipBlock.cidr}`,
-            ...(peer.ipBlock.except ?? []).map((cidr) => `${side} != ${cidr}`),
-          ].join(' '),
-        },
-      ]
+    if (peer.ipBlock) {
+      const { cidr, except = [] } = peer.ipBlock
+      // No pod has an IPv6 address, and nft would refuse the whole ruleset.
+      if (cidr.includes(':')) return []
+      return [{ match: [`${side} ${cidr}`, ...except.map((one) => `${side} != ${one}`)].join(' ') }]
+    }
     const near = ({ metadata }: Pod) =>
       peer.namespaceSelector
         ? selects(peer.namespaceSelector, labels.get(metadata.namespace))
