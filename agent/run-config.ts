@@ -4,7 +4,7 @@
 
 import type { JSONWebKeySet } from 'jose'
 import type { EndpointPlan } from '../plan/endpoint.ts'
-import type { SecretRef, ServerPlan } from '../plan/server.ts'
+import type { ServerPlan } from '../plan/server.ts'
 
 /** Key of the text in the ConfigMap, and name of the file where the ConfigMap is mounted. */
 export const RUN_CONFIG = 'runconfig.json'
@@ -19,14 +19,7 @@ export const places = {
   keys: '/etc/waggle/keys',
 } as const
 
-export { INTERNAL_PORT } from '../plan/address.ts'
-
-/** File of a secret value in the pod of a proxy. */
-export function secretPath({ name, key }: Pick<SecretRef, 'name' | 'key'>): string {
-  return `${places.secrets}/${name}/${key}`
-}
-
-/** Who may speak for callers: a virtual server of this cluster (trust.md of the docs: docs/security.md). */
+/** Who may speak for callers: a virtual server of this cluster. */
 export interface Signer {
   /** `iss` of its assertions: `<cluster>/<namespace>/VirtualMCPServer/<name>`. */
   readonly issuer: string

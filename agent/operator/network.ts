@@ -1,7 +1,7 @@
 // Who may connect to whom, per server: a server hears only its proxy, a proxy without authentication only its own namespace.
 // The addresses where clouds hand out credentials are never reachable from a server.
 
-import { INTERNAL_PORT } from '../run-config.ts'
+import { INTERNAL_PORT } from '../../plan/address.ts'
 import type { KubeObject } from '../kube/object.ts'
 import {
   MANAGED_BY,

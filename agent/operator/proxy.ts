@@ -1,7 +1,8 @@
 // The pods in front of a server, or of many: Deployment, Services, and what keeps them up. The same for every kind that has a proxy.
 // The pod's template holds what needs a new pod (ports, image, mounts); everything else is in the run config and is taken up live.
 
-import { INTERNAL_PORT, places, RUN_CONFIG } from '../run-config.ts'
+import { INTERNAL_PORT } from '../../plan/address.ts'
+import { places, RUN_CONFIG } from '../run-config.ts'
 import type { SecretRef } from '../../plan/server.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { names, proxyLabels, proxySelector, type ProxiedKind } from './label.ts'

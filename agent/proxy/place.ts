@@ -1,6 +1,7 @@
 // Where a proxy finds what it runs with, from its environment: files in its pod, ports, and the object to watch.
 
-import { INTERNAL_PORT, places } from '../run-config.ts'
+import { INTERNAL_PORT } from '../../plan/address.ts'
+import { places } from '../run-config.ts'
 
 export interface Place {
   /** Folders of the run config, the secrets and the keys. */

@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto'
 import {
   createWriteStream,
   copyFileSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -91,8 +90,6 @@ export function load(store: string, name: string, archive: string): void {
 export function tag(store: string, from: string, to: string): void {
   copyFileSync(refPath(store, fullName(from)), refPath(store, fullName(to)))
 }
-
-export const has = (store: string, name: string): boolean => existsSync(refPath(store, fullName(name)))
 
 const read = (store: string, digest: string): string => readFileSync(blobPath(store, digest), 'utf8')
 
