@@ -199,7 +199,7 @@ async function identities(): Promise<unknown> {
   return Promise.all(paths.map(async (path) => (await get(path)).metadata.uid))
 }
 
-test('the version before is upgraded, rolled back and upgraded again under a running server', async () => {
+test('the version before is upgraded and rolled back under a running server', async () => {
   const was = await identities()
   // The same release, one version earlier: other images, a short name and a Service less.
   const [crds, agent] = [earlier(charts.crds), earlier(charts.agent)]
@@ -221,9 +221,6 @@ test('the version before is upgraded, rolled back and upgraded again under a run
   helm(['rollback', 'toolhive-operator-crds', '--namespace', HOME])
   assert.deepEqual([image(), await shortNames()], ['ghcr.io/waggle-dev/agent:0.0.9', ['mcpgroup']])
 
-  installCrds()
-  installAgent()
-  helm(['test', 'toolhive-operator', '--namespace', HOME])
   await isRunning()
   assert.deepEqual(await identities(), was)
 })
