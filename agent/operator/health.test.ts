@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
-import { createClient } from 'redis'
+import { createClient } from '@redis/client'
 import { parse } from 'yaml'
 import { startRedis } from '../../test/redis.ts'
 import type { Kind } from '../../crds/kinds.ts'
