@@ -32,10 +32,44 @@ export function patchTemplate(template: Tree, patch: unknown, allowed: ReadonlyS
   const lost = lostLabel(template, merged)
   if (lost !== undefined)
     return { ok: false, message: `spec.podTemplateSpec changes the label ${lost}, by which pods are found` }
-  return { ok: true, template: merged }
+  return { ok: true, template: allowed.has('privileged') ? merged : hardened(template, merged) }
+}
+
+/**
+ * What the patch took away by `null` or `$patch`, or never said of containers of its own, is as restricted as before: the level is
+ * left by what is said, which is judged, and not by silence.
+ */
+function hardened(template: Tree, merged: Tree): Tree {
+  const spec = tree(merged['spec'])
+  const { runAsNonRoot, seccompProfile } = tree(tree(template['spec'])['securityContext'])
+  const out: Tree = { ...spec, securityContext: { runAsNonRoot, seccompProfile, ...tree(spec['securityContext']) } }
+  for (const list of ['containers', 'initContainers']) {
+    if (!Array.isArray(spec[list])) continue
+    out[list] = spec[list].map((container: unknown) => {
+      if (!isTree(container)) return container
+      const context = tree(container['securityContext'])
+      const capabilities = { drop: ['ALL'], ...tree(context['capabilities']) }
+      return { ...container, securityContext: { allowPrivilegeEscalation: false, ...context, capabilities } }
+    })
+  }
+  return { ...merged, spec: out }
 }
 
 const metadataFields = new Set(['labels', 'annotations', 'creationTimestamp'])
+
+const APPARMOR = 'container.apparmor.security.beta.kubernetes.io/'
+/** What the `restricted` level lets pods mount; the rest is the node's, or reaches it. */
+const volumeSources = new Set([
+  'configMap',
+  'csi',
+  'downwardAPI',
+  'emptyDir',
+  'ephemeral',
+  'image',
+  'persistentVolumeClaim',
+  'projected',
+  'secret',
+])
 
 interface Denial {
   readonly path: string
@@ -50,13 +84,21 @@ function denials(template: Tree, merged: Tree, allowed: ReadonlySet<string>): De
   const deny = (path: string, allowance: Allowance): void => {
     if (!allowed.has(allowance)) found.push({ path: `spec.${path}`, allowance })
   }
-  for (const field of ['hostNetwork', 'hostPID', 'hostIPC']) if (spec[field] === true) deny(field, 'hostNamespaces')
-  for (const field of ['serviceAccountName', 'serviceAccount'])
-    if (spec[field] !== undefined && spec[field] !== original[field]) deny(field, 'serviceAccount')
+  for (const field of ['hostNetwork', 'hostPID', 'hostIPC'])
+    if ((spec[field] ?? false) !== false) deny(field, 'hostNamespaces')
+  // Without a name the pod would be `default`, whose rights are not ours to hand out either.
+  const account = original['serviceAccountName']
+  if (spec['serviceAccountName'] !== account) deny('serviceAccountName', 'serviceAccount')
+  if (spec['serviceAccount'] !== undefined && spec['serviceAccount'] !== account)
+    deny('serviceAccount', 'serviceAccount')
+  const annotations = tree(tree(merged['metadata'])['annotations'])
+  for (const [name, value] of Object.entries(annotations))
+    if (name.startsWith(APPARMOR) && value === 'unconfined')
+      found.push({ path: `metadata.annotations["${name}"]`, allowance: 'privileged' })
   for (const path of weakening(tree(spec['securityContext']), 'securityContext')) deny(path, 'privileged')
   for (const [i, volume] of trees(spec['volumes']).entries()) {
-    if (volume['hostPath'] !== undefined && !isOriginal(original['volumes'], volume))
-      deny(`volumes[${i}].hostPath`, 'hostPath')
+    const source = Object.keys(volume).find((field) => field !== 'name' && !volumeSources.has(field))
+    if (source !== undefined && !isOriginal(original['volumes'], volume)) deny(`volumes[${i}].${source}`, 'hostPath')
     for (const source of trees(tree(volume['projected'])['sources']))
       if (source['serviceAccountToken'] !== undefined && !isOriginal(original['volumes'], volume))
         deny(`volumes[${i}].projected.sources.serviceAccountToken`, 'serviceAccount')
@@ -76,26 +118,32 @@ function denials(template: Tree, merged: Tree, allowed: ReadonlySet<string>): De
 /** Fields of a securityContext, of a pod or a container, that leave the `restricted` level by the side of more power. */
 function weakening(context: Tree, path: string): string[] {
   const found: string[] = []
-  if (context['privileged'] === true) found.push('privileged')
-  if (context['allowPrivilegeEscalation'] === true) found.push('allowPrivilegeEscalation')
-  if (context['runAsNonRoot'] === false) found.push('runAsNonRoot')
-  if (context['runAsUser'] === 0) found.push('runAsUser')
-  const procMount = context['procMount']
-  if (procMount !== undefined && procMount !== 'Default') found.push('procMount')
-  const capabilities = tree(context['capabilities'])
-  const added: unknown = capabilities['add']
-  if (Array.isArray(added) && added.some((one) => one !== 'NET_BIND_SERVICE')) found.push('capabilities.add')
-  const dropped: unknown = capabilities['drop']
-  if (Array.isArray(dropped) && !dropped.includes('ALL')) found.push('capabilities.drop')
-  for (const profile of ['seccompProfile', 'appArmorProfile'])
-    if (tree(context[profile])['type'] === 'Unconfined') found.push(profile)
+  // Whatever is not known to be harmless is refused, values of a wrong type included.
+  const only = (field: string, ...harmless: readonly unknown[]): void => {
+    if (context[field] !== undefined && !harmless.includes(context[field])) found.push(field)
+  }
+  only('privileged', false)
+  only('allowPrivilegeEscalation', false)
+  only('runAsNonRoot', true)
+  only('procMount', 'Default')
+  const user = context['runAsUser']
+  if (user !== undefined && !(typeof user === 'number' && user > 0)) found.push('runAsUser')
+  const { add: added = [], drop: dropped = ['ALL'] } = tree(context['capabilities'])
+  if (!Array.isArray(added) || added.some((one) => one !== 'NET_BIND_SERVICE')) found.push('capabilities.add')
+  if (!Array.isArray(dropped) || !dropped.includes('ALL')) found.push('capabilities.drop')
+  for (const field of ['seccompProfile', 'appArmorProfile']) {
+    const profile = context[field]
+    if (profile !== undefined && !profiles.has(tree(profile)['type'])) found.push(field)
+  }
   if (trees(context['sysctls']).length > 0) found.push('sysctls')
   if (tree(context['windowsOptions'])['hostProcess'] === true) found.push('windowsOptions.hostProcess')
-  const { user, role, type } = tree(context['seLinuxOptions'])
-  if (user !== undefined || role !== undefined || (type !== undefined && !String(type).startsWith('container_')))
+  const { user: seUser, role, type } = tree(context['seLinuxOptions'])
+  if (seUser !== undefined || role !== undefined || (type !== undefined && !String(type).startsWith('container_')))
     found.push('seLinuxOptions')
   return found.map((field) => `${path}.${field}`)
 }
+
+const profiles = new Set<unknown>(['RuntimeDefault', 'Localhost'])
 
 /** Volumes that the template had before are not the user's. */
 function isOriginal(volumes: unknown, volume: Tree): boolean {
