@@ -29,7 +29,8 @@ export const compositeTool: Planner<VirtualMCPCompositeToolDefinition> = {
           .referrers(kind, metadata.namespace, metadata.name)
           .filter((one) => one.kind === 'VirtualMCPServer')
           .map((one) => one.metadata.name)
-          .sort(),
+          .sort()
+          .slice(0, 1024),
       },
     })
   },

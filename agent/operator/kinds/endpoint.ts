@@ -129,7 +129,7 @@ export function serverAuth(
     return no(
       type,
       'DefaultOIDCConfigNotUsable',
-      `callers are refused: the default MCPOIDCConfig ${chart.namespace}/${chart.name} does not exist or cannot be used`,
+      `callers are refused: the default MCPOIDCConfig ${chart.namespace}/${chart.name} does not exist, cannot be used, or is in a namespace that the operator does not watch`,
     )
   return no(
     type,

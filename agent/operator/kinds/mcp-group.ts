@@ -9,6 +9,9 @@ import { plan, yes } from './condition.ts'
 
 export const GROUP_FINALIZER = 'toolhive.stacklok.dev/mcpgroup-finalizer'
 
+/** What the lists of the status hold. */
+const MOST_LISTED = 1024
+
 export const group: Planner<MCPGroup> = {
   kind: 'MCPGroup',
   plan({ resource, deleting }, world) {
@@ -24,11 +27,11 @@ export const group: Planner<MCPGroup> = {
       conditions: [yes('MCPServersChecked', 'ListMCPServersSucceeded', message), yes('Ready', 'Ready', message)],
       status: {
         phase: 'Ready',
-        servers,
+        servers: servers.slice(0, MOST_LISTED),
         serverCount: servers.length,
-        remoteProxies,
+        remoteProxies: remoteProxies.slice(0, MOST_LISTED),
         remoteProxyCount: remoteProxies.length,
-        entries,
+        entries: entries.slice(0, MOST_LISTED),
         entryCount: entries.length,
       },
       // Members notice by themselves that their group is gone, so nothing has to be cleaned up before.

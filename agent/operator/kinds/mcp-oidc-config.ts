@@ -18,11 +18,11 @@ export function judgeOidc({ metadata, spec }: MCPOIDCConfig, world: World): Verd
   const { issuer, caBundleRef, jwksAuthTokenPath } = spec.inline
   const missing = bundleProblem('spec.inline.caBundleRef', caBundleRef, metadata.namespace, world)
   if (missing !== undefined) return invalid(missing)
-  if (jwksAuthTokenPath !== undefined && jwksAuthTokenPath !== '')
-    return invalid(
-      'spec.inline.jwksAuthTokenPath: no such file is mounted into proxies; for the API server of this cluster use type: kubernetesServiceAccount',
-    )
-  return valid(`tokens of ${issuer}`)
+  const note =
+    jwksAuthTokenPath === undefined || jwksAuthTokenPath === ''
+      ? ''
+      : '; jwksAuthTokenPath is not used, for keys of this cluster write type: kubernetesServiceAccount'
+  return valid(`tokens of ${issuer}${note}`)
 }
 
 export const oidcConfig = configPlanner<MCPOIDCConfig>({

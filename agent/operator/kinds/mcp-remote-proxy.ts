@@ -8,10 +8,11 @@ import type { ConditionDraft, Planner } from '../kind.ts'
 import { names } from '../label.ts'
 import { no, plan, stuck, turned, yes } from './condition.ts'
 import { runConfigOf, serverAuth } from './endpoint.ts'
-import { proxied, sessionStorage, type Hindrance } from './proxied.ts'
+import { proxied, type Hindrance } from './proxied.ts'
 import { proxyHealth } from './proxy-health.ts'
 import { checkReferences, type References } from './reference.ts'
 import { remoteUrlProblem } from './remote-url.ts'
+import { sessionStorage } from './session-storage.ts'
 import { memberKeys, usingNamespaces } from './trust.ts'
 
 type RemoteProxy = Extract<Resource, { kind: 'MCPRemoteProxy' }>
@@ -55,7 +56,7 @@ export const remoteProxy: Planner<RemoteProxy> = {
       ...references.conditions,
       auth,
       ...headerSecrets(resource),
-      sessionStorage(spec.replicas, spec.sessionStorage, world),
+      sessionStorage(spec.replicas, spec.sessionStorage, world.settings),
       ...made.conditions,
     ]
     const state = proxyHealth('MCPRemoteProxy', metadata, world, 'the proxy is running')

@@ -102,21 +102,3 @@ function replicas(draft: ProxiedDraft, { metadata }: EndpointResource, world: Wo
   const current = (deployment?.spec as { readonly replicas?: number } | undefined)?.replicas
   return draft.replicas ?? current ?? 1
 }
-
-/** Sessions that several pods share need a common store. */
-export function sessionStorage(
-  wanted: number | undefined,
-  storage: { readonly provider: string } | undefined,
-  world: World,
-): ConditionDraft {
-  const type = 'SessionStorageWarning'
-  if (storage?.provider === 'redis' || (storage === undefined && world.settings.defaultRedis !== undefined))
-    return no(type, 'SessionStorageConfigured', 'sessions are kept in Redis')
-  if ((wanted ?? 1) > 1)
-    return yes(
-      type,
-      'SessionStorageMissingForReplicas',
-      'several replicas without spec.sessionStorage of provider redis: a session may reach a pod that does not know it',
-    )
-  return no(type, 'SessionStorageWarningNotApplicable', 'one replica needs no common store')
-}

@@ -143,12 +143,25 @@ function check(
       wrong.push({ reason: bad, message: `${reference.path}: ${place}: ${verdict.message}` })
   }
   const [first] = wrong
-  const message = wrong.map((one) => one.message).join('; ')
+  const message = wrong
+    .slice(0, MOST_NAMED)
+    .map((one) => one.message)
+    .join('; ')
   return {
-    condition:
-      first === undefined ? yes(type, good, named.map(({ name }) => name).join(', ')) : no(type, first.reason, message),
-    hash: hashes.length === 0 ? undefined : hashes.join('.'),
+    condition: first === undefined ? yes(type, good, names(named)) : no(type, first.reason, message),
+    hash: hashes.length === 0 ? undefined : hashes.slice(0, MOST_HASHES).join('.'),
   }
+}
+
+/** What fits into the field. */
+const MOST_HASHES = 14
+/** A status is no log: of many, the first are named. */
+const MOST_NAMED = 16
+
+function names(named: readonly Reference[]): string {
+  const found = [...new Set(named.map(({ name }) => name))]
+  const more = found.length - MOST_NAMED
+  return `${found.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
 function judge(target: Resource, world: World): Verdict | undefined {

@@ -4,6 +4,7 @@ import type { Resource } from '../../../plan/resources.ts'
 import type { ConditionDraft } from '../kind.ts'
 import type { Settings } from '../settings.ts'
 import { no, yes } from './condition.ts'
+import { sessionStorage } from './session-storage.ts'
 
 type Server = Extract<Resource, { kind: 'MCPServer' }>
 
@@ -11,7 +12,7 @@ type Server = Extract<Resource, { kind: 'MCPServer' }>
 export function serverChecks({ spec }: Server, settings: Settings): ConditionDraft[] {
   return [
     ...(spec.transport === 'stdio' ? [stdioReplicas(spec)] : []),
-    sessionStorage(spec, settings),
+    sessionStorage(Math.max(spec.replicas ?? 1, spec.backendReplicas ?? 1), spec.sessionStorage, settings),
     ...(spec.rateLimiting === undefined ? [] : rateLimits(spec)),
     ...transport(spec),
   ]
@@ -25,22 +26,6 @@ function stdioReplicas({ replicas = 1, backendReplicas = 1 }: Server['spec']): C
         'a stdio server has one client: one proxy and one pod run, whatever spec.replicas and spec.backendReplicas say',
       )
     : no('StdioReplicaCapped', 'StdioReplicaCapNotActive', 'one proxy and one pod are asked for')
-}
-
-function sessionStorage(
-  { replicas = 1, backendReplicas = 1, sessionStorage: storage }: Server['spec'],
-  settings: Settings,
-): ConditionDraft {
-  const type = 'SessionStorageWarning'
-  const redis = storage?.provider === 'redis' || (storage === undefined && settings.defaultRedis !== undefined)
-  if (redis) return no(type, 'SessionStorageConfigured', 'sessions are kept in Redis')
-  if (replicas > 1 || backendReplicas > 1)
-    return yes(
-      type,
-      'SessionStorageMissingForReplicas',
-      'several replicas without spec.sessionStorage of provider redis: a session may reach a pod that does not know it',
-    )
-  return no(type, 'SessionStorageWarningNotApplicable', 'one replica needs no common store')
 }
 
 function rateLimits({ rateLimiting, oidcConfigRef, externalAuthConfigRef }: Server['spec']): ConditionDraft[] {

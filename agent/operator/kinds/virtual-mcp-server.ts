@@ -8,9 +8,10 @@ import type { ConditionDraft, Planner, World } from '../kind.ts'
 import { names } from '../label.ts'
 import { no, plan, stuck, turned, yes } from './condition.ts'
 import { runConfigOf } from './endpoint.ts'
-import { proxied, sessionStorage, type Hindrance } from './proxied.ts'
+import { proxied, type Hindrance } from './proxied.ts'
 import { proxyHealth, type ProxyHealth } from './proxy-health.ts'
 import { checkReferences, type References } from './reference.ts'
+import { sessionStorage } from './session-storage.ts'
 import { keysOf } from './trust.ts'
 import { backendsOf, type Backends } from './virtual-backends.ts'
 import { incomingAuth, virtualChecks } from './virtual-check.ts'
@@ -54,7 +55,7 @@ export const virtualServer: Planner<VirtualResource> = {
       ...backends.conditions,
       signingKey(resource, world),
       ...virtualChecks(resource, world),
-      sessionStorage(spec.replicas, spec.sessionStorage, world),
+      sessionStorage(spec.replicas, spec.sessionStorage, world.settings),
       ...made.conditions,
     ]
     const state = proxyHealth('VirtualMCPServer', metadata, world, 'the virtual server is running')
@@ -74,7 +75,7 @@ export const virtualServer: Planner<VirtualResource> = {
         url: endpointUrl(resource),
         readyReplicas: state.readyReplicas,
         backendCount: backends.list.filter(({ status }) => status === 'ready').length,
-        discoveredBackends: backends.list,
+        discoveredBackends: backends.list.slice(0, MOST_LISTED),
         ...(oidcConfigHash !== undefined && { oidcConfigHash }),
         ...(authzConfigHash !== undefined && { authzConfigHash }),
         ...(telemetryConfigHash !== undefined && { telemetryConfigHash }),
@@ -85,6 +86,9 @@ export const virtualServer: Planner<VirtualResource> = {
     })
   },
 }
+
+/** What the list in the status holds. */
+const MOST_LISTED = 1024
 
 const eventful: ReadonlySet<string> = new Set(['BackendsDiscovered', 'BackendsAllowed', 'PodTemplateSpecValid'])
 
