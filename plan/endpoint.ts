@@ -102,20 +102,28 @@ export function planProxy(
   site: Site,
 ): EndpointPlan {
   const { spec } = proxy
-  // What is stated and cannot be enforced must not look enforced.
-  const unenforceable =
-    spec.authzConfig !== undefined ||
-    spec.authzConfigRef !== undefined ||
-    (proxy.kind === 'MCPServer' && proxy.spec.webhookConfigRef !== undefined)
   const door = spec.authServerRef === undefined ? site : { ...site, open: false }
   const member = planMember(proxy, resources, site)
   return {
     key: serverKey(proxy),
-    guard: unenforceable ? NOBODY : guard(spec.oidcConfigRef, proxy, resources, door),
+    guard: isShut(proxy) ? NOBODY : guard(spec.oidcConfigRef, proxy, resources, door),
     members: [member],
     aggregation: { ...DEFAULT_AGGREGATION, prefixFormat: '' },
     rules: [],
   }
+}
+
+/**
+ * Whether nobody may call, whoever vouches for them: what a server's owner states about callers and cannot be enforced must not
+ * look enforced.
+ */
+export function isShut(proxy: Exclude<ServerResource, { kind: 'MCPServerEntry' }>): boolean {
+  const { spec } = proxy
+  return (
+    spec.authzConfig !== undefined ||
+    spec.authzConfigRef !== undefined ||
+    (proxy.kind === 'MCPServer' && proxy.spec.webhookConfigRef !== undefined)
+  )
 }
 
 /** The endpoint of a virtual server. */

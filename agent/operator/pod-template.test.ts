@@ -117,10 +117,9 @@ test('no patch at all leads out of the restricted level or to another account', 
     {},
   )
   const names = fc.constantFrom(
-    ...['metadata', 'labels', 'annotations', 'app', 'spec', 'containers', 'initContainers', 'volumes', 'name', 'mcp'],
-    ...['securityContext', 'privileged', 'capabilities', 'drop', 'add', 'runAsNonRoot', 'runAsUser', 'seccompProfile'],
-    ...['type', '$patch', 'hostPath', 'nfs', 'path', 'hostNetwork', account, 'serviceAccount', 'ports', 'hostPort'],
-    ...['allowPrivilegeEscalation', 'projected', 'sources', 'containerPort', '__proto__', 'constructor'],
+    ...`metadata labels annotations app spec containers initContainers volumes name mcp type $patch hostPath nfs path
+    securityContext privileged allowPrivilegeEscalation capabilities drop add runAsNonRoot runAsUser seccompProfile hostNetwork
+    ${account} serviceAccount ports hostPort containerPort projected sources __proto__ constructor`.split(/\s+/u),
   )
   const { tree } = fc.letrec<{ tree: unknown; node: unknown }>((tie) => ({
     tree: fc.oneof(

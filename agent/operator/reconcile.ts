@@ -10,9 +10,9 @@ import { isForbidden, isNotFound, isRejected, KubeError } from '../kube/error.ts
 import type { EventRecorder } from '../kube/event.ts'
 import type { Informer } from '../kube/informer.ts'
 import { TYPES, type KubeObject, type ResourceType } from '../kube/object.ts'
-import { controllerReference } from '../kube/owner.ts'
+import { controllerOf, controllerReference } from '../kube/owner.ts'
 import { makeKey } from './keys.ts'
-import type { Observed, Plan, Planner } from './kind.ts'
+import type { KeyDraft, Observed, Plan, Planner } from './kind.ts'
 import { names } from './label.ts'
 import { composeStatus, invalidStatus, readConditions, type Failure, type StatusDraft } from './status.ts'
 import type { Entry, State } from './world.ts'
@@ -47,31 +47,46 @@ export class Reconciler {
     if (observed === undefined) return this.#invalid(entry, turn)
     const planner = this.#options.planners.get(observed.resource.kind)
     if (planner === undefined) return undefined
-    const plan = await this.#plan(planner, observed, raw, turn)
+    const { plan, error } = await this.#plan(planner, observed, raw, turn)
     if (await this.#finalize(plan, observed, raw, turn)) return undefined
-    const failed = observed.deleting ? undefined : await this.#apply(plan, raw, turn)
+    const failed = observed.deleting ? undefined : (error ?? (await this.#apply(plan, raw, turn)))
     const failure = failed === undefined ? undefined : explain(failed)
     await this.#report(entry, plan, failure, turn)
     if (failed !== undefined && failure?.stalled !== true) throw failed
     return { requeueAfterMs: plan.againMs }
   }
 
-  /** Plans; makes the keys that the plan misses, and plans again. */
-  async #plan(planner: Planner, observed: Observed, raw: KubeObject, turn: Turn): Promise<Plan> {
-    const { state, client, applier } = this.#options
+  /** Plans; makes the keys that the plan misses, and plans again. The error says why a key could not be made. */
+  async #plan(
+    planner: Planner,
+    observed: Observed,
+    raw: KubeObject,
+    turn: Turn,
+  ): Promise<{ readonly plan: Plan; readonly error?: unknown }> {
+    const { state } = this.#options
     const plan = planner.plan(observed, state.world(turn.now))
-    if (plan.keys.length === 0 || observed.deleting) return plan
-    const { namespace, name } = observed.resource.metadata
-    const reference = controllerReference(raw)
-    for (const draft of plan.keys) {
-      const known = state.world(turn.now).object('ConfigMap', namespace, names.keys(name))?.data
-      const made = await makeKey(draft, { namespace, name }, known)
-      await client.create(owned(made.secret, reference), TYPES.Secret, { signal: turn.signal })
-      const configMap = owned(made.configMap, reference)
-      await applier.apply(configMap, { signal: turn.signal })
-      state.wrote(configMap)
+    if (plan.keys.length === 0 || observed.deleting) return { plan }
+    try {
+      for (const draft of plan.keys) await this.#makeKey(draft, raw, turn)
+    } catch (error) {
+      turn.signal.throwIfAborted()
+      return { plan, error }
     }
-    return planner.plan(observed, state.world(turn.now))
+    return { plan: planner.plan(observed, state.world(turn.now)) }
+  }
+
+  async #makeKey(draft: KeyDraft, raw: KubeObject, turn: Turn): Promise<void> {
+    const { state, client, applier } = this.#options
+    const { namespace = '', name, uid = '' } = raw.metadata
+    const known = state.world(turn.now).object('ConfigMap', namespace, names.keys(name))
+    // Never adopted: what somebody else wrote there would be trusted as ours. And no Secret is made that nothing would name.
+    if (known !== undefined && controllerOf(known)?.uid !== uid) throw new NameConflictError(known)
+    const reference = controllerReference(raw)
+    const made = await makeKey(draft, { namespace, name }, known?.data)
+    await client.create(owned(made.secret, reference), TYPES.Secret, { signal: turn.signal })
+    const configMap = owned(made.configMap, reference)
+    await applier.apply(configMap, { signal: turn.signal })
+    state.wrote(configMap)
   }
 
   /** True when the resource is released: nothing is left to be done for it. */

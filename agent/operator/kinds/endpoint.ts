@@ -9,10 +9,10 @@ import {
   VIRTUAL_PORT,
   type EndpointResource,
 } from '../../../plan/address.ts'
-import { issuerOf, type GuardPlan } from '../../../plan/endpoint.ts'
+import { isShut, issuerOf, type GuardPlan } from '../../../plan/endpoint.ts'
 import type { SecretRef } from '../../../plan/server.ts'
 import type { Site } from '../../../plan/site.ts'
-import type { RunConfig } from '../../run-config.ts'
+import type { RunConfig, Signer } from '../../run-config.ts'
 import type { ConditionDraft, World } from '../kind.ts'
 import { containerPort } from '../proxy.ts'
 import { no, yes } from './condition.ts'
@@ -51,11 +51,19 @@ export function runConfigOf(resource: EndpointResource, world: World): RunConfig
     trustProxyHeaders: kind !== 'VirtualMCPServer' && resource.spec.trustProxyHeaders === true,
     endpoint: shut ? { ...endpoint, guard: { ...endpoint.guard, issuers: [] } } : endpoint,
     servers,
-    signers: kind === 'VirtualMCPServer' ? [] : signersOf(resource, world),
+    signers: believed(resource, endpoint.guard, world),
     egressAllow: settings.egressAllow,
     extraCa: extraCa(world),
     audit: { enabled: audits(resource) },
   }
+}
+
+/** Who may vouch for callers: nobody where its owner's own word about callers cannot be kept. */
+function believed(resource: EndpointResource, { issuers }: GuardPlan, world: World): readonly Signer[] {
+  if (resource.kind === 'VirtualMCPServer' || isShut(resource)) return []
+  const { oidcConfigRef, authServerRef } = resource.spec
+  const isLost = issuers?.length === 0 && (oidcConfigRef !== undefined || authServerRef !== undefined)
+  return isLost ? [] : signersOf(resource, world)
 }
 
 /** Requests are audited unless the resource says that they are not. */

@@ -5,7 +5,7 @@ import type { KubeObject } from '../../kube/object.ts'
 import type { Plan } from '../kind.ts'
 import type { Settings } from '../settings.ts'
 import { remoteProxy } from './mcp-remote-proxy.ts'
-import { configMap, message, NAMESPACE, objectOf, planned, verdicts, type Manifest } from './scene.ts'
+import { configMap, keysMap, message, NAMESPACE, objectOf, planned, verdicts, type Manifest } from './scene.ts'
 
 /** As the article prints it. */
 const linear = (spec: object = {}, more: Partial<Manifest> = {}): Manifest => ({
@@ -332,8 +332,9 @@ test('the keys of virtual servers that use the proxy are in its trust list, othe
   }
   const jwk = (kid: string) => ({ kty: 'EC', crv: 'P-256', x: 'x', y: 'y', kid, alg: 'ES256', use: 'sig' })
   const keys = (name: string, namespace: string): KubeObject =>
-    configMap(
-      `${name}-keys`,
+    keysMap(
+      'VirtualMCPServer',
+      name,
       { 'signing.json': JSON.stringify({ keys: [{ ...jwk(name), d: 'private' }] }), 'secrets.json': '{}' },
       namespace,
     )
@@ -345,6 +346,27 @@ test('the keys of virtual servers that use the proxy are in its trust list, othe
   assert.deepEqual(trusted({}), [own])
   assert.deepEqual(trusted({ 'waggle.dev/allow-virtual-servers-from': 'team-a' }), [own, far])
   assert.deepEqual(trusted({ 'waggle.dev/allow-virtual-servers-from': 'team-b' }), [own])
+  // Whoever could not make the virtual server's keys cannot put others in their place.
+  const planted = configMap('fleet-keys', { 'signing.json': JSON.stringify({ keys: [jwk('planted')] }) })
+  const manifests = [linear(), fleet]
+  const { signers } = runConfig(planned(remoteProxy, { manifests, objects: [planted] }))
+  assert.deepEqual(signers, [])
+})
+
+test('nobody vouches for callers where what its owner says about them cannot be enforced', () => {
+  const fleet: Manifest = { kind: 'VirtualMCPServer', name: 'fleet', spec: { backends: [{ name: 'linear' }] } }
+  const jwk = { kty: 'EC', crv: 'P-256', x: 'x', y: 'y', kid: 'k', alg: 'ES256', use: 'sig' }
+  const objects = [keysMap('VirtualMCPServer', 'fleet', { 'signing.json': JSON.stringify({ keys: [jwk] }) })]
+  const signers = (spec: object) =>
+    runConfig(planned(remoteProxy, { manifests: [linear(spec), fleet], objects })).signers.length
+  assert.equal(signers({}), 1)
+  for (const spec of [
+    { authzConfig: { type: 'inline', inline: { policies: ['permit(principal, action, resource);'] } } },
+    { authzConfigRef: { name: 'policies' } },
+    { oidcConfigRef: { name: 'gone', audience: 'a' } },
+    { authServerRef: { name: 'login' } },
+  ])
+    assert.equal(signers(spec), 0, JSON.stringify(spec))
 })
 
 test('deleting needs nothing to be cleaned up', () => {

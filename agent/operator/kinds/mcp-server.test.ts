@@ -9,7 +9,7 @@ import type { RunConfig } from '../../run-config.ts'
 import type { Plan } from '../kind.ts'
 import type { Settings } from '../settings.ts'
 import { mcpServer } from './mcp-server.ts'
-import { configMap, message, NAMESPACE, objectOf, planned, verdicts, type Manifest } from './scene.ts'
+import { configMap, keysMap, message, NAMESPACE, objectOf, planned, verdicts, type Manifest } from './scene.ts'
 
 /** As the article prints it. */
 const printed = {
@@ -368,7 +368,7 @@ test('replicas are left alone unless they are given, and stdio has one of each',
 test('several replicas share a sealing key, which is asked for once', () => {
   assert.deepEqual(plans({ replicas: 1 }).keys, [])
   assert.deepEqual(plans({ replicas: 2 }).keys, [{ purpose: 'sealing' }])
-  const keys = configMap('grafana-keys', { 'secrets.json': '{"sealing":"grafana-sealing-0123456789"}' })
+  const keys = keysMap('MCPServer', 'grafana', { 'secrets.json': '{"sealing":"grafana-sealing-0123456789"}' })
   const plan = plans({ replicas: 2 }, { objects: [keys] })
   assert.deepEqual(plan.keys, [])
   assert.match(JSON.stringify(proxy(plan).spec['volumes']), /grafana-sealing-0123456789/)

@@ -108,6 +108,13 @@ export function objectOf(plan: Pick<Plan, 'objects'>, kind: string, name: string
   return found
 }
 
+/** What is public of a resource's keys, as the operator would have written it. */
+export function keysMap(kind: Kind, name: string, data: Record<string, string>, namespace = NAMESPACE): KubeObject {
+  const owner = { apiVersion: 'toolhive.stacklok.dev/v1beta1', kind, name, uid: `uid-of-${name}`, controller: true }
+  const { metadata, ...rest } = configMap(`${name}-keys`, data, namespace)
+  return { ...rest, metadata: { ...metadata, ownerReferences: [owner] } }
+}
+
 export function configMap(name: string, data: Record<string, string>, namespace = NAMESPACE): KubeObject {
   return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace }, data }
 }

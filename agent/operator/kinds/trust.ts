@@ -1,6 +1,7 @@
 // Whom a server believes when it says for whom it calls: the virtual servers that may use it, and nobody else.
 // Invariant: a key is trusted only where its virtual server is a virtual server of this server, across namespaces only while the
-// server's owner consents (both decided by `members`), and only as the issuer that the operator made it for.
+// server's owner consents (both decided by `members`), and only as the issuer that the operator made it for. What stands under
+// the name of its keys and is not its own is nobody's.
 
 import type { JSONWebKeySet } from 'jose'
 import * as z from 'zod'
@@ -9,7 +10,8 @@ import { resourceKey, type Resource } from '../../../plan/resources.ts'
 import { identity } from '../../../plan/site.ts'
 import type { Signer } from '../../run-config.ts'
 import type { KeyDraft, World } from '../kind.ts'
-import { names } from '../label.ts'
+import { controllerOf } from '../../kube/owner.ts'
+import { components, names, type ProxiedKind } from '../label.ts'
 
 /** What is public of the keys that were made for a resource. */
 export interface Keys {
@@ -38,8 +40,14 @@ const Jwks = z.object({
 })
 
 /** The keys of the resource `namespace/name`, as far as they have been made. */
-export function keysOf(world: Pick<World, 'object'>, namespace: string, name: string): Keys {
-  const data = world.object('ConfigMap', namespace, names.keys(name))?.data
+export function keysOf(world: Pick<World, 'object' | 'observed'>, namespace: string, name: string): Keys {
+  const held = world.object('ConfigMap', namespace, names.keys(name))
+  const owner = held === undefined ? undefined : controllerOf(held)
+  const isOwn =
+    owner !== undefined &&
+    Object.hasOwn(components, owner.kind) &&
+    owner.uid === world.observed(owner.kind as ProxiedKind, namespace, name)?.uid
+  const data = isOwn ? held?.data : undefined
   const { signing, sealing } = Secrets.safeParse(parse(data?.['secrets.json'])).data ?? {}
   const jwks = Jwks.safeParse(parse(data?.['signing.json'])).data ?? { keys: [] }
   return {

@@ -5,7 +5,7 @@ import type { KubeObject } from '../../kube/object.ts'
 import type { RunConfig } from '../../run-config.ts'
 import type { Plan } from '../kind.ts'
 import type { Settings } from '../settings.ts'
-import { configMap, message, NAMESPACE, objectOf, planned, verdicts, world, type Manifest } from './scene.ts'
+import { keysMap, message, NAMESPACE, objectOf, planned, verdicts, world, type Manifest } from './scene.ts'
 import { virtualServer } from './virtual-mcp-server.ts'
 
 const NAME = 'platform-tools-vmcp'
@@ -47,7 +47,7 @@ const deployment: KubeObject = {
   status: { observedGeneration: 1, readyReplicas: 1, updatedReplicas: 1, replicas: 1 },
 }
 const jwk = { kty: 'EC', crv: 'P-256', x: 'x', y: 'y', kid: 'k1', alg: 'ES256', use: 'sig' }
-const keys = configMap(`${NAME}-keys`, {
+const keys = keysMap('VirtualMCPServer', NAME, {
   'signing.json': JSON.stringify({ keys: [jwk] }),
   'secrets.json': JSON.stringify({ signing: `${NAME}-signing-abc` }),
 })

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Applier } from '../kube/apply.ts'
+import type { KubeClient } from '../kube/client.ts'
+import type { EventRecorder } from '../kube/event.ts'
+import { KubeError } from '../kube/error.ts'
+import type { Informer } from '../kube/informer.ts'
+import type { KubeObject } from '../kube/object.ts'
+import { resourceTypes } from './informers.ts'
+import { settings } from './kinds/scene.ts'
+import { planners } from './planners.ts'
+import { Reconciler } from './reconcile.ts'
+import { State } from './world.ts'
+
+const fleet: KubeObject = {
+  apiVersion: 'toolhive.stacklok.dev/v1beta1',
+  kind: 'VirtualMCPServer',
+  metadata: { name: 'fleet', namespace: 'team', uid: 'uid-of-fleet', generation: 1, resourceVersion: '1' },
+  spec: { backends: [{ name: 'grafana' }] },
+}
+
+/** A cluster that holds some ConfigMaps and remembers what is written. */
+function cluster(configMaps: readonly KubeObject[], refuseSecrets?: KubeError) {
+  const writes: string[] = []
+  const statuses: KubeObject[] = []
+  const informer = {
+    get: (namespace: string, name: string) =>
+      configMaps.find(({ metadata }) => metadata.namespace === namespace && metadata.name === name),
+  }
+  const state = new State(settings, [...planners.values()], new Map([['ConfigMap', informer as unknown as Informer]]))
+  state.change('VirtualMCPServer', undefined, fleet)
+  const reconciler = new Reconciler({
+    state,
+    planners,
+    client: {
+      create: async ({ kind }: KubeObject) => {
+        if (refuseSecrets !== undefined) throw refuseSecrets
+        writes.push(kind)
+      },
+    } as unknown as KubeClient,
+    applier: {
+      apply: async (object: KubeObject) => {
+        writes.push(`${object.kind} ${object.metadata.name}`)
+        return { outcome: 'unchanged' }
+      },
+      applyStatus: async (object: KubeObject) => void statuses.push(object),
+    } as unknown as Applier,
+    events: { record: () => undefined } as unknown as EventRecorder,
+    types: resourceTypes,
+    owned: [],
+  })
+  const turn = { now: 0, signal: new AbortController().signal }
+  return { writes, statuses, turn: () => reconciler.reconcile('VirtualMCPServer/team/fleet', turn) }
+}
+
+function ready(statuses: readonly KubeObject[]): unknown {
+  const { conditions } = statuses.at(-1)?.status as { conditions: { type: string; status: string; reason: string }[] }
+  const found = conditions.find(({ type }) => type === 'Ready')
+  return [found?.status, found?.reason]
+}
+
+test('keys are made once, and named where everybody may read their public parts', async () => {
+  const { writes, turn } = cluster([])
+  await turn()
+  assert.deepEqual(writes.slice(0, 2), ['Secret', 'ConfigMap fleet-keys'])
+  await turn()
+  assert.equal(writes.filter((one) => one === 'Secret').length, 1)
+})
+
+test('keys that somebody planted are not taken for ours: no Secret is made, nothing runs, and the status says why', async () => {
+  const planted: KubeObject = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name: 'fleet-keys',
+      namespace: 'team',
+      labels: { 'app.kubernetes.io/managed-by': 'waggle', 'toolhive-name': 'fleet' },
+    },
+    data: { 'signing.json': '{"keys":[{"kty":"EC","crv":"P-256","x":"x","y":"y","kid":"planted"}]}' },
+  }
+  const { writes, statuses, turn } = cluster([planted])
+  for (let i = 0; i < 3; i++) await turn()
+  assert.deepEqual(writes, [])
+  assert.deepEqual(ready(statuses), ['False', 'NameConflict'])
+})
+
+test('a key that may not be made is said in the status, and tried again', async () => {
+  const refusal = new KubeError({ status: 403, reason: 'Forbidden', message: 'exceeded quota' })
+  const { writes, statuses, turn } = cluster([], refusal)
+  await assert.rejects(turn, refusal)
+  assert.deepEqual(writes, [])
+  assert.deepEqual(ready(statuses), ['False', 'Forbidden'])
+})
