@@ -1,87 +1,88 @@
 // Text → run config. An operator of another version may have written it: what is unknown passes, what is needed must be
-// there, and whatever is wrong is told with its place.
+// there, and whatever is wrong is told with its place. The small form of zod: the whole one costs a proxy 10 MB.
 
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import type { RunConfig } from '../run-config.ts'
 
 const strings = z.array(z.string())
-const record = <T extends z.ZodType>(value: T) => z.record(z.string(), value)
-const secret = z.looseObject({ namespace: z.string(), name: z.string().min(1), key: z.string().min(1) })
+const name = z.string().check(z.minLength(1))
+const record = <T extends z.ZodMiniType>(value: T) => z.record(z.string(), value)
+const secret = z.looseObject({ namespace: z.string(), name: name, key: name })
 const httpUrl = z.url({ protocol: /^https?$/u })
 
 const credential = z.discriminatedUnion('kind', [
   z.looseObject({ kind: z.literal('none') }),
-  z.looseObject({ kind: z.literal('header'), header: z.string().min(1), prefix: z.string(), secret }),
-  z.looseObject({ kind: z.literal('assertion'), audience: z.string().min(1) }),
+  z.looseObject({ kind: z.literal('header'), header: name, prefix: z.string(), secret }),
+  z.looseObject({ kind: z.literal('assertion'), audience: name }),
   z.looseObject({ kind: z.literal('refused'), message: z.string() }),
 ])
 
 const rule = z.looseObject({
   tools: strings,
-  groups: strings.optional(),
-  claims: record(strings).optional(),
-  scopes: strings.optional(),
+  groups: z.optional(strings),
+  claims: z.optional(record(strings)),
+  scopes: z.optional(strings),
 })
 
 const issuer = z.looseObject({
-  issuer: z.string().min(1),
-  jwksUrl: httpUrl.optional(),
-  introspectionUrl: httpUrl.optional(),
-  clientId: z.string().optional(),
-  clientSecret: secret.optional(),
+  issuer: name,
+  jwksUrl: z.optional(httpUrl),
+  introspectionUrl: z.optional(httpUrl),
+  clientId: z.optional(z.string()),
+  clientSecret: z.optional(secret),
   algorithms: strings,
   clockSkewSeconds: z.number(),
   groupsClaim: z.string(),
   allowHttp: z.boolean(),
   allowPrivate: z.boolean(),
-  ca: z.string().optional(),
+  ca: z.optional(z.string()),
   clusterAuth: z.boolean(),
-  subjects: strings.optional(),
+  subjects: z.optional(strings),
 })
 
 const member = z.looseObject({
-  server: z.string().min(1),
-  workload: z.string().min(1),
+  server: name,
+  workload: name,
   credential,
   excludeAll: z.boolean(),
-  filter: strings.optional(),
-  overrides: record(z.looseObject({ name: z.string().optional(), description: z.string().optional() })),
+  filter: z.optional(strings),
+  overrides: record(z.looseObject({ name: z.optional(z.string()), description: z.optional(z.string()) })),
   rules: z.array(rule),
-  timeoutMs: z.number().positive(),
+  timeoutMs: z.number().check(z.positive()),
   breaker: z.looseObject({ threshold: z.number(), openMs: z.number() }),
 })
 
 const server = z.looseObject({
-  key: z.string().min(1),
+  key: name,
   source: z.string(),
   url: httpUrl,
   transport: z.enum(['streamable-http', 'sse']),
   allowPrivate: z.boolean(),
-  ca: z.string().optional(),
-  catalogUrl: httpUrl.optional(),
+  ca: z.optional(z.string()),
+  catalogUrl: z.optional(httpUrl),
   credential,
   headers: record(z.string()),
-  secretHeaders: z.array(z.looseObject({ header: z.string().min(1), secret })),
+  secretHeaders: z.array(z.looseObject({ header: name, secret })),
 })
 
 const runConfig = z.looseObject({
   format: z.literal(1),
   self: z.looseObject({
-    cluster: z.string().min(1),
+    cluster: name,
     kind: z.enum(['MCPServer', 'MCPRemoteProxy', 'VirtualMCPServer']),
-    namespace: z.string().min(1),
-    name: z.string().min(1),
+    namespace: name,
+    name: name,
   }),
-  port: z.int().min(0).max(65_535),
-  prefix: z.string().regex(/^(?:\/[^/?#]+)*$/u, 'must be empty or a path without a slash at its end'),
+  port: z.int().check(z.minimum(0), z.maximum(65_535)),
+  prefix: z.string().check(z.regex(/^(?:\/[^/?#]+)*$/u, 'must be empty or a path without a slash at its end')),
   url: httpUrl,
   trustProxyHeaders: z.boolean(),
   endpoint: z.looseObject({
-    key: z.string().min(1),
+    key: name,
     guard: z.looseObject({
-      issuers: z.array(issuer).optional(),
-      audience: z.string().optional(),
-      resource: httpUrl.optional(),
+      issuers: z.optional(z.array(issuer)),
+      audience: z.optional(z.string()),
+      resource: z.optional(httpUrl),
       scopes: strings,
     }),
     members: z.array(member),
@@ -95,9 +96,7 @@ const runConfig = z.looseObject({
     rules: z.array(rule),
   }),
   servers: z.array(server),
-  signers: z.array(
-    z.looseObject({ issuer: z.string().min(1), jwks: z.looseObject({ keys: z.array(z.looseObject({})) }) }),
-  ),
+  signers: z.array(z.looseObject({ issuer: name, jwks: z.looseObject({ keys: z.array(z.looseObject({})) }) })),
   egressAllow: strings,
   extraCa: z.string(),
   audit: z.looseObject({ enabled: z.boolean() }),
@@ -113,6 +112,9 @@ export function parseRunConfig(text: string): RunConfig {
   }
   const parsed = runConfig.safeParse(value)
   if (parsed.success) return parsed.data as unknown as RunConfig
-  const problems = parsed.error.issues.slice(0, 8).map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`)
+  const problems = parsed.error.issues.slice(0, 8).map((issue) => {
+    const what = issue.code === 'invalid_type' ? `must be of type ${issue.expected}` : issue.message
+    return `${issue.path.join('.') || 'it'}: ${what}`
+  })
   throw new Error(`the run config is not valid: ${problems.join('; ')}`)
 }

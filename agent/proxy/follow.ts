@@ -1,9 +1,13 @@
 // Where the run config comes from: the mounted file to begin with, then the ConfigMap itself, which is a minute ahead of it.
 // Where the ConfigMap cannot be watched, the file is read again and again.
 
+import { lookup } from 'node:dns'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { podAccess } from '../kube/access.ts'
 import { RUN_CONFIG } from '../run-config.ts'
+import { followConfigMap } from './config-map.ts'
+import { fetchOver } from './http.ts'
 import { reasonOf, type Log } from './log.ts'
 import type { Place } from './place.ts'
 
@@ -59,20 +63,13 @@ async function watch(
   signal: AbortSignal,
   read: (text: string) => void,
 ): Promise<void> {
-  const { podAccess } = await import('../kube/access.ts')
-  const { KubeClient } = await import('../kube/client.ts')
-  const { Informer } = await import('../kube/informer.ts')
-  const client = new KubeClient(await podAccess(process.env), { connections: 1 })
-  const type = { apiVersion: 'v1', kind: 'ConfigMap', plural: 'configmaps', namespaced: true }
-  const informer = new Informer(client, type, {
-    namespaces: [namespace],
-    fieldSelector: `metadata.name=${name}`,
-    onError: (error) => log('warn', 'config_map_watch', { reason: reasonOf(error) }),
-  })
-  informer.onChange((_old, next) => {
-    const text = next?.data?.[RUN_CONFIG]
-    // A ConfigMap that is deleted takes nothing away: the pod ends soon, or it comes back.
+  const access = await podAccess(process.env)
+  // The API server is where the pod is told that it is, whatever addresses servers may have.
+  const fetch = fetchOver({ lookup, ca: access.ca === undefined ? undefined : [access.ca] })
+  const found = (data: Readonly<Record<string, string>>): void => {
+    const text = data[RUN_CONFIG]
     if (text !== undefined) read(text)
-  })
-  informer.start(signal)
+  }
+  const failed = (error: unknown) => log('warn', 'config_map_not_watched', { reason: reasonOf(error) })
+  await followConfigMap({ access, fetch, namespace, name, found, failed }, signal)
 }

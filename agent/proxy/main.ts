@@ -141,7 +141,7 @@ export async function run(role: Role, signal: AbortSignal): Promise<void> {
   channel.close()
   news.end()
   await closed(server, place.drainMs)
-  await state.close()
+  state.close()
   trail.flush()
   internalServer.close()
   internalServer.closeAllConnections()

@@ -82,7 +82,6 @@ export class State {
 
   /** Takes up a configuration. Throws, and keeps the one before, when it cannot be used. */
   apply(config: RunConfig): void {
-    const before = this.#network?.network
     const network = this.#networkFor(config)
     const { signing, now } = this.#host
     const self = identity(config.self)
@@ -93,7 +92,6 @@ export class State {
     this.#config = config
     this.#keep(config, network)
     this.#build()
-    if (before !== undefined && before !== network) void before.close()
   }
 
   /** The server says that its catalog changed. */
@@ -106,9 +104,8 @@ export class State {
     await Promise.all([...this.#kept.values()].map(({ keeper }) => keeper.seen))
   }
 
-  async close(): Promise<void> {
+  close(): void {
     for (const { keeper } of this.#kept.values()) keeper.stop()
-    await this.#network?.network.close()
   }
 
   #networkFor({ egressAllow, extraCa }: RunConfig): Network {
