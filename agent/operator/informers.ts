@@ -70,6 +70,8 @@ export function makeInformers(client: KubeClient, settings: Settings, watching: 
     'PersistentVolumeClaim',
     make(TYPES.PersistentVolumeClaim, { transform: reduced('PersistentVolumeClaim') }),
   )
+  // By name and version only: what is in a Secret never comes here, whatever the right to watch them would give.
+  if (settings.rollOnSecretChange) objects.set('Secret', make(TYPES.Secret, { metadataOnly: true, transform: secret }))
   return { resources, objects, owned, all: [...resources.values(), ...objects.values()] }
 }
 
@@ -153,6 +155,10 @@ function text({ apiVersion, kind, metadata, data }: KubeObject): KubeObject {
   const isOurs = metadata.labels?.['toolhive.stacklok.io/component'] === 'run-config'
   const size = Object.values(data ?? {}).reduce((sum, value) => sum + value.length, 0)
   return { apiVersion, kind, metadata, ...(data !== undefined && !isOurs && size <= MAX_TEXT && { data }) }
+}
+
+function secret({ apiVersion, metadata }: KubeObject): KubeObject {
+  return { apiVersion, kind: 'Secret', metadata: bare(metadata) }
 }
 
 function pod({ apiVersion, kind, metadata, status }: KubeObject): KubeObject {

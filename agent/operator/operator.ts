@@ -94,9 +94,9 @@ export class Operator {
   #feed(): void {
     for (const [kind, informer] of this.informers.resources) this.#feedResources(kind, informer)
     for (const informer of this.informers.objects.values()) {
-      const isConfigMap = informer.type.kind === 'ConfigMap'
+      const { kind } = informer.type
       informer.onChange((old, next) => {
-        for (const object of [old, next]) if (object !== undefined) this.#touch(object, isConfigMap)
+        for (const object of [old, next]) if (object !== undefined) this.#touch(object, kind)
       })
     }
   }
@@ -105,12 +105,12 @@ export class Operator {
     informer.onChange((old, next) => this.#add(this.#state.change(kind, old, next)))
   }
 
-  #touch(object: KubeObject, isConfigMap: boolean): void {
+  #touch(object: KubeObject, kind: string): void {
     const owner = ownerKey(object, (key) => this.#state.entry(key) !== undefined)
-    if (isConfigMap) {
-      const { namespace = '', name } = object.metadata
-      this.#add(this.#state.changeOfConfigMap(namespace, name, owner))
-    } else if (owner !== undefined) this.#add([owner])
+    const { namespace = '', name } = object.metadata
+    if (kind === 'ConfigMap') this.#add(this.#state.changeOfConfigMap(namespace, name, owner))
+    else if (kind === 'Secret') this.#add(this.#state.usersOfSecret(namespace, name))
+    else if (owner !== undefined) this.#add([owner])
   }
 
   #add(keys: Iterable<string>): void {

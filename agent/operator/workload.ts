@@ -23,24 +23,37 @@ export type ServerObjects =
 /** On a StatefulSet of ToolHive's that keeps its template: which spec it was kept for. */
 export const KEPT = 'waggle.dev/kept-for'
 
-/** `existing` is the StatefulSet as it is. `restartedAt` changes when somebody asks for new pods. */
+/** What gives a server new pods although its spec is the same. */
+export interface Renewal {
+  /** When somebody asked for it. */
+  readonly restartedAt: string | undefined
+  /** Changes with the Secrets of the server; undefined where they are not watched. */
+  readonly secrets: string | undefined
+}
+
+/** On the pods of a server, where its Secrets are watched. */
+const SECRETS = 'waggle.dev/secrets'
+
+/** Changes when a Secret of the server is written, made or deleted; `version` gives the version of one. */
+export function secretsVersion({ spec }: Server, version: (name: string) => string | undefined): string | undefined {
+  const used = [...new Set(spec.secrets?.map(({ name }) => name))].sort()
+  return used.length === 0 ? undefined : fingerprint(used.map((name) => [name, version(name) ?? null]))
+}
+
+/** `existing` is the StatefulSet as it is. */
 export function serverObjects(
   server: Server,
   settings: Settings,
   existing: KubeObject | undefined,
-  restartedAt: string | undefined,
+  renewal: Renewal,
 ): ServerObjects {
   const { namespace, name } = server.metadata
   const { spec } = server
-  const patched = patchTemplate(
-    podTemplate(server, settings, restartedAt),
-    spec.podTemplateSpec,
-    settings.podTemplateAllow,
-  )
+  const patched = patchTemplate(podTemplate(server, settings, renewal), spec.podTemplateSpec, settings.podTemplateAllow)
   if (!patched.ok) return patched
   const labels = serverLabels(name)
   const foreign = existing !== undefined && templateLabels(existing)[ROLE] !== 'server'
-  const specHash = fingerprint([spec, restartedAt])
+  const specHash = fingerprint([spec, renewal.restartedAt])
   const keeps = foreign && (existing.metadata.annotations?.[KEPT] ?? specHash) === specHash
   const selector: Record<string, string> = foreign ? { app: name } : { app: name, [ROLE]: 'server' }
   const replicas =
@@ -67,7 +80,7 @@ export function serverObjects(
   return { ok: true, objects, selector }
 }
 
-function podTemplate(server: Server, settings: Settings, restartedAt: string | undefined): Tree {
+function podTemplate(server: Server, settings: Settings, { restartedAt, secrets }: Renewal): Tree {
   const { spec } = server
   const { name } = server.metadata
   const pullSecrets = pullSecretsOf({ overrides: spec.resourceOverrides }, settings)
@@ -78,6 +91,7 @@ function podTemplate(server: Server, settings: Settings, restartedAt: string | u
       annotations: {
         'kubectl.kubernetes.io/default-container': 'mcp',
         ...(restartedAt !== undefined && { 'mcpserver.toolhive.stacklok.dev/restarted-at': restartedAt }),
+        ...(secrets !== undefined && { [SECRETS]: secrets }),
       },
     },
     spec: {

@@ -23,3 +23,20 @@ test('an old inline issuer is there as a config as long as its server is', () =>
   state.change('MCPServer', server, undefined)
   assert.equal(state.world(0).resources.size, 0)
 })
+
+test('a Secret concerns the servers of its namespace that have it in their environment', () => {
+  const state = new State(settings, [], new Map())
+  for (const [namespace, name, secret] of [
+    ['n', 'a', 's'],
+    ['n', 'b', 't'],
+    ['m', 'c', 's'],
+  ] as const)
+    state.change('MCPServer', undefined, {
+      apiVersion: 'toolhive.stacklok.dev/v1beta1',
+      kind: 'MCPServer',
+      metadata: { name, namespace, uid: name, generation: 1 },
+      spec: { image: 'i', secrets: [{ name: secret, key: 'k', targetEnvName: 'K' }] },
+    })
+  assert.deepEqual([...state.usersOfSecret('n', 's')], [resourceKey('MCPServer', 'n', 'a')])
+  assert.deepEqual([...state.usersOfSecret('m', 't')], [])
+})

@@ -87,6 +87,16 @@ export class State {
     return keys
   }
 
+  /** The keys of the servers that have this Secret in their environment. */
+  usersOfSecret(namespace: string, name: string): ReadonlySet<string> {
+    const keys = new Set<string>()
+    for (const [key, { observed }] of this.#entries) {
+      if (observed?.resource.kind !== 'MCPServer' || observed.resource.metadata.namespace !== namespace) continue
+      if (observed.resource.spec.secrets?.some((one) => one.name === name) === true) keys.add(key)
+    }
+    return keys
+  }
+
   /** An object that was just written counts as seen until its informer shows it. */
   wrote(object: KubeObject): void {
     const { kind, metadata } = object

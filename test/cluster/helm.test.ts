@@ -268,6 +268,17 @@ test('a resource can be deleted while no operator is there to agree', async () =
   })
 })
 
+test('a server gets a new pod when its Secret changes, where the admin gave that right', async () => {
+  installAgent(charts.agent, '--set', 'operator.rollOnSecretChange=true')
+  const at = ['-n', 'platform-tools']
+  kubectl([...at, 'create', 'secret', 'generic', 'grafana-token', '--from-literal=token=one'])
+  kubectl(['apply', '--validate=strict', '-f', join(examples, 'seed/grafana.yaml')])
+  const pod = (): Promise<KubeObject> => get('/api/v1/namespaces/platform-tools/pods/grafana-0')
+  const first = await until('a pod', pod)
+  kubectl([...at, 'patch', 'secret', 'grafana-token', '--type=merge', '--patch', '{"stringData":{"token":"two"}}'])
+  await until('another pod', async () => (await pod()).metadata.uid !== first.metadata.uid)
+})
+
 /** A kind that takes anything, in place of one that somebody else's chart brings. */
 function stub(group: string, version: string, kind: string, plural: string): string {
   const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } }

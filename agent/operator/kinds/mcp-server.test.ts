@@ -566,3 +566,18 @@ test('a plan depends on nothing but what it is given, and no list names anything
     { numRuns: 60 },
   )
 })
+
+test('where Secrets are watched, a server gets new pods when one of its own changes, and only then', () => {
+  const secret = (name: string, resourceVersion: string): KubeObject => ({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name, namespace: NAMESPACE, resourceVersion },
+  })
+  const pods = (objects: KubeObject[], rollOnSecretChange = true): string =>
+    JSON.stringify(server(plans({}, { objects, settings: { rollOnSecretChange } })))
+  const first = pods([secret('grafana-token', '1')])
+  assert.equal(pods([secret('grafana-token', '1'), secret('other', '7')]), first)
+  assert.notEqual(pods([secret('grafana-token', '2')]), first)
+  assert.notEqual(pods([]), first)
+  assert.equal(pods([secret('grafana-token', '2')], false), pods([], false))
+})

@@ -12,7 +12,7 @@ import { nameProblem } from '../label.ts'
 import { proxyPolicy, serverPolicy } from '../network.ts'
 import { permission } from '../permission.ts'
 import { containerPort, proxyObjects, pullSecretsOf } from '../proxy.ts'
-import { serverObjects } from '../workload.ts'
+import { secretsVersion, serverObjects } from '../workload.ts'
 import { no, plan, stuck, turned, yes } from './condition.ts'
 import { isAnonymous, runConfigOf, secretsOf, serverAuth } from './endpoint.ts'
 import { checkReferences, type References } from './reference.ts'
@@ -105,7 +105,11 @@ function objectsOf(server: Server, config: RunConfig, world: World): Made {
     },
     settings,
   )
-  const workload = serverObjects(server, settings, world.object('StatefulSet', namespace, name), restartedAt)
+  const version = (secret: string): string | undefined =>
+    world.object('Secret', namespace, secret)?.metadata.resourceVersion
+  const secretsAt = settings.rollOnSecretChange ? secretsVersion(server, version) : undefined
+  const existing = world.object('StatefulSet', namespace, name)
+  const workload = serverObjects(server, settings, existing, { restartedAt, secrets: secretsAt })
   const template = workload.ok ? proxy : workload
   const templates =
     spec.podTemplateSpec === undefined
