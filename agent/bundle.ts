@@ -2,14 +2,17 @@
 // What the source imports lazily becomes files of its own, read only when it is asked for.
 
 import { build } from 'esbuild'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 // Dependencies in CommonJS ask for Node's own modules by `require`, which an ES module lacks.
 const banner = `import { createRequire as __require } from 'node:module'; const require = __require(import.meta.url);`
 
-/** Bundles `entry` into `folder`, as a file of the entry's name that ends in `.js`. Throws what esbuild throws, with the place of the error. */
-export async function bundleProgram(entry: string, folder: string): Promise<void> {
-  await build({
+/**
+ * Bundles `entry` into `folder`, as a file of the entry's name that ends in `.js`. Throws what esbuild throws, with the place of the error.
+ * @returns the paths of all sources, from the project's root
+ */
+export async function bundleProgram(entry: string, folder: string): Promise<string[]> {
+  const { metafile } = await build({
     entryPoints: [entry],
     outdir: folder,
     bundle: true,
@@ -23,7 +26,10 @@ export async function bundleProgram(entry: string, folder: string): Promise<void
     legalComments: 'none',
     logLevel: 'silent',
     banner: { js: banner },
+    absWorkingDir: dirname(import.meta.dirname),
+    metafile: true,
   })
+  return Object.keys(metafile.inputs)
 }
 
 if (import.meta.main) {

@@ -7,8 +7,10 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { parse } from 'yaml'
 import { call } from './bed/api.ts'
 import { until } from './bed/shell.ts'
+import type { Step } from './fixtures/errand.ts'
 import { digest } from './fixtures/fleet.ts'
 import { installWithLogin } from './login.ts'
 import { startOutside } from './outside.ts'
@@ -143,12 +145,19 @@ test('with an OIDC config as the chart’s default, one login at the virtual ser
   )
   const own = ['grafana_list_alerts', 'github_list_issues', 'linear_list_tickets']
   for (const tool of own) assert.ok(listed.includes(tool), `${tool} in ${listed.join()}`)
-  const steps = [...own, 'grafana_whoami', 'github_whoami'].map((tool) => ({ do: 'call', tool }) as const)
+  const steps: Step[] = [...own, 'grafana_whoami', 'github_whoami'].map((tool) => ({ do: 'call', tool }))
+  for (const name of [VARIABLE, 'GITHUB_PERSONAL_ACCESS_TOKEN'])
+    steps.push({ do: 'call', tool: 'github_secret_digest', arguments: { name } })
   const answers = await visit(shared, NAMESPACE, { url, era: 'auto', token: bearer, steps })
   assert.match(textOf(answers[0]), /firing/)
   assert.match(textOf(answers[1]), /#7/)
   assert.match(textOf(answers[2]), /ENG-12/)
-  for (const answer of answers.slice(3)) assert.doesNotMatch(textOf(answer), /authorization|assertion/i)
+  for (const answer of answers.slice(3, 5)) assert.doesNotMatch(textOf(answer), /authorization|assertion/i)
+  assert.deepEqual(
+    answers.slice(5).map(textOf),
+    [digest(token), digest(`${token}-github`)],
+    'two Secrets, two variables',
+  )
   assert.ok(outside.vendor.length > 0)
   for (const headers of outside.vendor) assert.doesNotMatch(JSON.stringify(headers), /authorization|assertion/i)
   for (const name of ['grafana', 'github', 'linear'])
@@ -214,10 +223,9 @@ test('the scaling of the article is accepted and planned', async () => {
   assert.equal((await pods(cluster, NAMESPACE, 'app=client')).length, 1)
 })
 
-/** A server in the way of the article's, with its secrets block. */
+/** A server in the way of the article's, with the secrets block that it prints. */
 function server(name: string, image: string): object {
-  const secrets = readFileSync(join(examples, 'seed/secrets.fragment.yaml'), 'utf8')
-  assert.match(secrets, /GITHUB_PERSONAL_ACCESS_TOKEN/)
+  const { secrets } = parse(readFileSync(join(examples, 'seed/secrets.fragment.yaml'), 'utf8')) as { secrets: object[] }
   return {
     apiVersion: 'toolhive.stacklok.dev/v1beta1',
     kind: 'MCPServer',
@@ -227,7 +235,7 @@ function server(name: string, image: string): object {
       transport: 'streamable-http',
       mcpPort: 8000,
       proxyPort: 8080,
-      secrets: [{ name: 'github-token', key: 'token', targetEnvName: 'GITHUB_PERSONAL_ACCESS_TOKEN' }],
+      secrets,
     },
   }
 }
