@@ -26,6 +26,7 @@ export function apiServer(cluster: Cluster): Judge {
   const { server, ca, token } = access(cluster)
   const pool = new Pool(server, {
     connections: CONNECTIONS,
+    allowH2: false,
     connect: { ca },
     headersTimeout: DEADLINE_MS,
     bodyTimeout: DEADLINE_MS,
