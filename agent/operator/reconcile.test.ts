@@ -54,8 +54,10 @@ function cluster(configMaps: readonly KubeObject[], refuseSecrets?: KubeError) {
 }
 
 function ready(statuses: readonly KubeObject[]): unknown {
-  const { conditions } = statuses.at(-1)?.status as { conditions: { type: string; status: string; reason: string }[] }
-  const found = conditions.find(({ type }) => type === 'Ready')
+  const status = statuses.at(-1)?.status as
+    | { conditions: { type: string; status: string; reason: string }[] }
+    | undefined
+  const found = status?.conditions.find(({ type }) => type === 'Ready')
   return [found?.status, found?.reason]
 }
 

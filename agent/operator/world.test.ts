@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { planEndpoint } from '../../plan/cluster.ts'
 import { resourceKey } from '../../plan/resources.ts'
+import type { KubeObject } from '../kube/object.ts'
+import { siteOf } from './kinds/endpoint.ts'
 import { settings } from './kinds/scene.ts'
 import { State } from './world.ts'
 
@@ -39,4 +42,44 @@ test('a Secret concerns the servers of its namespace that have it in their envir
     })
   assert.deepEqual([...state.usersOfSecret('n', 's')], [resourceKey('MCPServer', 'n', 'a')])
   assert.deepEqual([...state.usersOfSecret('m', 't')], [])
+})
+
+test('a policy that cannot be read closes its target until it can, and whoever uses that is planned again', () => {
+  const state = new State(settings, [], new Map())
+  const metadata = (name: string, annotations = {}) => ({ name, namespace: 'n', uid: name, generation: 1, annotations })
+  const server: KubeObject = {
+    apiVersion: 'toolhive.stacklok.dev/v1beta1',
+    kind: 'MCPServer',
+    metadata: metadata('a'),
+    spec: { image: 'a', transport: 'streamable-http' },
+  }
+  const policy = (annotations: Record<string, string>): KubeObject => ({
+    apiVersion: 'waggle.dev/v1alpha1',
+    kind: 'ToolPolicy',
+    metadata: metadata('careful', annotations),
+    spec: { targetRef: { kind: 'MCPServer', name: 'a' }, rules: [{ tools: ['delete_*'], groups: ['admins'] }] },
+  })
+  const good = policy({})
+  // The API server knows nothing of annotations and takes it.
+  const bad = policy({ 'waggle.dev/unknown': 'x' })
+  const rules = () => {
+    const world = state.world(0)
+    const found = world.resources.get('MCPServer/n/a')
+    assert.ok(found?.kind === 'MCPServer')
+    return planEndpoint(found, world.resources, siteOf(world)).endpoint.members[0]?.rules
+  }
+  const open = [{ tools: ['delete_*'], groups: ['admins'] }]
+  const closed = [{ tools: ['*'], groups: [] }]
+  state.change('MCPServer', undefined, server)
+  for (const [old, next, expected] of [
+    [undefined, bad, closed],
+    [bad, good, open],
+    [good, bad, closed],
+    [bad, undefined, []],
+    [undefined, good, open],
+  ] as const) {
+    const keys = state.change('ToolPolicy', old, next)
+    assert.ok(keys.has('MCPServer/n/a'))
+    assert.deepEqual(rules(), expected)
+  }
 })

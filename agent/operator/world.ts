@@ -19,6 +19,8 @@ export interface Entry {
   /** Undefined: it cannot be read, and `problems` say why. */
   readonly observed: Observed | undefined
   readonly problems: readonly Problem[]
+  /** What counts in its place while it cannot be read: what it said may have been a limit. */
+  readonly standIn: Resource | undefined
   /** What stands for old forms in its spec; it is there as long as the resource is. */
   readonly derived: readonly Resource[]
 }
@@ -58,13 +60,13 @@ export class State {
     if (after === undefined) this.#entries.delete(key)
     else this.#entries.set(key, after)
     const keys = new Set([key])
-    if (before?.observed?.resource !== after?.observed?.resource) {
+    if (resourceOf(before) !== resourceOf(after)) {
       this.#resources = undefined
       const targets = this.#link(key, before, after)
       for (const target of targets) keys.add(target)
       // A policy has no effect of its own: what it is about has, for all who use that.
       this.#spread(kind === 'ToolPolicy' ? [key, ...targets] : [key], keys)
-      for (const resource of [before?.observed?.resource, after?.observed?.resource]) this.#affect(resource, keys)
+      for (const entry of [before, after]) this.#affect(resourceOf(entry), keys)
     } else if (after !== undefined && signature(before?.raw) !== signature(after.raw)) {
       for (const referrer of this.#referrers.get(key) ?? []) keys.add(referrer)
       this.#affect(after.observed?.resource, keys)
@@ -105,9 +107,11 @@ export class State {
 
   world(now: number): World {
     this.#resources ??= new Map(
-      [...this.#entries].flatMap(([key, { observed, derived }]) =>
-        observed === undefined ? [] : [[key, observed.resource], ...derived.map((one) => [keyOf(one), one] as const)],
-      ),
+      [...this.#entries].flatMap(([key, entry]) => {
+        const resource = resourceOf(entry)
+        const derived = entry.derived.map((one) => [keyOf(one), one] as const)
+        return resource === undefined ? [] : [[key, resource] as const, ...derived]
+      }),
     )
     const resources = this.#resources
     return {
@@ -131,8 +135,8 @@ export class State {
 
   /** Keeps the index of who names whom; returns the keys of all that were or are named. */
   #link(key: string, before: Entry | undefined, after: Entry | undefined): Set<string> {
-    const old = named(before?.observed?.resource)
-    const now = named(after?.observed?.resource)
+    const old = named(resourceOf(before))
+    const now = named(resourceOf(after))
     for (const target of old) {
       const found = this.#referrers.get(target)
       found?.delete(key)
@@ -174,13 +178,36 @@ function read(kind: Kind, key: string, raw: KubeObject, before: Entry | undefine
   const status = (raw.status ?? {}) as Readonly<Record<string, unknown>>
   const frame = { uid, generation, deleting: deletionTimestamp !== undefined, finalizers, status }
   if (before !== undefined && identity(before.raw) === identity(raw)) {
-    const { observed, problems, derived } = before
-    return { key, raw, observed: observed === undefined ? undefined : { ...observed, ...frame }, problems, derived }
+    const { observed, problems, standIn, derived } = before
+    const next = observed === undefined ? undefined : { ...observed, ...frame }
+    return { key, raw, observed: next, problems, standIn, derived }
   }
   const reading = readKind(kind, raw)
-  if (!reading.ok) return { key, raw, observed: undefined, problems: reading.problems, derived: [] }
+  if (!reading.ok) {
+    const standIn = kind === 'ToolPolicy' ? shut(raw) : undefined
+    return { key, raw, observed: undefined, problems: reading.problems, standIn, derived: [] }
+  }
   const { resource, warnings, derived } = reading
-  return { key, raw, observed: { resource, warnings, ...frame }, problems: [], derived }
+  return { key, raw, observed: { resource, warnings, ...frame }, problems: [], standIn: undefined, derived }
+}
+
+/**
+ * A policy that lets nobody call any tool of its target. One that cannot be read must not leave open what it may have closed; what
+ * it is about has been checked by the API server.
+ */
+function shut({ metadata, spec }: KubeObject): Resource | undefined {
+  const { name, namespace } = metadata
+  const { targetRef } = (spec ?? {}) as { readonly targetRef?: unknown }
+  const policy = { apiVersion: 'waggle.dev/v1alpha1', kind: 'ToolPolicy', metadata: { name, namespace } }
+  const reading = readKind('ToolPolicy', { ...policy, spec: { targetRef, rules: [] } })
+  if (!reading.ok) return undefined
+  const { resource } = reading
+  // No group at all is one that nobody is in; a user cannot write that.
+  return { ...resource, spec: { ...resource.spec, rules: [{ tools: ['*'], groups: [] }] } }
+}
+
+function resourceOf(entry: Entry | undefined): Resource | undefined {
+  return entry?.observed?.resource ?? entry?.standIn
 }
 
 function keyOf({ kind, metadata }: Resource): string {
