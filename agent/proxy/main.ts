@@ -180,8 +180,10 @@ async function closed(server: Server, withinMs: number): Promise<void> {
   const ended = new Promise<void>((resolve) => {
     server.close(() => resolve())
   })
-  server.closeIdleConnections()
+  // A connection whose answer is out would be kept for the next request.
+  const idle = setInterval(() => server.closeIdleConnections(), 50)
   await Promise.race([ended, pause(withinMs)])
+  clearInterval(idle)
   server.closeAllConnections()
 }
 
