@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { before, test } from 'node:test'
+import { after, before, test } from 'node:test'
 import { parse } from 'yaml'
 import { call } from './bed/api.ts'
 import { until } from './bed/shell.ts'
@@ -21,6 +21,9 @@ const { cluster } = shared
 
 before(async () => {
   for (const name of [...listed, 'elsewhere']) await shared.namespace(name)
+})
+after(() => {
+  shared.kubectl(['delete', 'namespace', ...listed, 'elsewhere', '--wait=false'])
 })
 
 test('in namespace mode there is no cluster-wide right, and other namespaces are not looked at', async () => {

@@ -62,7 +62,10 @@ before(async () => {
   for (const name of ['one', 'two']) await server(name)
   common = await rightsOf(cluster, await tokenOf(cluster, NAMESPACE, 'default'), NAMESPACE)
 })
-after(() => outside.close())
+after(async () => {
+  await outside.close()
+  shared.kubectl(['delete', 'namespace', NAMESPACE, '--wait=false'])
+})
 
 test('what everybody may do reaches no object of anybody', () => {
   for (const key of Object.keys(common)) assert.match(key, /^selfsubject\w+\.auth(entication|orization)\.k8s\.io$/)

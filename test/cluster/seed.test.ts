@@ -55,7 +55,11 @@ before(async () => {
   outside = await startOutside()
   await shared.namespace(NAMESPACE)
 })
-after(() => outside.close())
+after(async () => {
+  await outside.close()
+  // What runs on would cost the next file its share of the machine.
+  shared.kubectl(['delete', 'namespace', NAMESPACE, '--wait=false'])
+})
 
 test('two Helm commands install it', async () => {
   installCrds(shared)
