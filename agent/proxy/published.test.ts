@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { DEFAULT_AGGREGATION, merge } from '../../gateway/catalog/merge.ts'
 import { readItems, type ServerCatalog } from '../../gateway/catalog/server.ts'
 import type { Json } from '../../protocol/envelope.ts'

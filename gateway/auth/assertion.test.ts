@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { exportJWK, generateKeyPair } from 'jose'
 import { Fault } from '../../protocol/fault.ts'
 import type { Principal } from '../principal.ts'

@@ -32,10 +32,11 @@ describe('a running proxy', () => {
     recorder.takeover = ({ message }, response) => {
       if (message?.method !== 'tools/call') return false
       arrived.resolve()
-      void waiting.promise.then(() => {
+      void (async () => {
+        await waiting.promise
         response.writeHead(200, { 'content-type': 'application/json' })
         response.end(`{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":{"content":[]}}`)
-      })
+      })()
       return true
     }
     const slow = call(proxy, 'echo')

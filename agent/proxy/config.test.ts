@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { proxyConfig, server, tokensOf, virtualConfig } from '../../test/proxy/configs.ts'
+import { parseRunConfig } from './config.ts'
+
+const config = proxyConfig({
+  servers: [server('test/one', 'http://mcp-one:8080/mcp', { secretHeaders: [], headers: { 'x-a': 'b' } })],
+  guard: tokensOf('https://issuer.example', 'https://a.example/mcp'),
+})
+
+test('what an operator writes comes out as it went in', () => {
+  for (const one of [config, virtualConfig({ servers: [] })]) {
+    const text = JSON.stringify(one)
+    assert.deepEqual(parseRunConfig(text), JSON.parse(text))
+  }
+})
+
+test('what a newer operator adds is no problem', () => {
+  assert.ok(parseRunConfig(JSON.stringify({ ...config, later: { a: 1 } })))
+})
+
+test('what is wrong is told with its place, and no value of it', () => {
+  const broken = JSON.parse(JSON.stringify(config)) as { servers: { url: string }[]; port: unknown; prefix: string }
+  broken.port = 'eighty'
+  broken.prefix = '/a/'
+  const [first] = broken.servers
+  if (first !== undefined) first.url = 'file:///etc/secret'
+  assert.throws(
+    () => parseRunConfig(JSON.stringify(broken)),
+    ({ message }: Error) =>
+      /port: must be of type number/u.test(message) &&
+      /prefix: /u.test(message) &&
+      /servers\.0\.url: /u.test(message) &&
+      !/secret|eighty/u.test(message),
+  )
+  assert.throws(() => parseRunConfig('{'), /not JSON/u)
+  assert.throws(() => parseRunConfig(JSON.stringify({ ...config, format: 2 })), /format/u)
+})
