@@ -91,19 +91,49 @@ function lean(object: KubeObject): KubeObject {
 /** Frames of objects, with what a plan reads of their kind. */
 function reduced(kind: string): (object: KubeObject) => KubeObject {
   return (object) => {
-    const { apiVersion, metadata } = object
-    delete metadata.annotations?.[LAST_APPLIED]
-    if (byController(object).length === 0 && metadata.labels?.['toolhive'] !== 'true')
-      return { apiVersion, kind, metadata: bare(metadata) }
-    return { apiVersion, kind, metadata, ...kept[kind]?.(object) }
+    const { metadata } = object
+    const isNone = byController(object).length === 0 && metadata.labels?.['toolhive'] !== 'true'
+    const frame = { apiVersion: object.apiVersion, kind, metadata: isNone ? bare(metadata) : marked(metadata) }
+    return isNone ? frame : { ...frame, ...kept[kind]?.(object) }
   }
 }
 
 /** Enough to know that a name is taken, and by whom. */
 function bare({ name, namespace, uid, resourceVersion, generation }: KubeObject['metadata']): KubeObject['metadata'] {
-  return Object.fromEntries(
-    Object.entries({ name, namespace, uid, resourceVersion, generation }).filter(([, value]) => value !== undefined),
-  ) as KubeObject['metadata']
+  return {
+    name,
+    ...(namespace !== undefined && { namespace: share(namespace, namespace) }),
+    ...(uid !== undefined && { uid }),
+    ...(resourceVersion !== undefined && { resourceVersion }),
+    ...(generation !== undefined && { generation }),
+  }
+}
+
+/** Enough to notice every edit. Labels and owners are the same for many objects, and kept once. */
+function marked(metadata: KubeObject['metadata']): KubeObject['metadata'] {
+  const { labels, annotations, ownerReferences, finalizers, deletionTimestamp } = metadata
+  delete annotations?.[LAST_APPLIED]
+  return {
+    ...bare(metadata),
+    ...(labels !== undefined && { labels: share(JSON.stringify(labels), labels) }),
+    ...(annotations !== undefined && { annotations }),
+    ...(ownerReferences !== undefined && { ownerReferences: share(JSON.stringify(ownerReferences), ownerReferences) }),
+    ...(finalizers !== undefined && { finalizers }),
+    ...(deletionTimestamp !== undefined && { deletionTimestamp }),
+  }
+}
+
+const SHARED = 2_048
+const shared = new Map<string, unknown>()
+
+/** The first value that was seen under a key. Forgets everything now and then: sharing saves memory and must not cost it. */
+function share<T>(key: string, value: T): T {
+  const known = shared.get(key)
+  // A key is the text of its value.
+  if (known !== undefined) return known as T
+  if (shared.size >= SHARED) shared.clear()
+  shared.set(key, value)
+  return value
 }
 
 type Tree = Readonly<Record<string, unknown>>
@@ -113,14 +143,11 @@ const kept: Readonly<Record<string, (object: KubeObject) => { spec?: unknown; st
   Deployment: workload,
   StatefulSet: workload,
   PersistentVolumeClaim: ({ status }) => ({ status: { phase: (status as Tree | undefined)?.['phase'] } }),
-  Service: ({ spec }) => ({
-    spec: { type: (spec as Tree | undefined)?.['type'], ports: (spec as Tree | undefined)?.['ports'] },
-  }),
 }
 
 function workload({ spec, status }: KubeObject): { spec: unknown; status: unknown } {
   const { replicas, template, podManagementPolicy, volumeClaimTemplates } = (spec ?? {}) as Tree
-  const { labels, annotations } = ((template as Tree | undefined)?.['metadata'] ?? {}) as Tree
+  const { labels } = ((template as Tree | undefined)?.['metadata'] ?? {}) as Tree
   const fields = [
     'observedGeneration',
     'replicas',
@@ -133,7 +160,7 @@ function workload({ spec, status }: KubeObject): { spec: unknown; status: unknow
     spec: {
       replicas,
       podManagementPolicy,
-      template: { metadata: { labels, annotations } },
+      template: { metadata: { labels: labels === undefined ? {} : share(JSON.stringify(labels), labels) } },
       ...(volumeClaimTemplates !== undefined && { volumeClaimTemplates }),
     },
     status: Object.fromEntries(
@@ -150,11 +177,15 @@ const MAX_TEXT = 512 * 1024
 
 /** A ConfigMap without binary data and without what is too long to be meant for us. */
 function text({ apiVersion, kind, metadata, data }: KubeObject): KubeObject {
-  delete metadata.annotations?.[LAST_APPLIED]
   // What we write is planned anew, never read back.
   const isOurs = metadata.labels?.['toolhive.stacklok.io/component'] === 'run-config'
   const size = Object.values(data ?? {}).reduce((sum, value) => sum + value.length, 0)
-  return { apiVersion, kind, metadata, ...(data !== undefined && !isOurs && size <= MAX_TEXT && { data }) }
+  return {
+    apiVersion,
+    kind,
+    metadata: marked(metadata),
+    ...(data !== undefined && !isOurs && size <= MAX_TEXT && { data }),
+  }
 }
 
 function secret({ apiVersion, metadata }: KubeObject): KubeObject {
