@@ -102,10 +102,13 @@ export class Operator {
   }
 
   #feedResources(kind: Kind, informer: Informer): void {
-    informer.onChange((old, next) => this.#add(this.#state.change(kind, old, next)))
+    informer.onChange((old, next) => this.#add(this.#state.change(kind, old, next, this.#controller !== undefined)))
   }
 
   #touch(object: KubeObject, kind: string): void {
+    this.#state.saw(object)
+    // Until this process leads nobody works; leading begins with every key.
+    if (this.#controller === undefined) return
     const owner = ownerKey(object, (key) => this.#state.entry(key) !== undefined)
     const { namespace = '', name } = object.metadata
     if (kind === 'ConfigMap') this.#add(this.#state.changeOfConfigMap(namespace, name, owner))
@@ -114,7 +117,6 @@ export class Operator {
   }
 
   #add(keys: Iterable<string>): void {
-    // Until this process leads nobody works; leading begins with every key.
-    if (this.#controller !== undefined) for (const key of keys) this.#controller.queue.add(key)
+    for (const key of keys) this.#controller?.queue.add(key)
   }
 }

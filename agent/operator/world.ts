@@ -51,8 +51,8 @@ export class State {
     return this.#entries.keys()
   }
 
-  /** Takes in a change of a resource; returns the keys to look at again. */
-  change(kind: Kind, old: KubeObject | undefined, next: KubeObject | undefined): ReadonlySet<string> {
+  /** Takes in a change of a resource; returns the keys to look at again, or only its own when nobody asked for them. */
+  change(kind: Kind, old: KubeObject | undefined, next: KubeObject | undefined, asked = true): ReadonlySet<string> {
     const { name, namespace = '' } = (next ?? old)?.metadata ?? { name: '' }
     const key = resourceKey(kind, namespace, name)
     const before = this.#entries.get(key)
@@ -63,11 +63,12 @@ export class State {
     if (resourceOf(before) !== resourceOf(after)) {
       this.#resources = undefined
       const targets = this.#link(key, before, after)
+      if (!asked) return keys
       for (const target of targets) keys.add(target)
       // A policy has no effect of its own: what it is about has, for all who use that.
       this.#spread(kind === 'ToolPolicy' ? [key, ...targets] : [key], keys)
       for (const entry of [before, after]) this.#affect(resourceOf(entry), keys)
-    } else if (after !== undefined && signature(before?.raw) !== signature(after.raw)) {
+    } else if (asked && after !== undefined && signature(before?.raw) !== signature(after.raw)) {
       for (const referrer of this.#referrers.get(key) ?? []) keys.add(referrer)
       this.#affect(after.observed?.resource, keys)
     }
@@ -76,7 +77,6 @@ export class State {
 
   /** The keys of whoever depends on a ConfigMap that is not the operator's, or on one of its owner's. */
   changeOfConfigMap(namespace: string, name: string, owner: string | undefined): ReadonlySet<string> {
-    this.#fresh.delete(`ConfigMap ${objectKey(namespace, name)}`)
     const keys = new Set<string>()
     if (owner !== undefined) {
       keys.add(owner)
@@ -99,10 +99,16 @@ export class State {
     return keys
   }
 
-  /** An object that was just written counts as seen until its informer shows it. */
+  /** An object that was just made counts as seen until its informer shows it. */
   wrote(object: KubeObject): void {
     const { kind, metadata } = object
+    if (this.#objects.get(kind)?.get(metadata.namespace, metadata.name) !== undefined) return
     this.#fresh.set(`${kind} ${objectKey(metadata.namespace, metadata.name)}`, object)
+  }
+
+  /** Its informer shows an object. */
+  saw({ kind, metadata }: KubeObject): void {
+    this.#fresh.delete(`${kind} ${objectKey(metadata.namespace, metadata.name)}`)
   }
 
   world(now: number): World {
