@@ -33,16 +33,17 @@ export function backendsOf(virtual: VirtualResource, config: RunConfig, world: W
   const { namespace } = virtual.metadata
   const nameOf = ({ metadata }: ServerResource): string =>
     metadata.namespace === namespace ? metadata.name : `${metadata.namespace}/${metadata.name}`
+  const credentials = new Map(config.endpoint.members.map((member) => [member.server, member.credential]))
+  const urls = new Map(config.servers.map((one) => [one.key, one.url]))
   const states = servers.map((server) => ({ server, ...stateOf(server, world) }))
   const list = states.map(({ server, status, message }): Backend => {
     const key = `${server.metadata.namespace}/${server.metadata.name}`
-    const credential = config.endpoint.members.find((member) => member.server === key)?.credential
     const auth = server.kind === 'MCPServerEntry' ? server.spec.externalAuthConfigRef?.name : undefined
     return {
       name: nameOf(server),
-      url: config.servers.find((one) => one.key === key)?.url ?? '',
+      url: urls.get(key) ?? '',
       status,
-      authType: authType(credential),
+      authType: authType(credentials.get(key)),
       ...(auth !== undefined && { authConfigRef: auth }),
       ...(message !== undefined && { message }),
     }
