@@ -9,7 +9,7 @@ import { AuthServerRef, NameRef, OIDCConfigRef, TelemetryConfigRef } from './ref
 import { resource, toolhive } from './resource.ts'
 import { notBoth } from './rule.ts'
 import { gone, LooseNameRef, old, requireOne, spelt } from './spelling.ts'
-import { HttpUrl } from './url.ts'
+import { HttpUrl, PathPrefix } from './url.ts'
 
 const remoteUrl = HttpUrl.describe('URL of the server.')
 
@@ -37,7 +37,7 @@ const Spec = spelt(
     telemetry: Opaque.optional().describe('Old form of telemetryConfigRef.'),
     sessionStorage: SessionStorage.optional().describe('Where sessions are kept; Redis with more than one replica.'),
     sessionAffinity: inCluster(SessionAffinity, 'ClientIP').describe('Whether a client keeps its proxy.'),
-    endpointPrefix: text(512).optional().describe('Path that an ingress puts before the endpoint.'),
+    endpointPrefix: PathPrefix.optional().describe('Path that an ingress puts before the endpoint.'),
     trustProxyHeaders: inCluster(z.boolean(), false).describe('Believe the X-Forwarded headers of an ingress.'),
     replicas: Replicas.optional().describe('Number of proxies; left to an autoscaler when left out.'),
     resources: Resources.optional().describe('CPU and memory of the proxy.'),

@@ -120,3 +120,10 @@ test('what the API server adds stays readable, and a status that nobody can read
   const odd = readKind('MCPServer', object({ phase: 7 }))
   assert.ok(odd.ok && odd.resource.status === undefined)
 })
+
+test('a prefix is a path that a proxy can serve', () => {
+  for (const good of ['/tools', 'tools/', '/a/b.c/~d', '/', ''])
+    assert.ok(read(`image: a\nendpointPrefix: ${JSON.stringify(good)}`).ok, good)
+  for (const bad of ['/a?b', '/a#b', '/a b', '/a//b', '/../b', '/a/.', '/a"b', '/a\\b'])
+    assert.equal(problemsOf(`image: a\nendpointPrefix: ${JSON.stringify(bad)}`)[0]?.path, 'spec.endpointPrefix', bad)
+})

@@ -10,6 +10,7 @@ import { LegacyOIDC } from './legacy-oidc.ts'
 import { AuthServerRef, NameRef, OIDCConfigRef, SecretKeyRef, TelemetryConfigRef } from './reference.ts'
 import { resource, toolhive } from './resource.ts'
 import { gone, LooseNameRef, old, spelt } from './spelling.ts'
+import { PathPrefix } from './url.ts'
 import { keyed, notBoth, rule, textOf, unique } from './rule.ts'
 
 const Secret = z.strictObject({
@@ -89,7 +90,7 @@ const Spec = spelt(
     ),
     sessionStorage: SessionStorage.optional().describe('Where sessions are kept; Redis with more than one replica.'),
     sessionAffinity: SessionAffinity.default('ClientIP').describe('Whether a client keeps its proxy.'),
-    endpointPrefix: text(512).optional().describe('Path that an ingress puts before the endpoint.'),
+    endpointPrefix: PathPrefix.optional().describe('Path that an ingress puts before the endpoint.'),
     trustProxyHeaders: z.boolean().default(false).describe('Believe the X-Forwarded headers of an ingress.'),
     serviceAccount: text(253)
       .optional()

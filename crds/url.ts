@@ -22,6 +22,16 @@ export const HttpsUrl = z
   .regex(/^https:\/\//, { error: 'must be a URL that starts with https://', abort: true })
   .refine(usable, secret)
 
+/** A path that an ingress puts before an endpoint; slashes at its ends do not count. */
+export const PathPrefix = z
+  .string()
+  .max(512)
+  .refine(
+    (text) =>
+      /^\/*$|^\/*[\w.~%:@!$&'()*+,;=-]+(\/[\w.~%:@!$&'()*+,;=-]+)*\/*$/.test(text) && !/(^|\/)\.{1,2}(\/|$)/.test(text),
+    semantically('must be a path such as /tools, without query, fragment, spaces or dots alone'),
+  )
+
 /** A URL that paths are appended to: no query, no fragment, no slash at its end. */
 export const BaseUrl = z
   .string()

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { readResource } from '../crds/cluster.ts'
 import { planEndpoint } from './cluster.ts'
 import { resourceKey, type Resource, type Resources } from './resources.ts'
-import type { Site } from './site.ts'
+import { pemOf, type Site } from './site.ts'
 
 const site: Site = {
   cluster: 'here',
@@ -68,6 +68,14 @@ test('a proxy calls its own server, and a virtual server calls the proxies of it
       },
     ],
   )
+})
+
+test('of a text with certificates nothing but the certificates goes on', () => {
+  const certificate = (body: string) => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----`
+  const key = '-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----'
+  const text = `# corporate\n${certificate('MA==')}\n${key}\n${certificate('MQ==')}\n`
+  assert.equal(pemOf(text), `${certificate('MA==')}\n${certificate('MQ==')}`)
+  assert.equal(pemOf(key), '')
 })
 
 test('a transport that no proxy speaks yet refuses calls instead of letting them hang', () => {

@@ -27,7 +27,12 @@ interface BundleRef {
 export function certificates(ref: BundleRef, namespace: string, site: Site): string {
   const { configMapRef } = ref
   if (configMapRef === undefined) return ''
-  return site.configMap(namespace, configMapRef.name)?.[configMapRef.key] ?? ''
+  return pemOf(site.configMap(namespace, configMapRef.name)?.[configMapRef.key] ?? '')
+}
+
+/** The certificates of a text and nothing else of it: what stands beside them, such as a key, is passed on to nobody. */
+export function pemOf(text: string): string {
+  return (text.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/gu) ?? []).join('\n')
 }
 
 /** The identity of a server or virtual server, as `aud` and `iss` of assertions. */

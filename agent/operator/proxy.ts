@@ -141,7 +141,7 @@ function container(draft: ProxyDraft, settings: Settings): Tree {
       { name: 'POD_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } },
       { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } } },
       { name: 'WAGGLE_CONFIG_MAP', value: names.config(kind, draft.name) },
-      ...(overrides?.proxyDeployment?.env ?? []).filter(({ name }) => !ownVariables.has(name)),
+      ...(overrides?.proxyDeployment?.env ?? []).filter(({ name }) => !isReserved(name)),
     ],
     ports: [
       { name: 'http', containerPort: containerPort(draft.port), protocol: 'TCP' },
@@ -164,7 +164,13 @@ function container(draft: ProxyDraft, settings: Settings): Tree {
   }
 }
 
-const ownVariables = new Set(['POD_NAME', 'POD_NAMESPACE', 'WAGGLE_CONFIG_MAP'])
+/**
+ * Variables by which a proxy could be made to run other code, to read another config, or to trust other certificates: what it
+ * enforces and audits holds for the author of its resource too.
+ */
+export function isReserved(variable: string): boolean {
+  return /^(POD_NAME|POD_NAMESPACE|(WAGGLE|NODE|KUBERNETES|SSL|OPENSSL|LD)_.*)$/iu.test(variable)
+}
 
 function volumes({ kind, name, secrets, keys }: ProxyDraft): Tree[] {
   const byName = new Map<string, string[]>()
@@ -216,7 +222,9 @@ function services(draft: ProxyDraft): KubeObject[] {
       ],
     },
   })
-  const main = make(names.service(kind, name), [port, ...morePorts], true)
+  // The internal port is the cluster's: a Service that leads outside does not have it.
+  const isInside = (draft.serviceType ?? 'ClusterIP') === 'ClusterIP'
+  const main = make(names.service(kind, name), [port, ...morePorts], isInside)
   return alias === undefined ? [main] : [main, make(alias.name, [alias.port], false)]
 }
 

@@ -30,23 +30,32 @@ export function internal(host: InternalHost): Hono {
   app.get('/metrics', async (c) => c.body(await host.metrics.text(), 200, { 'content-type': host.metrics.contentType }))
   app.get(CATALOG_PATH, async (c) => {
     const assertion = c.req.header(ASSERTION_HEADER)
+    let reader: string | undefined
     try {
-      await host.state.verifier?.reader(assertion ?? '')
+      reader = await host.state.verifier?.reader(assertion ?? '')
     } catch (error) {
       if (error instanceof Fault) return c.json({ error: 'unauthorized' }, 401)
       throw error
     }
-    if (host.state.verifier === undefined) return c.json({ error: 'not_ready' }, 503)
-    return catalog(c.req.query('digest'), host, c.req.raw.signal)
+    if (reader === undefined) return c.json({ error: 'not_ready' }, 503)
+    return catalog(c.req.query('digest'), reader, host, c.req.raw.signal)
   })
   app.onError((_error, c) => c.json({ error: 'internal' }, 500))
   return app
 }
 
 /** The catalog when it differs from what the reader has, else 204 when the reader has waited long enough. */
-async function catalog(known: string | undefined, { state, news }: InternalHost, left: AbortSignal): Promise<Response> {
+async function catalog(
+  known: string | undefined,
+  reader: string,
+  { state, news }: InternalHost,
+  left: AbortSignal,
+): Promise<Response> {
   const until = performance.now() + POLL_SECONDS * 1000
   for (;;) {
+    // Trust may have ended while the reader waited.
+    if (state.config?.signers.some(({ issuer }) => issuer === reader) !== true)
+      return Response.json({ error: 'unauthorized' }, { status: 401 })
     const current = published(state)
     if (current !== undefined && current.digest !== known)
       return new Response(current.text, {

@@ -189,6 +189,23 @@ describe('a virtual server over proxies', () => {
       assert.equal(await read({ 'waggle-assertion': await made.catalog('test/test/MCPServer/fixed') }), 401)
       assert.equal(await read({ 'waggle-assertion': await made.catalog(MEMBER) }), 200)
     })
+    test('a reader of their catalog from the moment when it is not trusted any more, also while it waits', async () => {
+      const one = server('test/left', recorder.url)
+      const config = proxyConfig({ name: 'left', servers: [one], signers: [signer(keys)] })
+      const left = await startProxy({ config })
+      const key = (await importJWK(keys.privateJwk, 'ES256')) as CryptoKey
+      const made = new AssertionSigner('test/test/VirtualMCPServer/all', { kid: 'k1', key }, Date.now)
+      const headers = { 'waggle-assertion': await made.catalog('test/test/MCPServer/left') }
+      const first = await fetch(`${left.internal}/catalog`, { headers })
+      assert.equal(first.status, 200)
+      await first.text()
+      const digest = first.headers.get('waggle-catalog-digest') ?? ''
+      const waiting = fetch(`${left.internal}/catalog?digest=${digest}`, { headers })
+      await sleep(200)
+      await left.configure({ ...config, signers: [] })
+      assert.equal((await waiting).status, 401)
+      await left.close()
+    })
   })
 
   test('announces a member that joins to clients that listen, without a reconnect', async () => {

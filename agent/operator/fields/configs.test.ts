@@ -4,7 +4,7 @@ import { externalAuthConfig } from '../kinds/mcp-external-auth-config.ts'
 import type { Manifest } from '../kinds/scene.ts'
 import { assertComplete, assertEffects, type Effect, type Stage } from './effect.ts'
 import { refused } from './proxy-effects.ts'
-import { configs, objects } from './stage.ts'
+import { certificate, configs, objects } from './stage.ts'
 
 const file = 'agent/operator/fields/configs.test.ts'
 const issuer = 'run config endpoint.guard.issuers[0]'
@@ -61,7 +61,7 @@ const login: readonly Effect[] = [
   {
     fields: ['inline.caBundleRef.configMapRef.name', 'inline.caBundleRef.configMapRef.key'],
     spec: inline({ caBundleRef: { configMapRef: { name: 'ca', key: 'ca.crt' } } }),
-    shows: { [`${issuer}.ca`]: 'PEM' },
+    shows: { [`${issuer}.ca`]: certificate },
   },
 ]
 

@@ -3,7 +3,7 @@ import { serverEntry } from '../kinds/mcp-server-entry.ts'
 import { virtualServer } from '../kinds/virtual-mcp-server.ts'
 import { assertComplete, assertEffects, type Effect, type Stage } from './effect.ts'
 import { remoteEffects } from './remote-effects.ts'
-import { configs, objects } from './stage.ts'
+import { certificate, configs, objects } from './stage.ts'
 
 /** An entry has no objects of its own: it shows in the run config of the virtual servers that call it. */
 const stage: Stage = {
@@ -20,7 +20,7 @@ const called: readonly Effect[] = [
   {
     fields: ['caBundleRef.configMapRef.name', 'caBundleRef.configMapRef.key'],
     spec: { caBundleRef: { configMapRef: { name: 'ca', key: 'ca.crt' } } },
-    shows: { 'run config servers[0].ca': 'PEM' },
+    shows: { 'run config servers[0].ca': certificate },
   },
 ]
 

@@ -2,6 +2,9 @@
 
 import { configMap, type Manifest } from '../kinds/scene.ts'
 
+/** What counts as one: its content is the proxy's to judge. */
+export const certificate = '-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----'
+
 /** One configuration of each kind. */
 export const configs: readonly Manifest[] = [
   { kind: 'MCPGroup', name: 'fleet' },
@@ -31,5 +34,5 @@ export const configs: readonly Manifest[] = [
 
 export const objects = [
   configMap('profile', { json: '{"network": {"outbound": {"allow_port": [5432]}}}' }),
-  configMap('ca', { 'ca.crt': 'PEM' }),
+  configMap('ca', { 'ca.crt': certificate }),
 ]

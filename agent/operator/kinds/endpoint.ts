@@ -11,7 +11,7 @@ import {
 } from '../../../plan/address.ts'
 import { isShut, issuerOf, type GuardPlan } from '../../../plan/endpoint.ts'
 import type { SecretRef } from '../../../plan/server.ts'
-import type { Site } from '../../../plan/site.ts'
+import { pemOf, type Site } from '../../../plan/site.ts'
 import type { RunConfig, Signer } from '../../run-config.ts'
 import type { ConditionDraft, World } from '../kind.ts'
 import { containerPort } from '../proxy.ts'
@@ -78,7 +78,7 @@ function extraCa(world: World): string {
   const data = world.object('ConfigMap', namespace, extraCaConfigMap)?.data ?? {}
   return Object.entries(data)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, pem]) => pem.trim())
+    .map(([, text]) => pemOf(text))
     .filter((pem) => pem !== '')
     .join('\n')
 }

@@ -179,6 +179,19 @@ test('resources are the server container’s, resourceOverrides the proxy’s', 
   for (const one of [proxy(plan), server(plan)]) assert.deepEqual(one.spec['imagePullSecrets'], [{ name: 'pull' }])
 })
 
+test('variables by which a proxy would run other code or trust others are left out, and said so', () => {
+  const names = ['NODE_OPTIONS', 'node_extra_ca_certs', 'WAGGLE_CONFIG_FOLDER', 'KUBERNETES_SERVICE_HOST', 'LD_PRELOAD']
+  const env = [...names, 'TOOLHIVE_DEBUG'].map((name) => ({ name, value: 'x' }))
+  const plan = plans({ resourceOverrides: { proxyDeployment: { env } } })
+  const set = Object.keys(variables(proxy(plan)))
+  assert.ok(set.includes('TOOLHIVE_DEBUG'))
+  assert.equal(variables(proxy(plan))['WAGGLE_CONFIG_MAP'], 'grafana-runconfig')
+  for (const name of names) assert.ok(!set.includes(name), name)
+  assert.equal(verdicts(plan)['ProxyEnvironmentApplied'], 'False ReservedVariables')
+  for (const name of names) assert.ok(message(plan, 'ProxyEnvironmentApplied').includes(name), name)
+  assert.equal(verdicts(plans())['ProxyEnvironmentApplied'], undefined)
+})
+
 test('the proxy may read its own ConfigMap and nothing else, the server nothing at all', () => {
   const plan = plans()
   assert.deepEqual(objectOf(plan, 'Role', 'grafana-proxy-runner')['rules'], [

@@ -16,6 +16,7 @@ import { secretsVersion, serverObjects } from '../workload.ts'
 import { no, plan, stuck, turned, yes } from './condition.ts'
 import { isAnonymous, runConfigOf, secretsOf, serverAuth } from './endpoint.ts'
 import { checkReferences, type References } from './reference.ts'
+import { proxyEnvironment } from './proxy-environment.ts'
 import { serverChecks } from './server-check.ts'
 import { health } from './server-health.ts'
 import { keysOf, memberKeys, usingNamespaces } from './trust.ts'
@@ -153,7 +154,11 @@ function objectsOf(server: Server, config: RunConfig, world: World): Made {
       ...workload.objects,
       ...proxy.objects,
     ],
-    conditions: [...templates, ...(allowed.condition === undefined ? [] : [allowed.condition])],
+    conditions: [
+      ...templates,
+      ...proxyEnvironment(spec.resourceOverrides),
+      ...(allowed.condition === undefined ? [] : [allowed.condition]),
+    ],
     refused: undefined,
   }
 }

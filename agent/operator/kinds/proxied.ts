@@ -12,6 +12,7 @@ import { proxyPolicy } from '../network.ts'
 import { proxyObjects, pullSecretsOf, type ProxyDraft } from '../proxy.ts'
 import { no, yes } from './condition.ts'
 import { isAnonymous, secretsOf } from './endpoint.ts'
+import { proxyEnvironment } from './proxy-environment.ts'
 import { keysOf } from './trust.ts'
 
 /** Why the resource cannot do its work. `lasting`: somebody must change something. */
@@ -78,7 +79,7 @@ export function proxied(
       ...made.objects,
     ],
     keys,
-    conditions: templates,
+    conditions: [...templates, ...proxyEnvironment(draft.overrides)],
     refused: undefined,
   }
 }

@@ -6,7 +6,7 @@
 import type { JSONWebKeySet } from 'jose'
 import * as z from 'zod'
 import { members, type ServerResource, type VirtualResource } from '../../../plan/members.ts'
-import { resourceKey, type Resource } from '../../../plan/resources.ts'
+import { resourceKey, type Resource, type Resources } from '../../../plan/resources.ts'
 import { identity } from '../../../plan/site.ts'
 import type { Signer } from '../../run-config.ts'
 import type { KeyDraft, World } from '../kind.ts'
@@ -68,14 +68,27 @@ export function signersOf(server: ServerResource, world: World): Signer[] {
 }
 
 /** The virtual servers that a server is a member of, by key. */
-export function usersOf(server: ServerResource, world: World): VirtualResource[] {
-  const { namespace, name } = server.metadata
-  const isSame = (one: ServerResource): boolean =>
-    one.kind === server.kind && one.metadata.namespace === namespace && one.metadata.name === name
-  return [...world.resources.values()]
-    .filter((one) => one.kind === 'VirtualMCPServer')
-    .filter((virtual) => members(virtual, world.resources).servers.some(isSame))
-    .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+export function usersOf(server: ServerResource, world: World): readonly VirtualResource[] {
+  const { kind, metadata } = server
+  return userIndex(world.resources).get(resourceKey(kind, metadata.namespace, metadata.name)) ?? []
+}
+
+// Resources are never changed in place, so what is derived from them lives as long as they do.
+const indexes = new WeakMap<Resources, ReadonlyMap<string, VirtualResource[]>>()
+
+function userIndex(resources: Resources): ReadonlyMap<string, VirtualResource[]> {
+  const known = indexes.get(resources)
+  if (known !== undefined) return known
+  const index = new Map<string, VirtualResource[]>()
+  const virtuals = [...resources.values()].filter((one) => one.kind === 'VirtualMCPServer')
+  for (const virtual of virtuals.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))) {
+    for (const { kind, metadata } of members(virtual, resources).servers) {
+      const key = resourceKey(kind, metadata.namespace, metadata.name)
+      index.set(key, [...(index.get(key) ?? []), virtual])
+    }
+  }
+  indexes.set(resources, index)
+  return index
 }
 
 /** Namespaces besides its own whose virtual servers use a server. */

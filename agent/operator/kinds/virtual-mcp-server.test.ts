@@ -403,8 +403,13 @@ test('fields of the spec show in the objects or in the run config', () => {
   assert.equal(grafana?.timeoutMs, 10_000)
   assert.equal(github?.timeoutMs, 90_000)
   assert.deepEqual(github?.breaker, { threshold: 7, openMs: 20_000 })
-  const service = objectOf(plan, 'Service', `vmcp-${NAME}`).spec as { type: string; sessionAffinity: string }
+  const service = objectOf(plan, 'Service', `vmcp-${NAME}`).spec as {
+    type: string
+    sessionAffinity: string
+    ports: { port: number }[]
+  }
   assert.equal(service.type, 'NodePort')
+  assert.ok(!service.ports.some(({ port }) => port === 9464), 'metrics and the catalog stay inside')
   assert.equal(service.sessionAffinity, 'None')
   const pods = JSON.stringify(objectOf(plan, 'Deployment', NAME).spec)
   for (const part of ['"serviceAccountName":"own"', '"imagePullSecrets":[{"name":"pull"}]', '"zone":"a"', '"vmcp"'])
