@@ -10,6 +10,8 @@ import { keyOf } from './object.ts'
 
 /** Longer than the minute between two bookmarks of a quiet watch. */
 const SILENCE_MS = 90_000
+/** Before the first state is complete: an API server that has just got a new kind may stream nothing for a minute. */
+const FIRST_SILENCE_MS = 10_000
 const FIRST_WAIT_MS = 800
 const MAX_WAIT_MS = 30_000
 /** A watch that the server ends sooner, without a word, is a failure; one that lasts longer than the other was none. */
@@ -144,8 +146,8 @@ export class Reflector {
       first === undefined
         ? { resourceVersion: this.#version }
         : { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan', resourceVersion: '' }
-    const watchdog = this.#watchdog(attempt)
     let pending = first
+    const watchdog = this.#watchdog(attempt, () => (pending === undefined ? SILENCE_MS : FIRST_SILENCE_MS))
     try {
       const events = this.#client.watch(this.#type, {
         namespace,
@@ -199,17 +201,16 @@ export class Reflector {
     if (!transient && error.status !== 401 && error.status !== 403 && error.status !== 404) this.#streams = false
   }
 
-  #watchdog(attempt: AbortController): () => void {
+  #watchdog(attempt: AbortController, limitMs: () => number): () => void {
     let cancel = (): void => undefined
     const look = (): void => {
-      const left = SILENCE_MS - this.idleMs()
+      const limit = limitMs()
+      const left = limit - this.idleMs()
       if (left > 0) cancel = this.#clock.after(left, look)
       else
-        attempt.abort(
-          new KubeError({ status: 0, reason: 'Timeout', message: `the watch was silent for ${SILENCE_MS} ms` }),
-        )
+        attempt.abort(new KubeError({ status: 0, reason: 'Timeout', message: `the watch was silent for ${limit} ms` }))
     }
-    cancel = this.#clock.after(SILENCE_MS, look)
+    cancel = this.#clock.after(limitMs(), look)
     return () => cancel()
   }
 }

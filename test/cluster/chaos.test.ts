@@ -23,7 +23,7 @@ const GROUP = `/apis/toolhive.stacklok.dev/v1beta1/namespaces/${NAMESPACE}`
 /** From the end of a fault to the state of rest. */
 const RECOVERY_S = 60
 const REST_MS = 4_000
-const SERVERS = ['one', 'two', 'three', 'four']
+const SERVERS = ['one', 'two', 'three']
 
 const built = await tools()
 const cluster = letter('e')
@@ -152,7 +152,7 @@ before(async () => {
   })
   await lead('first')
   apply(...fleet)
-  await until('everything to be planned', async () => (await objects()).includes('statefulsets/four'), RECOVERY_S)
+  await until('everything to be planned', async () => (await objects()).includes('statefulsets/three'), RECOVERY_S)
   await until(
     'the first rest',
     async () => {
@@ -170,7 +170,7 @@ after(async () => {
   await down(cluster)
 })
 
-test('the beginning has what four servers and a virtual server need', () => {
+test('the beginning has what three servers and a virtual server need', () => {
   for (const name of SERVERS)
     for (const expected of [
       `deployments/${name}`,
@@ -190,15 +190,15 @@ test('the beginning has what four servers and a virtual server need', () => {
 })
 
 test('an API server that is killed again and again, while resources come and go', async () => {
-  for (const round of [1, 2, 3, 4]) {
+  for (const round of [1, 2, 3]) {
     apply(server(`guest-${round}`))
     await stop(cluster, built, 'kube-apiserver')
     await sleep(round * 400)
     await start(cluster, built, 'kube-apiserver')
     if (round > 1) await removed('mcpservers', `guest-${round - 1}`)
   }
-  await removed('mcpservers', 'guest-4')
-  await settled('calm after the API server died four times')
+  await removed('mcpservers', 'guest-3')
+  await settled('calm after the API server died three times')
 })
 
 /** Deletes a resource; its objects go by the garbage collector. */
@@ -247,7 +247,7 @@ test('objects that are deleted or edited by hand are repaired at once', async ()
   await call(cluster, 'PATCH', `/apis/apps/v1/namespaces/${NAMESPACE}/statefulsets/three`, {
     spec: { template: { spec: { automountServiceAccountToken: true } } },
   })
-  await call(cluster, 'PATCH', `/apis/rbac.authorization.k8s.io/v1/namespaces/${NAMESPACE}/roles/four-proxy-runner`, {
+  await call(cluster, 'PATCH', `/apis/rbac.authorization.k8s.io/v1/namespaces/${NAMESPACE}/roles/one-proxy-runner`, {
     rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['get', 'list'] }],
   })
   await until(
@@ -256,7 +256,7 @@ test('objects that are deleted or edited by hand are repaired at once', async ()
       const role = await call<{ rules: { resources: string[] }[] }>(
         cluster,
         'GET',
-        `/apis/rbac.authorization.k8s.io/v1/namespaces/${NAMESPACE}/roles/four-proxy-runner`,
+        `/apis/rbac.authorization.k8s.io/v1/namespaces/${NAMESPACE}/roles/one-proxy-runner`,
       )
       assert.deepEqual(
         role.rules.flatMap(({ resources }) => resources),
@@ -281,6 +281,7 @@ test('a leader that is paused beyond its lease writes nothing when it comes back
   assert.equal(await leader(), 'first')
   const second = await lead('second')
   await until('the second one to watch', () => second.log().includes('"watching"'))
+  const { length: ended } = first.ends
   first.signal('SIGSTOP')
   const paused = Date.now()
   await until('the second one to lead', async () => (await leader()) === 'second', 40)
@@ -290,8 +291,8 @@ test('a leader that is paused beyond its lease writes nothing when it comes back
   await until('the new leader to work', async () => (await objects()).includes('statefulsets/during'), RECOVERY_S)
   const before = first.writes.length
   first.signal('SIGCONT')
-  await until('who lost leadership to end', () => first.ends.length > 0, 20)
-  assert.deepEqual(first.ends, [1])
+  await until('who lost leadership to end', () => first.ends.length > ended, 20)
+  assert.equal(first.ends.at(-1), 1)
   assert.deepEqual(
     first.writes.slice(before).map(({ method, path }) => `${method} ${path}`),
     [],

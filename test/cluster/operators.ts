@@ -24,7 +24,7 @@ export interface Write {
 }
 
 export interface OperatorProcess {
-  /** Requests that ask for a change, the lease's own excepted. */
+  /** Requests that change or make an object. The lease, statuses and events follow what happens to pods. */
   readonly writes: readonly Write[]
   /** Its log so far, the last 64 KiB. */
   log(): string
@@ -116,7 +116,7 @@ async function startRelay(cluster: Cluster, writes: Write[]): Promise<Server> {
   const relay = createServer((incoming, outgoing) => {
     const { method = 'GET', url = '/', headers } = incoming
     const path = url.split('?', 1)[0] ?? url
-    if (method !== 'GET' && !path.includes('/leases')) writes.push({ at: Date.now(), method, path })
+    if (method !== 'GET' && !/\/leases|\/events$|\/status$/u.test(path)) writes.push({ at: Date.now(), method, path })
     const onward = request(new URL(url, server), {
       method,
       agent,

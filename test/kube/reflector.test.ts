@@ -14,6 +14,8 @@ import { ScriptedServer } from './server.ts'
 const SPEED = 40
 /** After so much silence a watch is given up. */
 const SILENCE_MS = 90_000
+/** After so much silence a first state is asked for as a list. */
+const FIRST_SILENCE_MS = 10_000
 
 type Fault = (reply: Reply, asked: Asked) => void | Promise<void>
 
@@ -49,7 +51,7 @@ async function setUp(t: TestContext, faults: (Fault | undefined)[], options: Inf
   const clock: Clock = {
     ...fast,
     after(milliseconds, ring) {
-      if (milliseconds < SILENCE_MS / 2) waits.push(milliseconds)
+      if (milliseconds < SILENCE_MS / 2 && milliseconds !== FIRST_SILENCE_MS) waits.push(milliseconds)
       return fast.after(milliseconds, ring)
     },
   }
@@ -184,6 +186,14 @@ test('a watch that says nothing for longer than bookmarks take is opened again',
   setup.collection.put('z', '1')
   await setup.converged()
   assert.equal(setup.server.asked.length, 2)
+  await follows(setup)
+})
+
+test('a first state that is not told within seconds is asked for as a list', async (t) => {
+  const setup = await setUp(t, [(reply) => void reply.stream()])
+  await setup.converged()
+  assert.equal(setup.lists(), 1)
+  assert.match((setup.informer.lastError as Error).message, /silent for 10000 ms/)
   await follows(setup)
 })
 
