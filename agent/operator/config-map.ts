@@ -2,13 +2,13 @@
 
 import { createHash } from 'node:crypto'
 import type { KubeObject } from '../kube/object.ts'
-import { RUN_CONFIG, type RunConfig } from '../run-config.ts'
+import { printRunConfig, RUN_CONFIG, type RunConfig } from '../run-config.ts'
 import { names, proxyLabels } from './label.ts'
 
 /** `X-runconfig`, or `X-vmcp-config` of a virtual server. */
 export function runConfigMap(config: RunConfig): KubeObject {
   const { kind, namespace, name } = config.self
-  const text = JSON.stringify(config)
+  const text = printRunConfig(config)
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { proxyConfig, server, tokensOf, virtualConfig } from '../../test/proxy/configs.ts'
+import { printRunConfig, type RunConfig } from '../run-config.ts'
 import { parseRunConfig } from './config.ts'
 
+const open = proxyConfig({ servers: [] })
 const config = proxyConfig({
   servers: [server('test/one', 'http://mcp-one:8080/mcp', { secretHeaders: [], headers: { 'x-a': 'b' } })],
   guard: tokensOf('https://issuer.example', 'https://a.example/mcp'),
@@ -10,13 +12,13 @@ const config = proxyConfig({
 
 test('what an operator writes comes out as it went in', () => {
   for (const one of [config, virtualConfig({ servers: [] })]) {
-    const text = JSON.stringify(one)
-    assert.deepEqual(parseRunConfig(text), JSON.parse(text))
+    const { endpoint } = parseRunConfig(printRunConfig(one))
+    assert.deepEqual(JSON.parse(JSON.stringify(endpoint)), JSON.parse(JSON.stringify(one.endpoint)))
   }
 })
 
 test('what a newer operator adds is no problem', () => {
-  assert.ok(parseRunConfig(JSON.stringify({ ...config, later: { a: 1 } })))
+  assert.ok(parseRunConfig(printRunConfig({ ...config, later: { a: 1 } } as RunConfig)))
 })
 
 test('what is wrong is told with its place, and no value of it', () => {
@@ -35,4 +37,11 @@ test('what is wrong is told with its place, and no value of it', () => {
   )
   assert.throws(() => parseRunConfig('{'), /not JSON/u)
   assert.throws(() => parseRunConfig(JSON.stringify({ ...config, format: 2 })), /format/u)
+})
+
+test('anybody may enter only where that is said in so many words', () => {
+  const { guard } = open.endpoint
+  assert.equal(guard.issuers, undefined)
+  assert.equal(parseRunConfig(printRunConfig(open)).endpoint.guard.issuers, undefined)
+  assert.throws(() => parseRunConfig(JSON.stringify(open)), /endpoint\.guard\.issuers/u)
 })

@@ -80,7 +80,10 @@ const runConfig = z.looseObject({
   endpoint: z.looseObject({
     key: name,
     guard: z.looseObject({
-      issuers: z.optional(z.array(issuer)),
+      issuers: z.pipe(
+        z.nullable(z.array(issuer)),
+        z.transform((value) => value ?? undefined),
+      ),
       audience: z.optional(z.string()),
       resource: z.optional(httpUrl),
       scopes: strings,

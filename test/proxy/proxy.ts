@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Role } from '../../agent/proxy/main.ts'
-import { RUN_CONFIG, type RunConfig } from '../../agent/run-config.ts'
+import { printRunConfig, RUN_CONFIG, type RunConfig } from '../../agent/run-config.ts'
 import type { AuditEvent } from '../../protocol/audit.ts'
 import { exchange, toolNames } from '../peers/wire.ts'
 
@@ -58,7 +58,7 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
     await mkdir(dirname(path), { recursive: true })
     await writeFile(path, text)
   }
-  await put(file, JSON.stringify(options.config))
+  await put(file, printRunConfig(options.config))
   for (const [path, value] of Object.entries(options.secrets ?? {})) await put(join(folder, 'secrets', path), value)
   if (options.signing !== undefined)
     await put(join(folder, 'keys', 'signing.jwk'), JSON.stringify(options.signing.privateJwk))
@@ -103,7 +103,7 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
       pid: child.pid ?? 0,
       configure: async (config) => {
         const from = lines.length
-        await put(file, typeof config === 'string' ? config : JSON.stringify(config))
+        await put(file, typeof config === 'string' ? config : printRunConfig(config))
         await logged(({ msg }) => msg === 'run_config_applied' || msg === 'run_config_refused', from)
       },
       secret: (path, value) => put(join(folder, 'secrets', path), value),
