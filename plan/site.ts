@@ -27,7 +27,12 @@ interface BundleRef {
 export function certificates(ref: BundleRef, namespace: string, site: Site): string {
   const { configMapRef } = ref
   if (configMapRef === undefined) return ''
-  return pemOf(site.configMap(namespace, configMapRef.name)?.[configMapRef.key] ?? '')
+  return pemOf(valueOf(site.configMap(namespace, configMapRef.name), configMapRef.key) ?? '')
+}
+
+/** The value of a key of a ConfigMap. Keys are anybody's words: `constructor` is one. */
+export function valueOf(data: Readonly<Record<string, string>> | undefined, key: string): string | undefined {
+  return data !== undefined && Object.hasOwn(data, key) ? data[key] : undefined
 }
 
 /** The certificates of a text and nothing else of it: what stands beside them, such as a key, is passed on to nobody. */

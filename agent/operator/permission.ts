@@ -1,5 +1,6 @@
 // spec.permissionProfile as far as Kubernetes can enforce it: ports and everything-or-nothing, not host names.
 
+import { valueOf } from '../../plan/site.ts'
 import type { ConditionDraft } from './kind.ts'
 import type { Egress } from './network.ts'
 
@@ -32,7 +33,7 @@ export function permission(
   }
   const data = read(ref.name)
   const entries = Object.entries(data ?? {})
-  const text = ref.key === undefined ? (entries.length === 1 ? entries[0]?.[1] : undefined) : data?.[ref.key]
+  const text = ref.key === undefined ? (entries.length === 1 ? entries[0]?.[1] : undefined) : valueOf(data, ref.key)
   if (text === undefined) {
     const what =
       data === undefined ? 'does not exist' : `has no key ${ref.key ?? 'to choose: set spec.permissionProfile.key'}`

@@ -1,5 +1,6 @@
 // Certificates that a resource wants trusted: a key of a ConfigMap of its namespace.
 
+import { valueOf } from '../../../plan/site.ts'
 import type { World } from '../kind.ts'
 
 export interface BundleRef {
@@ -21,7 +22,7 @@ export function bundleProblem(
     return `${path}.configMapRef.name is required: the ConfigMap that holds the certificates`
   const { name, key, optional = false } = configMapRef
   const held = world.object('ConfigMap', namespace, name)
-  const certificates = held?.data?.[key]
+  const certificates = valueOf(held?.data, key)
   if (certificates === undefined) {
     if (optional) return undefined
     const what = held === undefined ? 'does not exist' : `has no key "${key}"`

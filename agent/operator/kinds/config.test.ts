@@ -55,6 +55,14 @@ const cases: readonly {
     says: /spec\.inline\.caBundleRef: the ConfigMap platform-tools\/ca has no key "ca\.crt"/,
   },
   {
+    name: 'an inline issuer whose certificates are under a key that every object has',
+    planner: oidcConfig,
+    manifest: oidc(inline({ caBundleRef: { configMapRef: { name: 'ca', key: 'constructor' } } })),
+    maps: { 'ca.crt': pem },
+    valid: 'False ConfigInvalid',
+    says: /has no key "constructor"/,
+  },
+  {
     name: 'an inline issuer whose certificates are none',
     planner: oidcConfig,
     manifest: oidc(inline(bundle)),

@@ -83,6 +83,8 @@ test('every field of the spec shows in the objects', () => {
     '"d":"4"',
   ])
     assert.ok(text.includes(part), part)
+  const stolen = plans({ podTemplateSpec: { metadata: { labels: { app: 'grafana', 'waggle.dev/role': 'server' } } } })
+  assert.match(message(stolen, 'Ready'), /changes the label waggle\.dev\/role/, 'no pod of another resource')
   const service = objectOf(plan, 'Service', 'tei')
   assert.equal(service.metadata.labels?.['c'], '3')
   assert.ok(JSON.stringify(service.spec).includes('"port":9000'))

@@ -3,7 +3,7 @@
 
 import type { EmbeddingServer } from '../../../crds/embedding-server.ts'
 import type { KubeObject } from '../../kube/object.ts'
-import { MANAGED_BY, MANAGER } from '../label.ts'
+import { MANAGED_BY, MANAGER, ROLE } from '../label.ts'
 import { patchTemplate } from '../pod-template.ts'
 import { containerSecurity, podSecurity } from '../security.ts'
 import type { Settings } from '../settings.ts'
@@ -117,7 +117,8 @@ export function embeddingObjects(
 
 function podTemplate(server: EmbeddingServer, settings: Settings): Tree {
   const { spec, metadata } = server
-  const labels = { ...embeddingSelector(metadata.name), toolhive: 'true', [MANAGED_BY]: MANAGER }
+  // The role is said so that no label of the user's can make it another's: a pod of a server, or of a proxy.
+  const labels = { ...embeddingSelector(metadata.name), toolhive: 'true', [MANAGED_BY]: MANAGER, [ROLE]: 'embedding' }
   const hasClaim = cacheClaim(server) !== undefined
   const pullSecrets = settings.imagePullSecrets.map((name) => ({ name }))
   return {
