@@ -190,7 +190,7 @@ test('a watch that says nothing for longer than bookmarks take is opened again',
 })
 
 test('a first state that is not told within seconds is asked for as a list', async (t) => {
-  const setup = await setUp(t, [(reply) => void reply.stream()])
+  const setup = await setUp(t, [(reply) => reply.stream()])
   await setup.converged()
   assert.equal(setup.lists(), 1)
   assert.match((setup.informer.lastError as Error).message, /silent for 10000 ms/)
