@@ -1,11 +1,12 @@
 // Which types the operator watches, and what it keeps of them: what plans read and what tells that an object was changed, no more.
 // Objects that are none of its business are kept as names only, so that a large cluster does not fill its memory.
 
-import { allKinds, kinds, type Kind } from '../../crds/kinds.ts'
+import { allKinds, isKind, kinds, type Kind } from '../../crds/kinds.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { Informer, type InformerMetrics } from '../kube/informer.ts'
 import { TYPES, type KubeObject, type ResourceType } from '../kube/object.ts'
-import { byController } from '../kube/owner.ts'
+import { byController, controllerOf } from '../kube/owner.ts'
+import { names } from './label.ts'
 import type { Settings } from './settings.ts'
 
 export interface Informers {
@@ -21,6 +22,8 @@ export interface Informers {
 export interface Watching {
   readonly metrics?: InformerMetrics
   readonly onError?: (error: unknown) => void
+  /** Whether plans read the text of a ConfigMap now. */
+  readonly reads: (namespace: string, name: string) => boolean
 }
 
 /** The types of our kinds. */
@@ -44,7 +47,7 @@ const OWNED = [
 ] as const
 
 /** Makes the informers; nothing is asked of the API server before they are started. */
-export function makeInformers(client: KubeClient, settings: Settings, watching: Watching): Informers {
+export function makeInformers(client: KubeClient, settings: Settings, { reads, ...watching }: Watching): Informers {
   const { namespaces } = settings
   const make = (type: ResourceType, options: object = {}): Informer =>
     new Informer(client, type, { namespaces, ...watching, ...options })
@@ -55,7 +58,7 @@ export function makeInformers(client: KubeClient, settings: Settings, watching: 
       ? // The admin's certificates stand beside the operator, watched or not; without them it has no right to look there.
         make(TYPES.ConfigMap, {
           indexes,
-          transform: text,
+          transform: (object: KubeObject) => text(object, reads),
           namespaces:
             settings.extraCaConfigMap === undefined ? namespaces : namespaces && [...namespaces, settings.namespace],
         })
@@ -174,17 +177,21 @@ function workload({ spec, status }: KubeObject): { spec: unknown; status: unknow
 
 /** Above this a text is nobody's policy, certificate or run config. */
 const MAX_TEXT = 512 * 1024
+const MAX_KEYS = 16 * 1024
 
-/** A ConfigMap without binary data and without what is too long to be meant for us. */
-function text({ apiVersion, kind, metadata, data }: KubeObject): KubeObject {
-  // What we write is planned anew, never read back.
-  const isOurs = metadata.labels?.['toolhive.stacklok.io/component'] === 'run-config'
+/** A ConfigMap with its text only where a plan reads it, and never with what is too long to be meant for us. */
+function text({ apiVersion, kind, metadata, data }: KubeObject, reads: Watching['reads']): KubeObject {
+  const { namespace = '', name } = metadata
+  const owner = controllerOf({ apiVersion, kind, metadata })
+  // Of what we write the public parts of keys are read back; the rest is planned anew.
+  const isKeys = owner !== undefined && isKind(owner.kind) && name === names.keys(owner.name)
+  const most = reads(namespace, name) ? MAX_TEXT : isKeys ? MAX_KEYS : 0
   const size = Object.values(data ?? {}).reduce((sum, value) => sum + value.length, 0)
   return {
     apiVersion,
     kind,
     metadata: marked(metadata),
-    ...(data !== undefined && !isOurs && size <= MAX_TEXT && { data }),
+    ...(data !== undefined && size <= most && { data }),
   }
 }
 

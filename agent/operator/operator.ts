@@ -8,7 +8,8 @@ import { Controller, type ControllerMetrics } from '../kube/controller.ts'
 import { EventRecorder } from '../kube/event.ts'
 import type { Fence } from '../kube/fence.ts'
 import type { Informer, InformerMetrics } from '../kube/informer.ts'
-import type { KubeObject } from '../kube/object.ts'
+import { TYPES, type KubeObject } from '../kube/object.ts'
+import { isNotFound } from '../kube/error.ts'
 import { makeInformers, resourceTypes, type Informers } from './informers.ts'
 import { planners } from './planners.ts'
 import { Reconciler } from './reconcile.ts'
@@ -41,6 +42,7 @@ export class Operator {
     this.informers = makeInformers(client, settings, {
       ...(metrics !== undefined && { metrics }),
       onError: (error) => onError?.('watch', error),
+      reads: (namespace, name) => this.#state.reads(namespace, name),
     })
     this.#state = new State(settings, [...planners.values()], this.informers.objects)
     this.#feed()
@@ -73,6 +75,7 @@ export class Operator {
       }),
       types: resourceTypes,
       owned: this.informers.owned,
+      configMap: (namespace, name) => this.#configMap(namespace, name),
     })
     const controller = new Controller({
       name: 'operator',
@@ -89,6 +92,17 @@ export class Operator {
   /** Finishes what is in hand. */
   async stop(): Promise<void> {
     await this.#controller?.stop()
+  }
+
+  async #configMap(namespace: string, name: string): Promise<KubeObject | undefined> {
+    const { client } = this.#options
+    try {
+      const object = await client.get({ type: TYPES.ConfigMap, namespace, name })
+      return this.informers.objects.get('ConfigMap')?.reduce(object)
+    } catch (error) {
+      if (isNotFound(error)) return undefined
+      throw error
+    }
   }
 
   #feed(): void {

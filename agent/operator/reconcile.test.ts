@@ -48,6 +48,7 @@ function cluster(configMaps: readonly KubeObject[], refuseSecrets?: KubeError) {
     events: { record: () => undefined } as unknown as EventRecorder,
     types: resourceTypes,
     owned: [],
+    configMap: async () => undefined,
   })
   const turn = { now: 0, signal: new AbortController().signal }
   return { writes, statuses, turn: () => reconciler.reconcile('VirtualMCPServer/team/fleet', turn) }

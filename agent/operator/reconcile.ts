@@ -15,6 +15,7 @@ import { makeKey } from './keys.ts'
 import type { KeyDraft, Observed, Plan, Planner } from './kind.ts'
 import { names } from './label.ts'
 import { composeStatus, invalidStatus, readConditions, type Failure, type StatusDraft } from './status.ts'
+import type { ReadConfigMap } from './texts.ts'
 import type { Entry, State } from './world.ts'
 
 /** Finalizers that are ours to add and to take away; everybody else's stay. */
@@ -30,6 +31,7 @@ export interface ReconcilerOptions {
   readonly types: ReadonlyMap<Kind, ResourceType>
   /** Informers of what resources own, indexed by `controller`. */
   readonly owned: readonly Informer[]
+  readonly configMap: ReadConfigMap
 }
 
 export class Reconciler {
@@ -47,6 +49,7 @@ export class Reconciler {
     if (observed === undefined) return this.#invalid(entry, turn)
     const planner = this.#options.planners.get(observed.resource.kind)
     if (planner === undefined) return undefined
+    await this.#options.state.texts.fill(this.#options.configMap)
     const { plan, error } = await this.#plan(planner, observed, raw, turn)
     if (await this.#finalize(plan, observed, raw, turn)) return undefined
     const failed = observed.deleting ? undefined : (error ?? (await this.#apply(plan, raw, turn)))

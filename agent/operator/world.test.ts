@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { planEndpoint } from '../../plan/cluster.ts'
 import { resourceKey } from '../../plan/resources.ts'
+import type { Informer } from '../kube/informer.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { siteOf } from './kinds/endpoint.ts'
 import { settings } from './kinds/scene.ts'
@@ -82,4 +83,43 @@ test('a policy that cannot be read closes its target until it can, and whoever u
     assert.ok(keys.has('MCPServer/n/a'))
     assert.deepEqual(rules(), expected)
   }
+})
+
+test('texts of ConfigMaps are wanted of those that are named, whether the name or the ConfigMap came first', async () => {
+  const held = new Map<string, KubeObject>()
+  const informer = { get: (namespace: string, name: string) => held.get(`${namespace}/${name}`) }
+  const state = new State(settings, [], new Map([['ConfigMap', informer as unknown as Informer]]))
+  const map = (name: string, data?: Record<string, string>): KubeObject => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name, namespace: 'n', uid: name, resourceVersion: '1' },
+    ...(data !== undefined && { data }),
+  })
+  const server = (name: string): KubeObject => ({
+    apiVersion: 'toolhive.stacklok.dev/v1beta1',
+    kind: 'MCPServer',
+    metadata: { name: 'a', namespace: 'n', uid: 'a', generation: 1, annotations: { name } },
+    spec: { image: 'a', permissionProfile: { type: 'configmap', name } },
+  })
+  const read: string[] = []
+  const fill = () =>
+    state.texts.fill(async (_namespace, name) => {
+      read.push(name)
+      return map(name, { key: name })
+    })
+  const text = (name: string) => state.world(0).object('ConfigMap', 'n', name)?.data?.['key']
+  for (const name of ['first', 'other']) held.set(`n/${name}`, map(name))
+  state.change('MCPServer', undefined, server('first'))
+  await fill()
+  assert.equal(text('first'), 'first')
+  // Listed before it was named, shown after.
+  state.change('MCPServer', server('first'), server('late'))
+  assert.ok(state.reads('n', 'late') && !state.reads('n', 'first') && !state.reads('n', 'other'))
+  await fill()
+  held.set('n/late', map('late'))
+  state.saw(map('late'))
+  await fill()
+  assert.equal(text('late'), 'late')
+  assert.equal(text('first'), undefined, 'nobody names it any more')
+  assert.deepEqual(read, ['first', 'late'])
 })

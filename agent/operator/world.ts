@@ -11,6 +11,7 @@ import { objectKey, type KubeObject } from '../kube/object.ts'
 import { configMaps } from './configmaps.ts'
 import type { Observed, Planner, World } from './kind.ts'
 import type { Settings } from './settings.ts'
+import { Texts } from './texts.ts'
 import { readConditions } from './status.ts'
 
 export interface Entry {
@@ -34,6 +35,7 @@ export class State {
   readonly #referrers = new Map<string, Set<string>>()
   /** Objects that were written and are not seen yet. */
   readonly #fresh = new Map<string, KubeObject>()
+  readonly texts = new Texts()
   #resources: Resources | undefined
 
   /** `objects`: an informer for each built-in kind. */
@@ -109,6 +111,8 @@ export class State {
   /** Its informer shows an object. */
   saw({ kind, metadata }: KubeObject): void {
     this.#fresh.delete(`${kind} ${objectKey(metadata.namespace, metadata.name)}`)
+    // It may have been on its way, without its text, when it was named.
+    if (kind === 'ConfigMap') this.#text(resourceKey('ConfigMap', metadata.namespace ?? '', metadata.name))
   }
 
   world(now: number): World {
@@ -128,8 +132,11 @@ export class State {
         this.#entries.get(resourceKey(kind, namespace, name))?.observed as
           | Observed<Extract<Resource, { kind: K }>>
           | undefined,
-      object: (kind, namespace, name) =>
-        this.#objects.get(kind)?.get(namespace, name) ?? this.#fresh.get(`${kind} ${objectKey(namespace, name)}`),
+      object: (kind, namespace, name) => {
+        const seen = this.#objects.get(kind)?.get(namespace, name)
+        if (seen === undefined) return this.#fresh.get(`${kind} ${objectKey(namespace, name)}`)
+        return kind === 'ConfigMap' ? this.texts.complete(seen) : seen
+      },
       pods: (namespace, labels) =>
         (this.#objects.get('Pod')?.byIndex('name', `${namespace}/${labels['toolhive-name'] ?? ''}`) ?? []).filter(
           (pod) => Object.entries(labels).every(([name, value]) => pod.metadata.labels?.[name] === value),
@@ -153,7 +160,22 @@ export class State {
       if (found === undefined) this.#referrers.set(target, new Set([key]))
       else found.add(key)
     }
+    for (const target of new Set([...old, ...now])) this.#text(target)
     return new Set([...old, ...now].filter((target) => this.#entries.has(target)))
+  }
+
+  /** Whether plans read the text of a ConfigMap. */
+  reads(namespace: string, name: string): boolean {
+    const { namespace: home, extraCaConfigMap } = this.settings
+    const isExtra = namespace === home && name === extraCaConfigMap
+    return isExtra || this.#referrers.has(resourceKey('ConfigMap', namespace, name))
+  }
+
+  #text(target: string): void {
+    const [kind, namespace = '', name = ''] = target.split('/')
+    if (kind !== 'ConfigMap') return
+    if (this.reads(namespace, name)) this.texts.want(namespace, name, this.#objects.get(kind)?.get(namespace, name))
+    else this.texts.forget(namespace, name)
   }
 
   /** Adds everybody who names one of these, or names somebody who does. */
