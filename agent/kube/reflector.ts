@@ -19,6 +19,8 @@ const SHORT_MS = 1_000
 const LASTING_MS = 10_000
 /** So many refusals of one version, and it is taken to be wrong: an etcd that was restored from a backup is behind it. */
 const MAX_REFUSALS = 3
+/** Objects a page: 50 of the largest that etcd takes are 75 MB. */
+const PAGE = 50
 const INITIAL_EVENTS_END = 'k8s.io/initial-events-end'
 
 /** What a reflector writes to. */
@@ -130,6 +132,8 @@ export class Reflector {
       fieldSelector,
       metadataOnly,
       transform,
+      // A page is held as it comes: of the largest objects there are, it must stay small.
+      limit: PAGE,
       signal,
     })
     this.#activeAt = this.#clock.monotonic()

@@ -41,6 +41,8 @@ export function fetchOver({ lookup, ca }: Connecting): Fetch {
           ? https(target, { ...options, agent: secure })
           : http(target, { ...options, agent: plain })
       sent.on('error', reject)
+      // An answer that wants another protocol ends the connection without an error.
+      sent.once('close', () => reject(new Error('closed without an answer')))
       sent.once('response', (answer) => {
         try {
           resolve(respond(answer))
