@@ -95,7 +95,7 @@ async function refused(upstream: Upstream, response: Response, type: string, cal
   if (status === 401 || status === 403) {
     await response.body?.cancel()
     const challenge = response.headers.get('www-authenticate') === null ? '' : ', with a challenge'
-    throw new Fault('backend_refused', `Server ${server} refuses the edge's credential.`, {
+    throw new Fault('backend_refused', `Server ${server} refuses the credential that it is called with.`, {
       data: { server },
       detail: `HTTP ${status}${challenge}`,
     })

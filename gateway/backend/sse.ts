@@ -55,7 +55,7 @@ export class SseConnection {
     })
     if (response.status === 401 || response.status === 403) {
       await response.body?.cancel()
-      throw new Fault('backend_refused', `Server ${upstream.server} refuses the edge's credential.`, {
+      throw new Fault('backend_refused', `Server ${upstream.server} refuses the credential that it is called with.`, {
         data: { server: upstream.server },
       })
     }
