@@ -52,7 +52,7 @@ test('an informer makes ready when it is synced; a server that is away makes nob
   metrics.leads(true)
   const text = await metrics.registry.metrics()
   assert.match(text, /waggle_kube_objects\{type="configmaps"\} 1/)
-  assert.match(text, /waggle_kube_requests_total\{verb="WATCH",code="403"\} \d+/)
+  assert.match(text, /waggle_kube_requests_total\{verb="GET",code="403"\} \d+/)
   assert.match(text, /waggle_reconcile_total\{controller="c",result="done"\} 1/)
   assert.match(text, /waggle_leader 1/)
 })
