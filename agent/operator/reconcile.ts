@@ -9,12 +9,13 @@ import type { Turn } from '../kube/controller.ts'
 import { isForbidden, isNotFound, isRejected, KubeError } from '../kube/error.ts'
 import type { EventRecorder } from '../kube/event.ts'
 import type { Informer } from '../kube/informer.ts'
-import { TYPES, type KubeObject, type ResourceType } from '../kube/object.ts'
+import { TYPES, type KubeObject, type OwnerReference, type ResourceType } from '../kube/object.ts'
 import { controllerOf, controllerReference } from '../kube/owner.ts'
 import { makeKey } from './keys.ts'
 import type { KeyDraft, Observed, Plan, Planner } from './kind.ts'
 import { names } from './label.ts'
 import { composeStatus, invalidStatus, readConditions, type Failure, type StatusDraft } from './status.ts'
+import { claim } from './takeover.ts'
 import type { ReadConfigMap } from './texts.ts'
 import type { Entry, State } from './world.ts'
 
@@ -121,6 +122,7 @@ export class Reconciler {
     const reference = controllerReference(raw)
     try {
       for (const object of plan.objects) {
+        if (state.settings.takeOver) await this.#claim(object, reference, turn)
         const applied = await applier.apply(owned(object, reference), { signal: turn.signal })
         if (applied.outcome === 'applied') state.wrote(applied.object)
       }
@@ -130,6 +132,16 @@ export class Reconciler {
       turn.signal.throwIfAborted()
       return error
     }
+  }
+
+  /** Takes over an object that ToolHive made. */
+  async #claim(desired: KubeObject, reference: OwnerReference, turn: Turn): Promise<void> {
+    const { state, owned: informers, client } = this.#options
+    const { name, namespace = '' } = desired.metadata
+    const existing = state.world(turn.now).object(desired.kind, namespace, name)
+    const type = informers.find((informer) => informer.type.kind === desired.kind)?.type
+    if (existing !== undefined && type !== undefined)
+      await claim(client, type, existing, desired, reference, turn.signal)
   }
 
   async #prune(plan: Plan, raw: KubeObject, turn: Turn): Promise<void> {

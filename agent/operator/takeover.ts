@@ -4,7 +4,10 @@ import { KubeError } from '../kube/error.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { TYPES, type KubeObject } from '../kube/object.ts'
 import { controllerOf } from '../kube/owner.ts'
+import type { OwnerReference, ResourceType } from '../kube/object.ts'
 import { MANAGED_BY, MANAGER } from './label.ts'
+import { isTree, merge, type Tree } from './strategic.ts'
+import { KEPT } from './workload.ts'
 import type { Settings } from './settings.ts'
 
 const LEASE = 'toolhive-operator-leader-election'
@@ -65,4 +68,40 @@ export function adoption(settings: Settings): (existing: KubeObject, desired: Ku
     if (owner === undefined && labels[MANAGED_BY] === MANAGER) return true
     return settings.takeOver && labels['toolhive'] === 'true' && (owner === undefined || owner.kind === 'StatefulSet')
   }
+}
+
+/**
+ * Makes an object of ToolHive's ours before it is applied: it gets our resource as its controller, and what ToolHive's managers set in
+ * it counts as set by us, so that applying takes away what we do not want. A StatefulSet that keeps its template waits with the latter.
+ */
+export async function claim(
+  client: KubeClient,
+  type: ResourceType,
+  existing: KubeObject,
+  desired: KubeObject,
+  owner: OwnerReference,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { labels = {}, annotations = {}, name, namespace } = existing.metadata
+  if (labels['toolhive'] !== 'true') return
+  const isFirst = labels[MANAGED_BY] !== MANAGER
+  const keeps = desired.metadata.annotations?.[KEPT] !== undefined
+  const inherits = !keeps && (isFirst || annotations[KEPT] !== undefined)
+  if (!isFirst && !inherits) return
+  const live = await client.get({ type, name, namespace }, { signal })
+  const { resourceVersion, managedFields } = live.metadata
+  const fields = inherits && Array.isArray(managedFields) ? { managedFields: inherited(managedFields, type) } : {}
+  const patch = { metadata: { resourceVersion, ownerReferences: [owner], ...fields } }
+  await client.patch({ type, name, namespace }, patch, { manager: MANAGER, signal })
+}
+
+/** All that anybody set, except by way of a subresource, as set by our applying. */
+function inherited(entries: readonly unknown[], type: ResourceType): unknown[] {
+  const trees = entries.filter(isTree)
+  const others = trees.filter((entry) => entry['subresource'] !== undefined && entry['subresource'] !== '')
+  const fieldsV1 = trees
+    .filter((entry) => !others.includes(entry))
+    .reduce<Tree>((sum, { fieldsV1: one }) => merge(sum, isTree(one) ? one : {}), {})
+  const ours = { manager: MANAGER, operation: 'Apply', apiVersion: type.apiVersion, fieldsType: 'FieldsV1', fieldsV1 }
+  return [ours, ...others]
 }

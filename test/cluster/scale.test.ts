@@ -94,16 +94,16 @@ test(`${SERVERS} servers are planned and applied within 30 seconds of two cores`
     async () => {
       await sleep(500)
       await sample()
-      return (await counter('waggle_reconcile_total{controller="operator",result="done"}')) >= SERVERS
+      // Asking the API server costs what is measured, so it is asked when there can be something to see.
+      if ((await counter('waggle_reconcile_total{controller="operator",result="done"}')) < SERVERS) return false
+      return (await client.list(type)).items.every(isReported)
     },
     240,
   )
   const wall = (performance.now() - startedAt) / 1000
   const seconds = Math.min(wall, ((await work()) - workBefore) / CORES)
   console.log(`${SERVERS} servers: ${wall.toFixed(1)} s by the clock, ${seconds.toFixed(1)} s of two cores`)
-  const [deployments, servers] = await Promise.all([client.list(TYPES.Deployment), client.list(type)])
-  assert.equal(deployments.items.length, SERVERS)
-  assert.ok(servers.items.every(isReported))
+  assert.equal((await client.list(TYPES.Deployment)).items.length, SERVERS)
   assert.ok(seconds <= 30, `${seconds} s`)
 })
 
