@@ -30,7 +30,7 @@ export async function run(
   const instance = environment['POD_NAME'] ?? hostname()
   const access = given ?? (await findAccess(environment))
   const metrics = new KubeMetrics()
-  const client = new KubeClient(access, { metrics, connections: 16 })
+  const client = new KubeClient(access, { metrics, connections: 8 })
   const operator = new Operator({
     client,
     settings,

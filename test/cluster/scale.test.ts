@@ -105,7 +105,8 @@ test(`${SERVERS} servers are planned and applied within 30 seconds of two cores`
   const wall = (performance.now() - startedAt) / 1000
   const seconds = Math.min(wall, ((await work()) - workBefore) / CORES)
   console.log(`${SERVERS} servers: ${wall.toFixed(1)} s by the clock, ${seconds.toFixed(1)} s of two cores`)
-  assert.equal((await client.list(TYPES.Deployment)).items.length, SERVERS)
+  const deployments = (await client.list(TYPES.Deployment, { labelSelector: 'app=mcpserver' })).items
+  assert.equal(deployments.length, SERVERS)
   assert.ok(seconds <= 30, `${seconds} s`)
 })
 
@@ -190,11 +191,13 @@ async function sample(): Promise<number> {
   return rss
 }
 
-/** Seconds of CPU that the cluster and the operator have used. */
+/** Seconds of CPU that the API server, its store and the operator have used; not the testbed's relay between them. */
 async function work(): Promise<number> {
   const pids = [...inhabitants(c), ...(operator?.pid === undefined ? [] : [operator.pid])]
   const ticks = await Promise.all(
     pids.map(async (pid) => {
+      const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+      if (pid !== operator?.pid && !/kube-apiserver|etcd/.test(command)) return 0
       const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
       return Number(fields[11] ?? 0) + Number(fields[12] ?? 0)
