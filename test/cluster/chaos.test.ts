@@ -355,7 +355,8 @@ test('CRDs that are upgraded under a running operator interrupt nothing', async 
 })
 
 test('a namespace that is deleted goes, with everything in it, and can come back', async () => {
-  shared.kubectl(['delete', 'namespace', NAMESPACE, '--wait=true', '--timeout=120s'])
+  await call(cluster, 'DELETE', `/api/v1/namespaces/${NAMESPACE}`)
+  await until('the namespace to go', gone, 120)
   await sleep(2_000)
   const before = writes()
   await sleep(REST_MS)
@@ -364,3 +365,18 @@ test('a namespace that is deleted goes, with everything in it, and can come back
   apply(...fleet)
   await settled('calm in the namespace that came back')
 })
+
+/** Whether the namespace is gone; throws with what holds it. */
+async function gone(): Promise<boolean> {
+  try {
+    const { status } = await call<{ status: { conditions?: { message: string }[] } }>(
+      cluster,
+      'GET',
+      `/api/v1/namespaces/${NAMESPACE}`,
+    )
+    throw new Error((status.conditions ?? []).map(({ message }) => message).join('; '))
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 404) return true
+    throw error
+  }
+}
