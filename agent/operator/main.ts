@@ -2,7 +2,6 @@
 // Exit codes: 0 after a signal, 1 when leadership is lost or the settings are wrong.
 
 import { hostname } from 'node:os'
-import { setFlagsFromString } from 'node:v8'
 import { findAccess, type Access } from '../kube/access.ts'
 import { KubeClient } from '../kube/client.ts'
 import { sleep, systemClock } from '../kube/clock.ts'
@@ -24,8 +23,6 @@ export async function run(
   environment: NodeJS.ProcessEnv = process.env,
   given?: Access,
 ): Promise<void> {
-  // Most of what it reads is forgotten at once: collecting it early costs little time and halves the memory.
-  setFlagsFromString('--optimize-for-size')
   const settings = readSettings(environment)
   const instance = environment['POD_NAME'] ?? hostname()
   const access = given ?? (await findAccess(environment))
