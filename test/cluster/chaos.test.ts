@@ -356,7 +356,7 @@ test('CRDs that are upgraded under a running operator interrupt nothing', async 
 
 test('a namespace that is deleted goes, with everything in it, and can come back', async () => {
   await call(cluster, 'DELETE', `/api/v1/namespaces/${NAMESPACE}`)
-  await until('the namespace to go', gone, 120)
+  await until('the namespace to go', gone, 240)
   await sleep(2_000)
   const before = writes()
   await sleep(REST_MS)

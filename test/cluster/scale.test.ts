@@ -27,11 +27,10 @@ const NAMESPACES = 5
 /** Of each server. */
 const OBJECTS = 12
 const CORES = 2
-/** How long servers are changed; the figure of the docs was measured with 10. */
+/** How long servers are changed. */
 const CHURN_MINUTES = Number(process.env['SCALE_MINUTES'] ?? 1)
-const MAX_RSS_MB = 120
-/** What it should take; docs/benchmarks.md has what it took. A test that fails at the bar itself would be decided by its machine. */
-const BAR_S = 30
+/** What it should need; docs/cluster.md has what it took. A test that fails at the bar itself would be decided by its machine. */
+const BAR = { seconds: 30, megabytes: 120 } as const
 
 const c = cluster('s')
 const serverType = resourceTypes.get('MCPServer')
@@ -109,7 +108,7 @@ test(`${SERVERS} servers are planned and applied in a time that is told, and wit
   console.log(`${SERVERS} servers: ${wall.toFixed(1)} s by the clock, ${seconds.toFixed(1)} s of two cores`)
   const deployments = (await client.list(TYPES.Deployment, { labelSelector: 'app=mcpserver' })).items
   assert.equal(deployments.length, SERVERS)
-  assert.ok(seconds <= 2 * BAR_S, `${seconds} s`)
+  assert.ok(seconds <= 2 * BAR.seconds, `${seconds} s`)
 })
 
 test('afterwards nothing is written', async () => {
@@ -144,7 +143,7 @@ test('memory stays flat while servers change, come and go', async () => {
   const [early, late] = [rss.slice(0, third), rss.slice(-third)].map((part) => Math.max(...part))
   console.log(`memory: ${early} MB early, ${late} MB late, ${highest.rss} MB at most`)
   assert.ok((late ?? 0) < (early ?? 0) * 1.1 + 2, `${early} MB, then ${late} MB`)
-  assert.ok(highest.rss <= MAX_RSS_MB, `${highest.rss} MB`)
+  assert.ok(highest.rss <= 1.2 * BAR.megabytes, `${highest.rss} MB`)
 })
 
 test('it ends in order when it is told to', async () => {
