@@ -4,10 +4,9 @@
 import { DurableObject } from 'cloudflare:workers'
 import { connect, type Peer } from '../gateway/backend/connect.ts'
 import { drain } from '../gateway/backend/drain.ts'
+import { heed, tellsChanges } from '../gateway/backend/news.ts'
 import { fingerprint } from '../gateway/catalog/hash.ts'
 import type { ServerCatalog } from '../gateway/catalog/server.ts'
-import { Pace } from '../gateway/channel/pace.ts'
-import { isObject } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { announce, prune, publish, readHealth, recordHealth, type Digest } from './catalogs.ts'
 import type { Env } from './env.ts'
@@ -264,34 +263,19 @@ export class RefreshObject extends DurableObject<Env> {
     const stop = new AbortController()
     this.#watched.set(key, stop)
     const follow = async () => {
-      let listened = false
+      const listened = await heed(peer, stop.signal, () => this.#hint(key))
       try {
-        const messages = await peer.listen(stop.signal)
-        listened = messages !== undefined
-        const pace = new Pace()
-        for await (const message of messages ?? []) {
-          if (message.kind === 'request')
-            await peer.decline(message, AbortSignal.timeout(FIRST_RETRY_MS)).catch(() => undefined)
-          else if (message.method.endsWith('/list_changed')) await this.#hint(key)
-          await pace.after(message.text.length, Date.now())
-        }
-      } catch {
-        // A stream that broke is as good as none.
-      } finally {
         if (this.#watched.get(key) === stop) {
           this.#watched.delete(key)
           // Whatever it would have said is found by asking, and that opens the next one.
           if (listened) await this.#hint(key)
         }
+      } finally {
         await peer.close(AbortSignal.timeout(FIRST_RETRY_MS))
       }
     }
     this.ctx.waitUntil(follow())
   }
-}
-
-function tellsChanges({ capabilities }: ServerCatalog): boolean {
-  return Object.values(capabilities).some((one) => isObject(one) && one['listChanged'] === true)
 }
 
 function describe({ problems }: ServerCatalog): string {

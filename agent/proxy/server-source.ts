@@ -3,10 +3,8 @@
 
 import { connect, type Peer } from '../../gateway/backend/connect.ts'
 import { drain } from '../../gateway/backend/drain.ts'
+import { heed, tellsChanges } from '../../gateway/backend/news.ts'
 import type { Upstream } from '../../gateway/backend/upstream.ts'
-import type { ServerCatalog } from '../../gateway/catalog/server.ts'
-import { Pace } from '../../gateway/channel/pace.ts'
-import { isObject } from '../../protocol/envelope.ts'
 import type { Look, Source } from './keeper.ts'
 
 const CLOSE_MS = 5_000
@@ -46,28 +44,10 @@ export class ServerSource implements Source {
   async #listen(peer: Peer): Promise<void> {
     const stop = new AbortController()
     this.#listening = stop
-    let listened = false
-    try {
-      const messages = await peer.listen(stop.signal)
-      listened = messages !== undefined
-      const pace = new Pace()
-      for await (const message of messages ?? []) {
-        if (message.kind === 'request')
-          await peer.decline(message, AbortSignal.timeout(CLOSE_MS)).catch(() => undefined)
-        else if (message.method.endsWith('/list_changed')) this.#said()
-        await pace.after(message.text.length, Date.now())
-      }
-    } catch {
-      // A stream that broke is as good as none.
-    } finally {
-      this.#listening = undefined
-      // Whatever it would have said is found by asking, and that opens the next one.
-      if (listened && !this.#closed) this.#said()
-      await peer.close(AbortSignal.timeout(CLOSE_MS))
-    }
+    const listened = await heed(peer, stop.signal, this.#said)
+    this.#listening = undefined
+    // Whatever it would have said is found by asking, and that opens the next one.
+    if (listened && !this.#closed) this.#said()
+    await peer.close(AbortSignal.timeout(CLOSE_MS))
   }
-}
-
-function tellsChanges({ capabilities }: ServerCatalog): boolean {
-  return Object.values(capabilities).some((one) => isObject(one) && one['listChanged'] === true)
 }
