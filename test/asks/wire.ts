@@ -78,9 +78,7 @@ async function calling(url: string, init: RequestInit): Promise<Calling> {
   const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(30_000)])
   const response = await fetch(url, { ...init, signal })
   const type = response.headers.get('content-type')
-  const { body } = response
-  if (body === null) throw new Error(`HTTP ${response.status}`)
-  const messages = type === 'text/event-stream' ? streamed(body) : single(response)
+  const messages = type === 'text/event-stream' ? streamed(response) : single(response)
   const next = async (): ReturnType<Calling['next']> => {
     const one = await messages.next()
     return one.done === true ? undefined : one.value
@@ -99,8 +97,10 @@ async function calling(url: string, init: RequestInit): Promise<Calling> {
 
 type One = { readonly text: string; readonly message: Heard; readonly event: string | undefined }
 
-async function* streamed(body: ReadableStream<Uint8Array>): AsyncGenerator<One, void, void> {
-  for await (const { data, id } of readSse(body, 1 << 26))
+/** Holds the response, not its body alone: Node cancels a body that nobody reads yet once its response is collected. */
+async function* streamed(response: Response): AsyncGenerator<One, void, void> {
+  if (response.body === null) throw new Error(`HTTP ${response.status}`)
+  for await (const { data, id } of readSse(response.body, 1 << 26))
     yield { text: data, message: data === '' ? {} : (JSON.parse(data) as Heard), event: id }
 }
 
