@@ -23,8 +23,13 @@ function kept(script: readonly (() => Promise<Look>)[], deadlineMs = 1_000) {
     looks.push(performance.now())
     return (script[looks.length - 1] ?? script.at(-1) ?? (() => Promise.reject(away())))()
   }
-  const keeper = new Keeper('test/one', { deadlineMs, look, close: () => undefined }, (one) => found.push(one))
-  return { keeper, looks, found }
+  const returns: number[] = []
+  const keeper = new Keeper(
+    'test/one',
+    { deadlineMs, look, close: () => undefined },
+    { found: (one) => found.push(one), returned: () => returns.push(looks.length) },
+  )
+  return { keeper, looks, found, returns }
 }
 const ok = async (): Promise<Look> => ({ catalog, againMs: 60_000 })
 const fail = async (): Promise<Look> => {
@@ -54,6 +59,23 @@ test('a hint makes it look soon, and many hints not for ever sooner', async () =
   keeper.stop()
   await running
   assert.ok(looks.length >= 2 && looks.length <= 5, String(looks.length))
+})
+
+test('a server that was away and is back is told once, with news or without', async () => {
+  const asBefore = async (): Promise<Look> => ({ catalog: undefined, againMs: 60_000 })
+  const { keeper, looks, returns } = kept([ok, fail, asBefore, ok])
+  const running = keeper.run()
+  await keeper.seen
+  const until = async (count: number) => {
+    for (const deadline = Date.now() + 10_000; looks.length < count; await sleep(10)) assert.ok(Date.now() < deadline)
+  }
+  keeper.hint()
+  await until(3)
+  keeper.hint()
+  await until(4)
+  keeper.stop()
+  await running
+  assert.deepEqual(returns, [3])
 })
 
 test('a server that refuses is tried slowly, and its health says what is wrong', async () => {

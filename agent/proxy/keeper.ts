@@ -41,10 +41,17 @@ export interface Health {
   readonly tookMs: number
 }
 
+export interface KeeperHost {
+  /** A look succeeded and has news. */
+  found(catalog: ServerCatalog): void
+  /** A look succeeded after one that failed. */
+  returned(): void
+}
+
 export class Keeper {
   readonly #server: string
   readonly #source: Source
-  readonly #found: (catalog: ServerCatalog) => void
+  readonly #host: KeeperHost
   readonly #stop = new AbortController()
   readonly #seen = Promise.withResolvers<void>()
   #health: Health = { state: 'unknown', message: undefined, at: undefined, tookMs: 0 }
@@ -55,11 +62,10 @@ export class Keeper {
   #troubleSince: number | undefined
   #failures = 0
 
-  /** `found` is called with every look that succeeded with news. */
-  constructor(server: string, source: Source, found: (catalog: ServerCatalog) => void) {
+  constructor(server: string, source: Source, host: KeeperHost) {
     this.#server = server
     this.#source = source
-    this.#found = found
+    this.#host = host
   }
 
   get health(): Health {
@@ -77,7 +83,7 @@ export class Keeper {
     this.#source.close()
   }
 
-  /** Somebody says that the catalog changed: looks soon, but not for ever sooner than at others. */
+  /** Something happened that may have changed the catalog, or the server's health: looks soon, but not for ever sooner than at others. */
   hint(): void {
     this.#changed = true
     this.#wake?.()
@@ -98,10 +104,14 @@ export class Keeper {
     const signal = AbortSignal.any([late.signal, this.#stop.signal])
     try {
       const { catalog, againMs } = await within(this.#source.look(signal), signal)
+      const wasAway = this.#health.state === 'failed'
       this.#note('ok', undefined)
       this.#failures = 0
       this.#troubleSince = undefined
-      if (catalog !== undefined && !this.#stop.signal.aborted) this.#found(catalog)
+      if (!this.#stop.signal.aborted) {
+        if (wasAway) this.#host.returned()
+        if (catalog !== undefined) this.#host.found(catalog)
+      }
       this.#seen.resolve()
       return againMs
     } catch (error) {

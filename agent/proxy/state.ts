@@ -94,7 +94,7 @@ export class State {
     this.#build()
   }
 
-  /** The server says that its catalog changed. */
+  /** The server says that its catalog changed, or calls fail: its keeper looks soon. */
   hint(server: string): void {
     this.#kept.get(server)?.keeper.hint()
   }
@@ -154,8 +154,10 @@ export class State {
       known?.keeper.stop()
       // A catalog from elsewhere is not this server's; one that is asked for otherwise serves until the next is here.
       if (known !== undefined && !known.plan.includes(JSON.stringify(server.url))) this.#catalogs.delete(server.key)
-      const keeper = new Keeper(server.key, this.#source(server, network), (catalog) => {
-        if (this.#kept.get(server.key)?.keeper === keeper) this.#found(server.key, catalog)
+      const isCurrent = () => this.#kept.get(server.key)?.keeper === keeper
+      const keeper: Keeper = new Keeper(server.key, this.#source(server, network), {
+        found: (catalog) => isCurrent() && this.#found(server.key, catalog),
+        returned: () => isCurrent() && this.#returned(server.key),
       })
       this.#kept.set(server.key, { plan, keeper })
       void keeper.run()
@@ -177,9 +179,13 @@ export class State {
     })
   }
 
+  /** Calls need not wait until a breaker that opened meanwhile lets one try. */
+  #returned(server: string): void {
+    for (const [key, breaker] of this.#breakers) if (key.startsWith(`${server} `)) breaker.success()
+  }
+
   #found(server: string, catalog: ServerCatalog): void {
     const known = this.#catalogs.get(server)
-    for (const [key, breaker] of this.#breakers) if (key.startsWith(`${server} `)) breaker.success()
     if (known !== undefined && JSON.stringify(known) === JSON.stringify(catalog)) return
     this.#catalogs.set(server, catalog)
     this.#build()
@@ -230,7 +236,8 @@ export class State {
     if (network === undefined) throw new TypeError('no network yet')
     const up = upstream(server, member.credential, secrets, network)
     const breakerKey = `${server.key} ${server.url} ${JSON.stringify(member.breaker)}`
-    const breaker = this.#breakers.get(breakerKey) ?? new Breaker(member.breaker, now)
+    // Calls that fail are how a server's end is noticed that offers no stream which could break.
+    const breaker = this.#breakers.get(breakerKey) ?? new Breaker(member.breaker, now, () => this.hint(server.key))
     breakers.set(breakerKey, breaker)
     const speak = (at: Era) => (one: Upstream) =>
       at === 'modern' ? new ModernBackend(one) : new LegacyBackend(one, sessions)

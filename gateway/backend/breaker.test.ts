@@ -7,7 +7,16 @@ function breaker(threshold = 3, openMs = 1000) {
   const pass = (ms: number) => {
     time += ms
   }
-  return { one: new Breaker({ threshold, openMs }, () => time), pass }
+  const opened: number[] = []
+  return {
+    one: new Breaker(
+      { threshold, openMs },
+      () => time,
+      () => void opened.push(time),
+    ),
+    pass,
+    opened,
+  }
 }
 
 /** Lets calls through until it is open. */
@@ -59,6 +68,18 @@ test('opens again at once when the call that tries fails', () => {
   assert.equal(it.one.enter(), 1000)
   it.pass(1000)
   assert.equal(it.one.enter(), undefined)
+})
+
+test('tells each time that it opens, and nothing of the failures before', () => {
+  const it = breaker()
+  open(it, 2)
+  assert.equal(it.opened.length, 0)
+  it.one.failure()
+  assert.equal(it.opened.length, 1)
+  it.pass(1000)
+  assert.equal(it.one.enter(), undefined)
+  it.one.failure()
+  assert.equal(it.opened.length, 2)
 })
 
 test('lets the next call try when the one that tried told nothing, or was lost', () => {

@@ -13,14 +13,17 @@ export interface BreakerSettings {
 export class Breaker {
   readonly #settings: BreakerSettings
   readonly #now: Clock
+  readonly #opened: () => void
   #failures = 0
   #openUntil = 0
   /** Until when the one call that may try is waited for; it may be lost with the request that made it. */
   #tryingUntil = 0
 
-  constructor(settings: BreakerSettings, now: Clock) {
+  /** `opened` is called whenever it opens, by the failure that opens it. */
+  constructor(settings: BreakerSettings, now: Clock, opened: () => void = () => undefined) {
     this.#settings = settings
     this.#now = now
+    this.#opened = opened
   }
 
   /** Undefined when a call may go, else the milliseconds to wait. A call that may go must report its outcome. */
@@ -42,7 +45,9 @@ export class Breaker {
   failure(): void {
     this.#failures += 1
     this.#tryingUntil = 0
-    if (this.#failures >= this.#settings.threshold) this.#openUntil = this.#now() + this.#settings.openMs
+    if (this.#failures < this.#settings.threshold) return
+    this.#openUntil = this.#now() + this.#settings.openMs
+    this.#opened()
   }
 
   /** The call ended without telling anything about the server (the caller went away). */

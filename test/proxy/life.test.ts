@@ -13,6 +13,15 @@ import { startProxy, type TestProxy } from './proxy.ts'
 const call = (proxy: TestProxy, name: string) =>
   exchange(proxy.mcp, { method: 'tools/call', params: { name, arguments: {} } })
 
+/** Waits (3 s) until its health page says so. */
+async function says(proxy: TestProxy, status: 'healthy' | 'degraded'): Promise<void> {
+  for (const deadline = Date.now() + 3_000; ; await sleep(20)) {
+    const health = (await (await fetch(`${proxy.url}/health`)).json()) as { status: string }
+    if (health.status === status) return
+    assert.ok(Date.now() < deadline, JSON.stringify(health))
+  }
+}
+
 describe('a running proxy', () => {
   let recorder: Recorder
   let proxy: TestProxy
@@ -105,8 +114,7 @@ describe('a proxy whose server dies', () => {
       assert.ok(answer?.error)
     }
     await proxy.lists(['test_simple_text'])
-    const health = (await (await fetch(`${proxy.url}/health`)).json()) as { status: string; mcp: { error?: string } }
-    assert.equal(health.status, 'degraded')
+    await says(proxy, 'degraded')
     fixture = await startFixture({ port })
     const started = performance.now()
     // Its breaker is open for 15 s, but closes when the server is seen.
@@ -115,7 +123,29 @@ describe('a proxy whose server dies', () => {
       assert.ok(performance.now() - started < 5_000)
       await sleep(50)
     }
+    await says(proxy, 'healthy')
   })
+})
+
+test('a proxy notices by the calls that fail that a server is gone which offers no stream', async () => {
+  const recorder = await startRecorder()
+  for (const list of ['tools/list', 'prompts/list', 'resources/list', 'resources/templates/list']) {
+    const section = list === 'resources/templates/list' ? 'resourceTemplates' : list.slice(0, list.indexOf('/'))
+    const items = section === 'tools' ? '{"name":"echo","inputSchema":{"type":"object"}}' : ''
+    // Nothing but a call makes it look again during this test.
+    recorder.on(list, () => `{"${section}":[${items}],"ttlMs":600000,"cacheScope":"public"}`)
+  }
+  const proxy = await startProxy({ config: proxyConfig({ servers: [server('test/tools', recorder.url)] }) })
+  try {
+    assert.ok((await call(proxy, 'echo')).answer?.result)
+    await recorder.close()
+    await says(proxy, 'healthy')
+    for (let times = 0; times < 5; times += 1) assert.ok((await call(proxy, 'echo')).answer?.error)
+    await says(proxy, 'degraded')
+  } finally {
+    await proxy.close()
+    await recorder.close()
+  }
 })
 
 describe('the end of a proxy', () => {
