@@ -3,10 +3,10 @@
 import { Hono } from 'hono'
 import { ASSERTION_HEADER } from '../../gateway/auth/assertion.ts'
 import { fingerprint } from '../../gateway/catalog/hash.ts'
+import { publish } from '../../gateway/catalog/published.ts'
 import { Fault } from '../../protocol/fault.ts'
 import { CATALOG_PATH, DIGEST_HEADER, POLL_SECONDS } from './member-source.ts'
 import type { Metrics } from './metrics.ts'
-import { publish } from './published.ts'
 import type { State } from './state.ts'
 
 /** Readers that may wait at once: each virtual server has one, times its replicas. */

@@ -4,9 +4,9 @@
 import { ASSERTION_HEADER } from '../../gateway/auth/assertion.ts'
 import type { Fetch } from '../../gateway/backend/upstream.ts'
 import { readBounded } from '../../gateway/bounded.ts'
+import { readPublished } from '../../gateway/catalog/published.ts'
 import { Fault } from '../../protocol/fault.ts'
 import type { Look, Source } from './keeper.ts'
-import { readPublished } from './published.ts'
 
 export const CATALOG_PATH = '/catalog'
 /** How long a proxy keeps a reader waiting for news, in seconds. */

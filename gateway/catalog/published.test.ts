@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { DEFAULT_AGGREGATION, merge } from '../../gateway/catalog/merge.ts'
-import { readItems, type ServerCatalog } from '../../gateway/catalog/server.ts'
+import { DEFAULT_AGGREGATION, merge } from './merge.ts'
+import { readItems, type ServerCatalog } from './server.ts'
 import type { Json } from '../../protocol/envelope.ts'
 import { publish, readPublished } from './published.ts'
 

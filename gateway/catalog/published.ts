@@ -1,20 +1,12 @@
-// A catalog on its way from a proxy to the virtual servers that aggregate it: what the proxy's clients may see, under the names
-// that they use. Whoever reads it judges every item again, as if the server itself had sent it.
+// A catalog on its way from a proxy to those that aggregate it, virtual servers and the edge: what the proxy's clients may see, under
+// the names that they use. Whoever reads it judges every item again, as if the server itself had sent it.
 
-import { boundedCapabilities } from '../../gateway/backend/handshake.ts'
-import type { Catalog } from '../../gateway/catalog/catalog.ts'
-import { present } from '../../gateway/catalog/present.ts'
-import {
-  LISTS,
-  readItems,
-  SECTIONS,
-  type Item,
-  type Problem,
-  type Section,
-  type ServerCatalog,
-} from '../../gateway/catalog/server.ts'
 import { isObject, type Json } from '../../protocol/envelope.ts'
 import { members } from '../../protocol/text.ts'
+import { boundedCapabilities } from '../backend/handshake.ts'
+import type { Catalog } from './catalog.ts'
+import { present } from './present.ts'
+import { LISTS, readItems, SECTIONS, type Item, type Problem, type Section, type ServerCatalog } from './server.ts'
 
 const MAX_INSTRUCTIONS = 16_384
 const MAX_ITEMS = 10_000
