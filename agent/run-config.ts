@@ -3,6 +3,7 @@
 // What changes a pod (ports, mounted secrets, image) is in the pod's template; everything here is taken up without a restart.
 
 import type { JSONWebKeySet } from 'jose'
+import type { AssertionUse } from '../gateway/auth/assertion-verifier.ts'
 import type { EndpointPlan } from '../plan/endpoint.ts'
 import type { ServerPlan } from '../plan/server.ts'
 
@@ -19,10 +20,12 @@ export const places = {
   keys: '/etc/waggle/keys',
 } as const
 
-/** Who may speak for callers: a virtual server of this cluster. */
+/** Who may speak for callers, or read the catalog: virtual servers of this cluster, the edge, the uplink. */
 export interface Signer {
-  /** `iss` of its assertions: `<cluster>/<namespace>/VirtualMCPServer/<name>`. */
+  /** `iss` of its assertions: `<cluster>/<namespace>/VirtualMCPServer/<name>`, `edge` or `<cluster>/uplink`. */
   readonly issuer: string
+  /** What its assertions are believed for: virtual servers both, the edge `call`, the uplink `catalog`. Without, nothing. */
+  readonly uses: readonly AssertionUse[]
   /** Its public keys; more than one while a key is replaced. */
   readonly jwks: JSONWebKeySet
 }
@@ -46,7 +49,7 @@ export interface RunConfig {
   readonly endpoint: EndpointPlan
   /** The servers behind the endpoint: one for a proxy, the members for a virtual server. */
   readonly servers: readonly ServerPlan[]
-  /** Virtual servers whose assertions are accepted here. */
+  /** Whose assertions are accepted here. */
   readonly signers: readonly Signer[]
   /** Hosts (`*.example.com` too), addresses and CIDR ranges that may be reached although they are private, by the cluster's admin. */
   readonly egressAllow: readonly string[]

@@ -39,6 +39,16 @@ test('what is wrong is told with its place, and no value of it', () => {
   assert.throws(() => parseRunConfig(JSON.stringify({ ...config, format: 2 })), /format/u)
 })
 
+test('a signer whose uses got lost is trusted with nothing', () => {
+  const signers = [{ issuer: 'test/test/VirtualMCPServer/all', jwks: { keys: [] } }]
+  const read = (one: object) =>
+    parseRunConfig(printRunConfig({ ...config, signers: [one] } as unknown as RunConfig)).signers
+  assert.deepEqual(read({ ...signers[0] }), [{ ...signers[0], uses: [] }])
+  // Uses of a newer operator are no reason to serve nobody.
+  assert.deepEqual(read({ ...signers[0], uses: ['call', 'later'] })[0]?.uses, ['call', 'later'])
+  assert.throws(() => read({ ...signers[0], uses: 'call' }), /signers\.0\.uses/u)
+})
+
 test('anybody may enter only where that is said in so many words', () => {
   const { guard } = open.endpoint
   assert.equal(guard.issuers, undefined)

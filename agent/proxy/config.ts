@@ -65,6 +65,13 @@ const server = z.looseObject({
   secretHeaders: z.array(z.looseObject({ header: name, secret })),
 })
 
+const signer = z.looseObject({
+  issuer: name,
+  // What a list does not say is not allowed; uses that are unknown here mean nothing here.
+  uses: z._default(strings, []),
+  jwks: z.looseObject({ keys: z.array(z.looseObject({})) }),
+})
+
 const runConfig = z.looseObject({
   format: z.literal(1),
   self: z.looseObject({
@@ -99,7 +106,7 @@ const runConfig = z.looseObject({
     rules: z.array(rule),
   }),
   servers: z.array(server),
-  signers: z.array(z.looseObject({ issuer: name, jwks: z.looseObject({ keys: z.array(z.looseObject({})) }) })),
+  signers: z.array(signer),
   egressAllow: strings,
   extraCa: z.string(),
   audit: z.looseObject({ enabled: z.boolean() }),

@@ -54,7 +54,7 @@ async function catalog(
   const until = performance.now() + POLL_SECONDS * 1000
   for (;;) {
     // Trust may have ended while the reader waited.
-    if (state.config?.signers.some(({ issuer }) => issuer === reader) !== true)
+    if (state.config?.signers.some(({ issuer, uses }) => issuer === reader && uses.includes('catalog')) !== true)
       return Response.json({ error: 'unauthorized' }, { status: 401 })
     const current = published(state)
     if (current !== undefined && current.digest !== known)

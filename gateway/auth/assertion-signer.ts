@@ -1,4 +1,4 @@
-// Signs assertions with the key of one virtual server. One per caller and server is kept and used again until it is about
+// Signs assertions with the key of one virtual server, edge or uplink. One per caller and server is kept and used again until it is about
 // to end: a caller is an object that the guard makes once per token, so other rights never share one.
 
 import { SignJWT, type CryptoKey, type JWTPayload } from 'jose'
@@ -28,7 +28,7 @@ export class AssertionSigner {
   readonly #callers = new WeakMap<Principal, Map<string, Signed>>()
   readonly #catalogs = new Map<string, Signed>()
 
-  /** `issuer` is the identity of the virtual server: `<cluster>/<namespace>/<kind>/<name>`. */
+  /** `issuer`: the identity of the virtual server, `<cluster>/<namespace>/<kind>/<name>`; `edge`; or `<cluster>/uplink`. */
   constructor(issuer: string, key: SigningKey, now: Clock) {
     this.#issuer = issuer
     this.#key = key
@@ -42,7 +42,7 @@ export class AssertionSigner {
     return this.#kept(kept, audience, () => describe(principal, named), principal.expires)
   }
 
-  /** For the server's catalog, which the virtual server reads as itself. */
+  /** For the server's catalog, which the signer reads as itself. */
   catalog(audience: string): Promise<string> {
     return this.#kept(this.#catalogs, audience, () => ({ use: 'catalog' }), Number.POSITIVE_INFINITY)
   }

@@ -1,5 +1,5 @@
-// Who may speak for callers here: the signers that this server's own configuration lists, each with its keys, for this server
-// alone. What does not verify is refused; a verdict is kept as long as its assertion lasts.
+// Who may speak for callers here, and who may read the catalog: the signers that this server's own configuration lists, each with
+// its keys and its uses, for this server alone. What does not verify is refused; a verdict is kept as long as its assertion lasts.
 
 import { createLocalJWKSet, decodeJwt, jwtVerify, type JSONWebKeySet, type JWTPayload } from 'jose'
 import { Fault } from '../../protocol/fault.ts'
@@ -11,9 +11,19 @@ import { ALGORITHM, described, LIFE_SECONDS, SKEW_SECONDS, TYPE } from './assert
 const CACHED = 10_000
 const MAX_ASSERTION = 16_384
 
+/** What an assertion is good for: `call` speaks for a caller, `catalog` reads the catalog of a server. */
+export type AssertionUse = 'call' | 'catalog'
+
 export interface TrustedSigner {
   readonly issuer: string
+  /** What its assertions are believed for; nothing else of it is, however well it is signed. */
+  readonly uses: readonly AssertionUse[]
   readonly jwks: JSONWebKeySet
+}
+
+interface Trusted {
+  readonly keys: ReturnType<typeof createLocalJWKSet>
+  readonly uses: ReadonlySet<AssertionUse>
 }
 
 interface Verdict {
@@ -25,29 +35,37 @@ interface Verdict {
 
 export class AssertionVerifier {
   readonly #audience: string
-  readonly #keys: ReadonlyMap<string, ReturnType<typeof createLocalJWKSet>>
+  readonly #signers: ReadonlyMap<string, Trusted>
   readonly #now: Clock
   readonly #verdicts = new Lru<string, Verdict>(CACHED)
 
   /** `audience` is the identity of this server: `<cluster>/<namespace>/<kind>/<name>`. */
   constructor(audience: string, signers: readonly TrustedSigner[], now: Clock) {
     this.#audience = audience
-    this.#keys = new Map(signers.map(({ issuer, jwks }) => [issuer, createLocalJWKSet(jwks)]))
+    this.#signers = new Map(
+      signers.map(({ issuer, jwks, uses }) => [issuer, { keys: createLocalJWKSet(jwks), uses: new Set(uses) }]),
+    )
     this.#now = now
   }
 
-  /** The caller whom a trusted signer asserts. Throws `Fault` `unauthenticated`. */
+  /** The caller whom a signer asserts that may speak for callers. Throws `Fault` `unauthenticated`. */
   async caller(token: string): Promise<Principal> {
-    const { principal } = await this.#verdict(token)
+    const { principal, signer } = await this.#verdict(token)
     if (principal === undefined) throw refused('names no caller')
+    this.#demand(signer, 'call')
     return principal
   }
 
-  /** The trusted signer that may read this server's catalog with it. Throws `Fault` `unauthenticated`. */
+  /** The signer that reads this server's catalog with it, and may. Throws `Fault` `unauthenticated`. */
   async reader(token: string): Promise<string> {
     const { principal, signer } = await this.#verdict(token)
     if (principal !== undefined) throw refused('is for calls')
+    this.#demand(signer, 'catalog')
     return signer
+  }
+
+  #demand(signer: string, use: AssertionUse): void {
+    if (this.#signers.get(signer)?.uses.has(use) !== true) throw refused('is for what its signer is not trusted with')
   }
 
   async #verdict(token: string): Promise<Verdict> {
@@ -67,9 +85,9 @@ export class AssertionVerifier {
   async #verify(token: string, now: number): Promise<JWTPayload> {
     try {
       const signer = decodeJwt(token).iss
-      const keys = signer === undefined ? undefined : this.#keys.get(signer)
-      if (signer === undefined || keys === undefined) throw refused('comes from a signer that is not trusted here')
-      const { payload } = await jwtVerify(token, keys, {
+      const trusted = signer === undefined ? undefined : this.#signers.get(signer)
+      if (signer === undefined || trusted === undefined) throw refused('comes from a signer that is not trusted here')
+      const { payload } = await jwtVerify(token, trusted.keys, {
         issuer: signer,
         audience: this.#audience,
         typ: TYPE,

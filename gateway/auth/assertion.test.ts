@@ -5,7 +5,7 @@ import { exportJWK, generateKeyPair } from 'jose'
 import { Fault } from '../../protocol/fault.ts'
 import type { Principal } from '../principal.ts'
 import { AssertionSigner } from './assertion-signer.ts'
-import { AssertionVerifier } from './assertion-verifier.ts'
+import { AssertionVerifier, type AssertionUse } from './assertion-verifier.ts'
 import { describe as claimsOf, described } from './assertion.ts'
 
 const SIGNER = 'test/team/VirtualMCPServer/all'
@@ -26,12 +26,12 @@ function principal(rest: Partial<Principal> = {}): Principal {
   }
 }
 
-async function pair(at: { now: number }) {
+async function pair(at: { now: number }, uses: readonly AssertionUse[] = ['call', 'catalog']) {
   const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
   const now = () => at.now
   const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: 'k', alg: 'ES256' }] }
   const signer = new AssertionSigner(SIGNER, { kid: 'k', key: privateKey }, now)
-  return { signer, verifier: new AssertionVerifier(SERVER, [{ issuer: SIGNER, jwks }], now) }
+  return { signer, verifier: new AssertionVerifier(SERVER, [{ issuer: SIGNER, uses, jwks }], now) }
 }
 
 const refused = (error: unknown) => error instanceof Fault && error.reason === 'unauthenticated'
@@ -74,6 +74,21 @@ describe('an assertion', () => {
     assert.equal(await verifier.reader(catalog), SIGNER)
     await assert.rejects(verifier.caller(catalog), refused)
     await assert.rejects(verifier.reader(await signer.caller(principal(), SERVER, NONE)), refused)
+  })
+
+  test('is believed for what its signer is trusted with, and for nothing else', async () => {
+    const caller = await pair({ now: 1_000_000 }, ['call'])
+    assert.ok(await caller.verifier.caller(await caller.signer.caller(principal(), SERVER, NONE)))
+    await assert.rejects(caller.verifier.reader(await caller.signer.catalog(SERVER)), refused)
+    const reader = await pair({ now: 1_000_000 }, ['catalog'])
+    const token = await reader.signer.caller(principal(), SERVER, NONE)
+    await assert.rejects(reader.verifier.caller(token), refused)
+    // The second time the verdict is known already.
+    await assert.rejects(reader.verifier.caller(token), refused)
+    assert.equal(await reader.verifier.reader(await reader.signer.catalog(SERVER)), SIGNER)
+    const nothing = await pair({ now: 1_000_000 }, [])
+    await assert.rejects(nothing.verifier.caller(await nothing.signer.caller(principal(), SERVER, NONE)), refused)
+    await assert.rejects(nothing.verifier.reader(await nothing.signer.catalog(SERVER)), refused)
   })
 
   test('does not outlive the caller’s own credential', async () => {

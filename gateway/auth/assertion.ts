@@ -1,5 +1,5 @@
-// Assertions: how a virtual server says to one server on whose behalf it calls. A short-lived JWS that names the signer, the
-// one server it is for, and either a caller or the use of that server's catalog; it is good for nothing else.
+// Assertions: how a virtual server or the edge says to one server on whose behalf it calls. A short-lived JWS that names the signer,
+// the one server it is for, and either a caller or the use of that server's catalog; it is good for nothing else.
 
 import type { JWTPayload } from 'jose'
 import type { Principal } from '../principal.ts'

@@ -123,5 +123,5 @@ export function proxied(name: string, proxy: { readonly mcp: string; readonly in
 
 /** The virtual server `all` with this key, as its members trust it. */
 export function signer({ publicJwk }: SigningPair, name = 'all'): Signer {
-  return { issuer: `test/test/VirtualMCPServer/${name}`, jwks: { keys: [publicJwk] } }
+  return { issuer: `test/test/VirtualMCPServer/${name}`, uses: ['call', 'catalog'], jwks: { keys: [publicJwk] } }
 }

@@ -341,8 +341,9 @@ test('the keys of virtual servers that use the proxy are in its trust list, othe
   const objects = [keys('fleet', NAMESPACE), keys('other', 'team-a')]
   const trusted = (annotations: Record<string, string>) =>
     runConfig(planned(remoteProxy, { manifests: [linear({}, { annotations }), fleet, other], objects })).signers
-  const own = { issuer: `in-cluster/${NAMESPACE}/VirtualMCPServer/fleet`, jwks: { keys: [jwk('fleet')] } }
-  const far = { issuer: 'in-cluster/team-a/VirtualMCPServer/other', jwks: { keys: [jwk('other')] } }
+  const uses = ['call', 'catalog']
+  const own = { issuer: `in-cluster/${NAMESPACE}/VirtualMCPServer/fleet`, uses, jwks: { keys: [jwk('fleet')] } }
+  const far = { issuer: 'in-cluster/team-a/VirtualMCPServer/other', uses, jwks: { keys: [jwk('other')] } }
   assert.deepEqual(trusted({}), [own])
   assert.deepEqual(trusted({ 'waggle.dev/allow-virtual-servers-from': 'team-a' }), [own, far])
   assert.deepEqual(trusted({ 'waggle.dev/allow-virtual-servers-from': 'team-b' }), [own])

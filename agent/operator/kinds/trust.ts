@@ -63,7 +63,13 @@ export function signersOf(server: ServerResource, world: World): Signer[] {
     const { jwks } = keysOf(world, namespace, name)
     return jwks.keys.length === 0
       ? []
-      : [{ issuer: identity({ cluster: world.settings.cluster, kind: virtual.kind, namespace, name }), jwks }]
+      : [
+          {
+            issuer: identity({ cluster: world.settings.cluster, kind: virtual.kind, namespace, name }),
+            uses: ['call', 'catalog'],
+            jwks,
+          },
+        ]
   })
 }
 
