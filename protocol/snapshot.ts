@@ -23,7 +23,7 @@ export interface SnapshotItem {
   readonly namespace: string
   readonly name: string
   readonly uid: string
-  /** `bodyDigest` of the body's text. */
+  /** SHA-256 of the body's text (gateway/sha256.ts). */
   readonly digest: string
 }
 
@@ -32,11 +32,12 @@ export interface Snapshot {
   readonly items: readonly SnapshotItem[]
 }
 
-/** The text of a body is the JSON of this. */
+/** The text of a body is the JSON of this, `resource` first. */
 export interface SnapshotBody {
   /** The manifest, reduced to what the edge plans with. */
   readonly resource: unknown
-  /** What the server's proxy publishes (gateway/catalog/published.ts), as it stands there; absent while it is not known. */
+  /** What the server's proxy publishes (gateway/catalog/published.ts), as it stands there; absent while it is not known,
+   *  which says nothing: the edge goes on with the one it has of this uid. */
   readonly catalog?: unknown
 }
 

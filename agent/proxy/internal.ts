@@ -5,7 +5,7 @@ import { ASSERTION_HEADER } from '../../gateway/auth/assertion.ts'
 import { fingerprint } from '../../gateway/catalog/hash.ts'
 import { publish } from '../../gateway/catalog/published.ts'
 import { Fault } from '../../protocol/fault.ts'
-import { CATALOG_PATH, DIGEST_HEADER, POLL_SECONDS } from './member-source.ts'
+import { CATALOG_PATH, DIGEST_HEADER, POLL_SECONDS } from '../catalog/member-source.ts'
 import type { Metrics } from './metrics.ts'
 import type { State } from './state.ts'
 

@@ -5,7 +5,7 @@ import { connect, type Peer } from '../../gateway/backend/connect.ts'
 import { drain } from '../../gateway/backend/drain.ts'
 import { heed, tellsChanges } from '../../gateway/backend/news.ts'
 import type { Upstream } from '../../gateway/backend/upstream.ts'
-import type { Look, Source } from './keeper.ts'
+import type { Look, Source } from '../catalog/keeper.ts'
 
 const CLOSE_MS = 5_000
 

@@ -10,6 +10,7 @@ import { ModernBackend } from '../../gateway/backend/modern.ts'
 import { LegacyBackend, type Sessions } from '../../gateway/backend/session.ts'
 import type { Backend, Upstream } from '../../gateway/backend/upstream.ts'
 import { merge } from '../../gateway/catalog/merge.ts'
+import { readPublished } from '../../gateway/catalog/published.ts'
 import { Projection } from '../../gateway/catalog/project.ts'
 import type { ServerCatalog } from '../../gateway/catalog/server.ts'
 import type { Endpoint, Target } from '../../gateway/endpoint.ts'
@@ -21,10 +22,10 @@ import { Fault } from '../../protocol/fault.ts'
 import type { Era } from '../../protocol/revision.ts'
 import { identity } from '../../plan/site.ts'
 import type { RunConfig } from '../run-config.ts'
+import { Keeper, type Source } from '../catalog/keeper.ts'
+import { MemberSource, type MemberHost } from '../catalog/member-source.ts'
 import type { Issuers } from './issuers.ts'
-import { Keeper, type Source } from './keeper.ts'
 import type { Keys } from './keys.ts'
-import { MemberSource } from './member-source.ts'
 import { metadataUrl } from './metadata.ts'
 import { Network } from './network.ts'
 import type { SecretFiles } from './secrets.ts'
@@ -169,14 +170,15 @@ export class State {
     const { catalogUrl, credential } = server
     if (catalogUrl === undefined)
       return new ServerSource(upstream(server, server.credential, secrets, network), () => this.hint(server.key))
-    return new MemberSource({
+    const host: MemberHost = {
       server: server.key,
       url: catalogUrl,
       fetch: network.fetch({ allowPrivate: server.allowPrivate, ca: server.ca }),
       guard: () => network.guard(catalogUrl, server.key, server.allowPrivate),
       assertion: async () =>
         this.#signerFor(server.key).catalog(credential.kind === 'assertion' ? credential.audience : ''),
-    })
+    }
+    return new MemberSource(host, readPublished)
   }
 
   /** Calls need not wait until a breaker that opened meanwhile lets one try. */

@@ -17,17 +17,17 @@ const MIN_GAP_MS = 250
 const MAX_GAP_MS = 60_000
 const MAX_GAP_IN_TROUBLE_MS = 4_000
 
-export interface Look {
+export interface Look<C = ServerCatalog> {
   /** Undefined: as before. */
-  readonly catalog: ServerCatalog | undefined
+  readonly catalog: C | undefined
   /** When to look again, unless something happens. */
   readonly againMs: number
 }
 
 /** One way to look at a server's catalog. Rejects with a `Fault`. */
-export interface Source {
+export interface Source<C = ServerCatalog> {
   readonly deadlineMs: number
-  look(signal: AbortSignal): Promise<Look>
+  look(signal: AbortSignal): Promise<Look<C>>
   /** Ends whatever a look has left open. */
   close(): void
 }
@@ -41,17 +41,18 @@ export interface Health {
   readonly tookMs: number
 }
 
-export interface KeeperHost {
+export interface KeeperHost<C = ServerCatalog> {
   /** A look succeeded and has news. */
-  found(catalog: ServerCatalog): void
+  found(catalog: C): void
   /** A look succeeded after one that failed. */
   returned(): void
 }
 
-export class Keeper {
+/** `C`: what becomes of a catalog. */
+export class Keeper<C = ServerCatalog> {
   readonly #server: string
-  readonly #source: Source
-  readonly #host: KeeperHost
+  readonly #source: Source<C>
+  readonly #host: KeeperHost<C>
   readonly #stop = new AbortController()
   readonly #seen = Promise.withResolvers<void>()
   #health: Health = { state: 'unknown', message: undefined, at: undefined, tookMs: 0 }
@@ -62,7 +63,7 @@ export class Keeper {
   #troubleSince: number | undefined
   #failures = 0
 
-  constructor(server: string, source: Source, host: KeeperHost) {
+  constructor(server: string, source: Source<C>, host: KeeperHost<C>) {
     this.#server = server
     this.#source = source
     this.#host = host

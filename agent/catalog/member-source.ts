@@ -1,10 +1,9 @@
-// A member's catalog from its proxy's internal port: a long poll that is answered when there is news, so that a virtual
-// server knows within a moment. The virtual server shows an assertion of its own, which is good for this catalog alone.
+// A server's catalog from its proxy's internal port: a long poll that is answered when there is news, so that virtual servers and
+// the uplink know within a moment. They show an assertion of their own, which is good for this catalog alone.
 
 import { ASSERTION_HEADER } from '../../gateway/auth/assertion.ts'
 import type { Fetch } from '../../gateway/backend/upstream.ts'
 import { readBounded } from '../../gateway/bounded.ts'
-import { readPublished } from '../../gateway/catalog/published.ts'
 import { Fault } from '../../protocol/fault.ts'
 import type { Look, Source } from './keeper.ts'
 
@@ -14,6 +13,8 @@ export const POLL_SECONDS = 25
 /** Header with the digest of the catalog in the body. */
 export const DIGEST_HEADER = 'waggle-catalog-digest'
 const MAX_CATALOG = 24 * 1024 * 1024
+/** Between two looks at a proxy that gives nothing to wait with. */
+const PACE_MS = 30_000
 
 export interface MemberHost {
   readonly server: string
@@ -24,16 +25,19 @@ export interface MemberHost {
   readonly assertion: () => Promise<string>
 }
 
-export class MemberSource implements Source {
+/** `C`: what `read` makes of the text that the proxy publishes; it throws an Error that says what is wrong with it. */
+export class MemberSource<C> implements Source<C> {
   readonly deadlineMs = (POLL_SECONDS + 15) * 1000
   readonly #host: MemberHost
+  readonly #read: (text: string) => C
   #digest = ''
 
-  constructor(host: MemberHost) {
+  constructor(host: MemberHost, read: (text: string) => C) {
     this.#host = host
+    this.#read = read
   }
 
-  async look(signal: AbortSignal): Promise<Look> {
+  async look(signal: AbortSignal): Promise<Look<C>> {
     const { server, url, fetch, guard, assertion } = this.#host
     guard()
     const address = new URL(url)
@@ -53,10 +57,9 @@ export class MemberSource implements Source {
     try {
       const text = await readBounded(response.body, MAX_CATALOG)
       if (text === undefined) throw new Error('is too large')
-      const catalog = readPublished(text)
+      const catalog = this.#read(text)
       this.#digest = response.headers.get(DIGEST_HEADER) ?? ''
-      // Without a digest there is nothing to wait with.
-      return { catalog, againMs: this.#digest === '' ? catalog.ttlMs : 0 }
+      return { catalog, againMs: this.#digest === '' ? PACE_MS : 0 }
     } catch (error) {
       const detail = error instanceof Error ? error.message.slice(0, 200) : undefined
       throw new Fault('backend_protocol', `The proxy of server ${server} publishes no usable catalog.`, {
@@ -76,7 +79,7 @@ function away(server: string, cause: unknown): Fault {
 
 /** Trust arrives with the proxy's next configuration, within moments: it is asked again as one that is coming up. */
 function refused(server: string): Fault {
-  return new Fault('backend_unavailable', `The proxy of server ${server} does not trust this virtual server yet.`, {
+  return new Fault('backend_unavailable', `The proxy of server ${server} does not trust this reader yet.`, {
     data: { server },
   })
 }
