@@ -9,6 +9,7 @@ import type { Breaker } from './backend/breaker.ts'
 import type { Backend } from './backend/upstream.ts'
 import type { Channel } from './channel/channel.ts'
 import type { Catalog } from './catalog/catalog.ts'
+import type { Health } from './catalog/fleet.ts'
 import type { Projection } from './catalog/project.ts'
 import type { ServerCatalog } from './catalog/server.ts'
 import type { InFlight } from './inflight.ts'
@@ -30,6 +31,8 @@ export interface Endpoint {
   readonly target: (server: string, via: string | undefined) => Target
   /** Every way to call a server, where the catalog spans several endpoints. */
   readonly targets: (server: string) => readonly Target[]
+  /** How the instance of a fleet does, as far as its link tells; absent where nothing is linked. */
+  readonly health?: (instance: string) => Health
 }
 
 export interface Target {

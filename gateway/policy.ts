@@ -13,6 +13,17 @@ export interface Rule {
   readonly claims?: Readonly<Record<string, readonly string[]>>
   /** All of these scopes. Unmet: listed, and a call answers the step-up challenge. */
   readonly scopes?: readonly string[]
+  /** Says where, not only who: of those of one policy that name a tool, one must hold here. */
+  readonly place?: Placement
+  /** Whether the server's hints about these tools are believed. */
+  readonly trustHints?: boolean
+}
+
+export interface Placement {
+  /** The ToolPolicy that says so: every policy must be met. */
+  readonly policy: string
+  /** Whether it is about this instance's cluster and namespace. */
+  readonly here: boolean
 }
 
 /** Which callers an endpoint admits at all; used where one catalog spans several endpoints. */

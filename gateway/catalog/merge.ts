@@ -3,6 +3,7 @@
 
 import { glob, type Access, type Rule } from '../policy.ts'
 import { Catalog, type CatalogEntry, type MergeProblem, type Override } from './catalog.ts'
+import type { Fleet } from './fleet.ts'
 import { exposed, fit, marked, original } from './names.ts'
 import { SECTIONS, type Item, type Section, type ServerCatalog } from './server.ts'
 
@@ -19,6 +20,8 @@ export interface Member {
   readonly filter?: readonly string[] | undefined
   readonly overrides?: Readonly<Record<string, Override>> | undefined
   readonly rules: readonly Rule[]
+  /** The server's instances, where it is in clusters: then `catalog` and `rules` above are not used. */
+  readonly fleet?: Fleet | undefined
 }
 
 export interface Aggregation {
