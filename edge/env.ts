@@ -30,6 +30,13 @@ export interface Env {
   SSE_SESSIONS: DurableObjectNamespace
   /** Streams that clients listen on, and answers on their way to the calls that wait for them. */
   CHANNELS: DurableObjectNamespace
+  /** One object per joined cluster: its uplinks' links, and what they publish. */
+  HUB: DurableObjectNamespace
+  /**
+   * For tests: seconds of silence until a link is avoided, a cluster counts as offline, its servers are delisted, and are forgotten,
+   * comma-separated. Default `25,45,600,86400`.
+   */
+  LINK_CLOCK?: string
   /** Self-hosted only: a network service that may reach private addresses, for backends that are allowed to be there. */
   PRIVATE_NETWORK?: Fetcher
 }

@@ -5,6 +5,7 @@ import type { Env } from './env.ts'
 import { endpointKey, serve } from './front.ts'
 
 export { ChannelObject } from './channel-object.ts'
+export { HubObject } from './hub/object.ts'
 export { RefreshObject } from './refresh.ts'
 export { SseSessionObject } from './sse-object.ts'
 export { StoreObject } from './store/object.ts'

@@ -48,17 +48,26 @@ export class Fault extends Error {
   readonly detail: string | undefined
   /** Extra response headers, such as `WWW-Authenticate`. */
   readonly headers: Readonly<Record<string, string>> | undefined
+  /** Provably nothing of the call has reached a server, so that it may be made elsewhere. Never on the wire. */
+  readonly unsent: boolean
 
   constructor(
     reason: Reason,
     message: string,
-    more: { data?: FaultData; detail?: string; headers?: Record<string, string>; cause?: unknown } = {},
+    more: {
+      data?: FaultData
+      detail?: string
+      headers?: Record<string, string>
+      cause?: unknown
+      unsent?: boolean
+    } = {},
   ) {
     super(message, more.cause === undefined ? undefined : { cause: more.cause })
     this.reason = reason
     this.data = more.data
     this.detail = more.detail
     this.headers = more.headers
+    this.unsent = more.unsent ?? false
   }
 }
 

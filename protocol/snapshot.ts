@@ -44,3 +44,9 @@ export interface SnapshotBody {
 export function itemKey({ kind, namespace, name }: Pick<SnapshotItem, 'kind' | 'namespace' | 'name'>): string {
   return `${kind}/${namespace}/${name}`
 }
+
+/** 64 hexadecimal digits: SHA-256 of the text's bytes in UTF-8. */
+export async function bodyDigest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

@@ -65,9 +65,10 @@ export async function promptly(response: Promise<Response>, signal: AbortSignal)
   }
 }
 
-/** The fault behind an aborted or broken exchange: the signal's own reason where it has one. */
+/** The fault behind an aborted or broken exchange: the signal's own reason where it has one, else what the network says of it. */
 export function lost(upstream: Upstream, error: unknown, signal: AbortSignal | undefined): Fault {
   if (signal?.aborted === true && signal.reason instanceof Fault) return signal.reason
+  if (error instanceof Fault) return error
   return new Fault('backend_unavailable', `Server ${upstream.server} cannot be reached.`, {
     data: { server: upstream.server, retryAfterSeconds: 5 },
     detail: error instanceof Error ? error.message.slice(0, 200) : 'connection failed',

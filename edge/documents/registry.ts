@@ -1,0 +1,101 @@
+// What joined clusters have registered: a small index, which every isolate compares, one document a cluster with its resources, and
+// one body a catalog. Only the cluster's hub writes them, and it writes nothing while nothing changes.
+
+import type { ServerCatalog } from '../../gateway/catalog/server.ts'
+import type { Store } from '../../gateway/ports.ts'
+import type { Resource } from '../../plan/resources.ts'
+import type { SnapshotKind } from '../../protocol/snapshot.ts'
+import { changeDocument, type Codec } from './document.ts'
+
+/** A cluster as the index has it. */
+export interface Presence {
+  /** Changes whenever the cluster's document does. */
+  readonly version: string
+  /** Offline: calls would fail, lists still have it. Delisted: lists have it no more, what it registered is kept for its return. */
+  readonly state: 'online' | 'offline' | 'delisted'
+  /** Milliseconds since the epoch of the last change of `state`. */
+  readonly since: number
+  /** `namespace/name` of its virtual servers and when each was registered first, for whoever asks which cluster's counts. */
+  readonly virtual: Readonly<Record<string, number>>
+}
+
+/** Cluster id → presence, of all clusters that have registered anything and were not forgotten. */
+export type Registry = ReadonlyMap<string, Presence>
+
+export const registryCodec: Codec<Registry> = {
+  key: 'registry',
+  empty: new Map(),
+  parse(json) {
+    const stored = json as { format: number; items: [string, Presence][] }
+    if (stored.format !== 1) throw new Error(`unknown format ${String(stored.format)}`)
+    return new Map(stored.items)
+  },
+  print: (registry) => ({ format: 1, items: [...registry] }),
+}
+
+export interface RegisteredItem {
+  readonly kind: SnapshotKind
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
+  /** Of the body it was read from. */
+  readonly digest: string
+  /** When this key was seen first, in milliseconds since the epoch by the edge's clock; kept while it stays. */
+  readonly registeredAt: number
+  /** The checked manifest. */
+  readonly resource: Extract<Resource, { kind: SnapshotKind }>
+  /** Digest of its catalog; undefined while the cluster knows none. */
+  readonly catalog: string | undefined
+}
+
+export interface Registered {
+  readonly epoch: number
+  readonly seq: number
+  readonly items: readonly RegisteredItem[]
+}
+
+/** The document of one cluster. */
+export function registeredCodec(cluster: string): Codec<Registered> {
+  return {
+    key: `registry/${cluster}`,
+    empty: { epoch: 0, seq: 0, items: [] },
+    parse(json) {
+      const { format, ...stored } = json as Registered & { format: number }
+      if (format !== 1) throw new Error(`unknown format ${String(format)}`)
+      return stored
+    },
+    print: (registered) => ({ format: 1, ...registered }),
+  }
+}
+
+/** Key of a catalog's body: JSON `{digest, catalog: ServerCatalog}`, as those of the edge's own servers. */
+export function registeredCatalogKey(cluster: string, digest: string): string {
+  return `registered/${cluster}/${digest}`
+}
+
+export function catalogBody(digest: string, catalog: ServerCatalog): string {
+  return JSON.stringify({ digest, catalog })
+}
+
+/** Says in the index how a cluster is now; undefined: it has registered nothing. Writes nothing when that is known. */
+export async function setPresence(store: Store, cluster: string, presence: Presence | undefined): Promise<void> {
+  await changeDocument(store, registryCodec, (registry) => {
+    const known = registry.get(cluster)
+    if (JSON.stringify(known) === JSON.stringify(presence)) return { result: undefined }
+    const next = new Map(registry)
+    if (presence === undefined) next.delete(cluster)
+    else next.set(cluster, presence)
+    return { next: new Map([...next].sort(([a], [b]) => (a < b ? -1 : 1))), result: undefined }
+  })
+}
+
+/** The cluster whose virtual server of this name counts: the one that registered it first. */
+export function ownerOf(registry: Registry, virtual: string): string | undefined {
+  let owner: { readonly cluster: string; readonly at: number } | undefined
+  for (const [cluster, presence] of registry) {
+    const at = Object.hasOwn(presence.virtual, virtual) ? presence.virtual[virtual] : undefined
+    if (at === undefined) continue
+    if (owner === undefined || at < owner.at || (at === owner.at && cluster < owner.cluster)) owner = { cluster, at }
+  }
+  return owner?.cluster
+}
