@@ -158,6 +158,8 @@ test('variables arrive as they are; keys are made once and kept private', async 
   assert.equal(seen['VAULT_KEYS'], 'mine')
   assert.equal(seen['PUBLIC_URL'], first.url)
   assert.match(seen['SEALING_KEYS'] ?? '', /^[0-9a-f]{8}:[\w-]{43}$/)
+  const [key] = JSON.parse(seen['ASSERTION_KEYS'] ?? '') as [Record<string, string>]
+  assert.deepEqual(Object.keys(key).sort(), ['crv', 'd', 'kid', 'kty', 'x', 'y'])
   const path = join(fixed.stateDir, 'keys.json')
   assert.equal((await stat(path)).mode & 0o777, 0o600)
   assert.equal((await readFile(path, 'utf8')).includes('mine'), false)
@@ -166,6 +168,7 @@ test('variables arrive as they are; keys are made once and kept private', async 
   const second = await run(t, { ...fixed, vars: { PUBLIC_URL: 'https://edge.example' } })
   const again = JSON.parse(await text(`${second.url}/env`)) as Record<string, string>
   assert.equal(again['SEALING_KEYS'], seen['SEALING_KEYS'])
+  assert.equal(again['ASSERTION_KEYS'], seen['ASSERTION_KEYS'])
   assert.notEqual(again['VAULT_KEYS'], 'mine')
   assert.equal(again['PUBLIC_URL'], 'https://edge.example')
 })

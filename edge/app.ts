@@ -6,6 +6,7 @@ import { refusal } from '../gateway/reply.ts'
 import { Fault } from '../protocol/fault.ts'
 import { adminApi } from './admin/api.ts'
 import { adminHost } from './admin-host.ts'
+import { publicKeys } from './assertions.ts'
 import type { Env } from './env.ts'
 import { hostFor } from './host.ts'
 import { EVERYTHING } from './state.ts'
@@ -28,6 +29,8 @@ app.get('/', (c) => c.text(welcome(c.env.PUBLIC_URL)))
 app.get(`${METADATA}/*`, (c) =>
   metadata(c.req.path.slice(METADATA.length), c.env, (work) => c.executionCtx.waitUntil(work)),
 )
+// Whose assertions the servers of clusters believe. Operators fetch it every five minutes.
+app.get('/.well-known/jwks.json', (c) => c.json(publicKeys(c.env), 200, { 'cache-control': 'public, max-age=300' }))
 app.all('/.well-known/*', (c) => c.json({ error: 'not_found' }, 404))
 
 app.all('/admin/*', async (c) => {

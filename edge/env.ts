@@ -18,6 +18,8 @@ export interface Env {
   SEALING_KEYS: string
   /** As SEALING_KEYS, for secrets at rest. */
   VAULT_KEYS: string
+  /** JSON array of private JWKs (P-256, with `kid`); the first signs assertions to servers of clusters, the public parts of all are at /.well-known/jwks.json. */
+  ASSERTION_KEYS?: string
   /** With both set the store is Upstash Redis, otherwise the embedded Durable Object. */
   UPSTASH_REDIS_REST_URL?: string
   UPSTASH_REDIS_REST_TOKEN?: string

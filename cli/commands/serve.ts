@@ -24,6 +24,7 @@ Settings:
   ALLOWED_HOSTS, ALLOWED_ORIGINS   comma-separated, besides those of PUBLIC_URL
   ALLOW_LOOPBACK    true: servers and issuers may be on this machine
   SEALING_KEYS, VAULT_KEYS         kid:base64url(32 bytes), comma-separated (default: made on first start)
+  ASSERTION_KEYS    JSON array of private JWKs, P-256, each with a kid (default: made on first start)
   UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN   store in Upstash Redis`,
   async run(argv, io) {
     const { values, positionals } = parse(argv, {

@@ -1,7 +1,7 @@
 // Signs assertions with the key of one virtual server, edge or uplink. One per caller and server is kept and used again until it is about
 // to end: a caller is an object that the guard makes once per token, so other rights never share one.
 
-import { SignJWT, type CryptoKey, type JWTPayload } from 'jose'
+import { SignJWT, type CryptoKey, type JWK, type JWTPayload } from 'jose'
 import type { Clock } from '../ports.ts'
 import type { Principal } from '../principal.ts'
 import { ALGORITHM, describe, LIFE_SECONDS, TYPE, type Named } from './assertion.ts'
@@ -12,7 +12,7 @@ const SPARE_SECONDS = 20
 export interface SigningKey {
   readonly kid: string
   /** Private, ES256. */
-  readonly key: CryptoKey
+  readonly key: CryptoKey | JWK
 }
 
 interface Signed {
