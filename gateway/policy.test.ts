@@ -49,6 +49,68 @@ describe('one grant', () => {
   }
 })
 
+describe('placements', () => {
+  const at = (here: boolean, policy = 'p'): Rule['place'] & object => ({ policy, here })
+  const alice = caller(['read'], { groups: ['dev'] })
+  const cases: readonly [title: string, rules: readonly Partial<Rule>[], verdict: string | readonly string[]][] = [
+    ['one that is about this place', [{ place: at(true) }], 'allow'],
+    ['one that is about another place', [{ place: at(false) }], 'hidden'],
+    ['one about this place for others', [{ place: at(true), groups: ['ops'] }], 'hidden'],
+    [
+      'one that holds of two',
+      [
+        { place: at(true), groups: ['ops'] },
+        { place: at(true), groups: ['dev'] },
+      ],
+      'allow',
+    ],
+    [
+      'one that holds elsewhere beside one for others',
+      [{ place: at(false) }, { place: at(true), groups: ['ops'] }],
+      'hidden',
+    ],
+    ['those of two policies, both of which hold', [{ place: at(true) }, { place: at(true, 'q') }], 'allow'],
+    [
+      'those of two policies, one of which is about elsewhere',
+      [{ place: at(true) }, { place: at(false, 'q') }],
+      'hidden',
+    ],
+    ['one that holds beside a rule that does not', [{ place: at(true) }, { groups: ['ops'] }], 'hidden'],
+    ['one that holds and lacks a scope', [{ place: at(true), scopes: ['write'] }], ['write']],
+    [
+      'two that hold, of which one lacks nothing',
+      [
+        { place: at(true), scopes: ['write'] },
+        { place: at(true), scopes: ['read'] },
+      ],
+      'allow',
+    ],
+    ['one elsewhere that asks for a scope', [{ place: at(false), scopes: ['write'] }, { place: at(true) }], 'allow'],
+    [
+      'one that holds beside a rule that lacks a scope',
+      [{ place: at(true), scopes: ['read'] }, { scopes: ['write'] }],
+      ['read', 'write'],
+    ],
+  ]
+  for (const [title, rules, verdict] of cases) {
+    test(`${title}: ${String(verdict)}`, () => assert.deepEqual(kind(judge(alice, [grant(rules)])), verdict))
+  }
+
+  test('one alone means what the same rule means, there or nowhere', () => {
+    const rule = fc.record({
+      groups: fc.constantFrom(undefined, ['dev'], ['ops']),
+      scopes: fc.constantFrom(undefined, ['read'], ['write']),
+    })
+    fc.assert(
+      fc.property(rule, fc.boolean(), ({ groups, scopes }, here) => {
+        const plain = { ...(groups !== undefined && { groups }), ...(scopes !== undefined && { scopes }) }
+        const expected = here ? kind(judge(alice, [grant([plain])])) : 'hidden'
+        assert.deepEqual(kind(judge(alice, [grant([{ ...plain, place: at(here) }])])), expected)
+      }),
+    )
+  })
+})
+
 describe('several grants', () => {
   const open = grant([])
   const scoped = (scope: string) => grant([{ scopes: [scope] }])

@@ -52,18 +52,47 @@ const HIDDEN: Verdict = { kind: 'hidden' }
 export function judge(principal: Principal, grants: readonly Grant[]): Verdict {
   let stepUp: Verdict | undefined
   for (const grant of grants) {
-    if (!visible(principal, grant)) continue
-    const missing = grant.rules.some((rule) => !(rule.scopes ?? []).every((scope) => principal.scopes.has(scope)))
-    if (!missing) return { kind: 'allow', grant }
-    stepUp ??= { kind: 'step_up', scopes: [...new Set(grant.rules.flatMap((rule) => rule.scopes ?? []))].sort() }
+    const rules = binding(principal, grant)
+    if (rules === undefined) continue
+    if (rules.every((rule) => suffices(principal, rule))) return { kind: 'allow', grant }
+    stepUp ??= { kind: 'step_up', scopes: [...new Set(rules.flatMap((rule) => rule.scopes ?? []))].sort() }
   }
   return stepUp ?? HIDDEN
 }
 
 /** Whether the item exists for this caller by this grant; scopes of rules do not matter here. */
 export function visible(principal: Principal, grant: Grant): boolean {
-  if (grant.access !== undefined && !admits(principal, grant.access)) return false
-  return grant.rules.every((rule) => holds(principal, rule))
+  return binding(principal, grant) !== undefined
+}
+
+/** The rules whose scopes a call needs: all of them, but of each policy's placements only one. Undefined: hidden. */
+function binding(principal: Principal, { access, rules }: Grant): readonly Rule[] | undefined {
+  if (access !== undefined && !admits(principal, access)) return undefined
+  let placed = false
+  for (const rule of rules) {
+    if (rule.place !== undefined) placed = true
+    else if (!holds(principal, rule)) return undefined
+  }
+  return placed ? settled(principal, rules) : rules
+}
+
+/** The rules with one placement of every policy: one that holds, if possible one whose scopes the caller has. */
+function settled(principal: Principal, rules: readonly Rule[]): readonly Rule[] | undefined {
+  const chosen = new Map<string, Rule | undefined>()
+  for (const rule of rules) {
+    if (rule.place === undefined) continue
+    const { policy, here } = rule.place
+    const known = chosen.get(policy)
+    const better = known === undefined || (!suffices(principal, known) && suffices(principal, rule))
+    chosen.set(policy, here && better && holds(principal, rule) ? rule : known)
+  }
+  const places = [...chosen.values()].filter((rule) => rule !== undefined)
+  if (places.length < chosen.size) return undefined
+  return [...rules.filter((rule) => rule.place === undefined), ...places]
+}
+
+function suffices(principal: Principal, { scopes }: Rule): boolean {
+  return scopes === undefined || scopes.every((scope) => principal.scopes.has(scope))
 }
 
 export function admits(principal: Principal, access: Access): boolean {

@@ -151,3 +151,36 @@ test('what is stated about callers and cannot be enforced admits nobody', () => 
     assert.deepEqual(endpoint.guard.issuers, [], JSON.stringify(spec))
   }
 })
+
+test('of a policy that says where, every rule is a placement, resolved for the cluster and the namespace of the server', () => {
+  const placements = [
+    { tools: ['*'], groups: ['developers'], clusters: ['b'] },
+    { tools: ['*'], groups: ['operators'], clusters: ['a', 'b'], scopes: ['run'] },
+    { tools: ['drop_*'], namespaces: ['elsewhere'] },
+    { tools: ['drop_*'], groups: ['admins'] },
+  ]
+  const policy = (kind: string, name: string) => ({
+    apiVersion: 'waggle.dev/v1alpha1',
+    kind: 'ToolPolicy',
+    metadata: named('where'),
+    spec: { targetRef: { kind, name }, rules: placements },
+  })
+  const place = { policy: 'team/where', here: true }
+  const expected = [
+    { tools: ['*'], groups: [], place: { ...place, here: false } },
+    { tools: ['*'], groups: ['operators'], scopes: ['run'], place },
+    { tools: ['drop_*'], groups: [], place: { ...place, here: false } },
+  ]
+  const everywhere = { tools: ['drop_*'], groups: ['admins'] }
+  const virtual = { kind: 'VirtualMCPServer', metadata: named('fleet'), spec: { backends: [{ name: 'grafana' }] } }
+  const at = { ...site, cluster: 'a' }
+  const own = read(grafana, virtual, policy('MCPServer', 'grafana'))
+  assert.deepEqual(planEndpoint(take(own, 'MCPServer', 'grafana'), own, at).endpoint.members[0]?.rules, [
+    ...expected,
+    everywhere,
+  ])
+  const theirs = read(grafana, virtual, policy('VirtualMCPServer', 'fleet'))
+  const { endpoint } = planEndpoint(take(theirs, 'VirtualMCPServer', 'fleet'), theirs, at)
+  assert.deepEqual(endpoint.members[0]?.rules, expected)
+  assert.deepEqual(endpoint.rules, [everywhere])
+})

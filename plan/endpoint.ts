@@ -154,7 +154,9 @@ export function planVirtual(virtual: VirtualResource, resources: Resources, site
       excludeAllTools: excludeAllTools ?? false,
       defaultToolVisibility: defaultToolVisibility ?? 'allow',
     },
-    rules: rulesFor(virtual, resources, site),
+    rules: rulesFor(virtual, resources, { cluster: site.cluster, ...virtual.metadata }).filter(
+      (rule) => rule.place === undefined,
+    ),
   }
 }
 
@@ -174,7 +176,7 @@ function planMember(server: ServerResource, resources: Resources, site: Site, vi
   ]
   const filters = [...configs.map((config) => config?.filter), settings?.filter].filter((one) => one !== undefined)
   const [first, ...others] = filters
-  const rules = rulesFor(server, resources, site)
+  const rules = memberRules(server, virtual, resources, site.cluster)
   const operational = virtual?.spec.config.operational
   const breaker = operational?.failureHandling?.circuitBreaker
   return {
@@ -303,19 +305,45 @@ function ofCluster(
   }
 }
 
-/** The rules of every ToolPolicy on this target. Clusters and namespaces are decided here: an unmet rule admits nobody. */
-function rulesFor(target: Resource, resources: Resources, site: Site): Rule[] {
+/** Where a server is that rules are about. */
+export interface Place {
+  readonly cluster: string
+  readonly namespace: string
+}
+
+/**
+ * The rules about the tools of a member: those of its server, and those of the virtual server that depend on where the server is.
+ * The virtual server's other rules are the endpoint's.
+ */
+export function memberRules(
+  server: ServerResource,
+  virtual: VirtualResource | undefined,
+  resources: Resources,
+  cluster: string,
+): Rule[] {
+  const place = { cluster, namespace: server.metadata.namespace }
+  const placements =
+    virtual === undefined ? [] : rulesFor(virtual, resources, place).filter((rule) => rule.place !== undefined)
+  return [...rulesFor(server, resources, place), ...placements]
+}
+
+/** The rules of every ToolPolicy on this target, for servers at `place`. */
+export function rulesFor(target: Resource, resources: Resources, place: Place): Rule[] {
   const { kind } = target
   const { namespace, name } = target.metadata
   const found: Rule[] = []
   for (const policy of policiesOf(resources).get(`${kind}/${namespace}/${name}`) ?? []) {
-    for (const { tools, groups, claims, scopes, clusters, namespaces } of policy.spec.rules) {
-      const elsewhere = clusters?.includes(site.cluster) === false || namespaces?.includes(namespace) === false
+    for (const { tools, groups, claims, scopes, clusters, namespaces, trustHints } of policy.spec.rules) {
+      const elsewhere = clusters?.includes(place.cluster) === false || namespaces?.includes(place.namespace) === false
+      const isPlacement = clusters !== undefined || namespaces !== undefined
       found.push({
         tools,
+        // Whoever reads this and knows no placements must not take it for less.
         ...(elsewhere ? { groups: [] } : groups !== undefined && { groups }),
         ...(claims !== undefined && { claims }),
         ...(scopes !== undefined && { scopes }),
+        ...(isPlacement && { place: { policy: `${namespace}/${policy.metadata.name}`, here: !elsewhere } }),
+        ...(trustHints !== undefined && { trustHints }),
       })
     }
   }

@@ -22,6 +22,8 @@ const rule = z.looseObject({
   groups: z.optional(strings),
   claims: z.optional(record(strings)),
   scopes: z.optional(strings),
+  place: z.optional(z.looseObject({ policy: name, here: z.boolean() })),
+  trustHints: z.optional(z.boolean()),
 })
 
 const issuer = z.looseObject({

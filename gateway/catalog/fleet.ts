@@ -29,7 +29,7 @@ export interface Instance {
 export type Health = 'online' | 'suspect' | 'offline'
 
 /** The key of the server that an instance belongs to; of a server in one place its own. */
-export function serverOf(key: string): string {
+export function fleetOf(key: string): string {
   const at = key.indexOf('@')
   return at < 0 ? key : key.slice(0, at)
 }
