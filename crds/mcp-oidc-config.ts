@@ -47,11 +47,15 @@ function urls() {
 }
 
 export const ServiceAccountIssuer = z.strictObject({
-  issuer: HttpUrl.default('https://kubernetes.default.svc').describe('URL of the issuer of service account tokens.'),
+  issuer: HttpUrl.default('https://kubernetes.default.svc').describe(
+    'URL of the issuer of service account tokens. The address of the API server stands for whatever the cluster calls itself.',
+  ),
   jwksUrl,
   introspectionUrl,
-  namespace: text(63).optional().describe('Namespace of the service account that may call.'),
-  serviceAccount: text(253).optional().describe('Name of the service account that may call; all when left out.'),
+  namespace: text(63).optional().describe('Namespace of the service accounts that may call.'),
+  serviceAccount: text(253)
+    .optional()
+    .describe('Name of the service account that may call; all of the namespace, or of the cluster, when left out.'),
   useClusterAuth: z
     .boolean()
     .optional()

@@ -93,23 +93,29 @@ test('without any issuer an endpoint is open where the site says so; a reference
   assert.deepEqual(planEndpoint(named, resources, site).endpoint.guard.issuers, [])
 })
 
-test('tokens of service accounts are verified by the API server’s keys, and only of the account that is named', () => {
-  const resources = read(
-    { ...grafana, spec: { ...grafana.spec, oidcConfigRef: { name: 'accounts', audience: 'mcp' } } },
-    {
-      kind: 'MCPOIDCConfig',
-      metadata: named('accounts'),
-      spec: {
-        type: 'kubernetesServiceAccount',
-        kubernetesServiceAccount: { namespace: 'team', serviceAccount: 'bot' },
+test('tokens of service accounts are verified by the API server’s keys, and only of the accounts that are named', () => {
+  const guarded = (kubernetesServiceAccount: object) =>
+    read(
+      { ...grafana, spec: { ...grafana.spec, oidcConfigRef: { name: 'accounts', audience: 'mcp' } } },
+      {
+        kind: 'MCPOIDCConfig',
+        metadata: named('accounts'),
+        spec: { type: 'kubernetesServiceAccount', kubernetesServiceAccount },
       },
-    },
-  )
+    )
+  const resources = guarded({ namespace: 'team', serviceAccount: 'bot' })
   const { guard } = planEndpoint(take(resources, 'MCPServer', 'grafana'), resources, site).endpoint
   assert.equal(guard.audience, 'mcp')
   const [issuer] = guard.issuers ?? []
   assert.equal(issuer?.clusterAuth, true)
   assert.deepEqual(issuer?.subjects, ['system:serviceaccount:team:bot'])
+  const subjects = (accounts: object) => {
+    const found = guarded(accounts)
+    return planEndpoint(take(found, 'MCPServer', 'grafana'), found, site).endpoint.guard.issuers?.[0]?.subjects
+  }
+  assert.deepEqual(subjects({ serviceAccount: 'bot' }), [`system:serviceaccount:${named('accounts').namespace}:bot`])
+  assert.deepEqual(subjects({ namespace: 'team' }), ['system:serviceaccount:team:'])
+  for (const everybody of [{}, { serviceAccount: '', namespace: '' }]) assert.equal(subjects(everybody), undefined)
   const atEdge = planEndpoint(take(resources, 'MCPServer', 'grafana'), resources, { ...site, serviceAccounts: false })
   assert.deepEqual(atEdge.endpoint.guard.issuers, [])
 })

@@ -37,7 +37,7 @@ export interface IssuerPlan {
   readonly ca: string | undefined
   /** Its keys are at the cluster's API server, which wants the pod's own token. */
   readonly clusterAuth: boolean
-  /** Only these subjects; undefined: all. */
+  /** Only these subjects, one that ends with a colon for all that begin so; undefined: all. */
   readonly subjects: readonly string[] | undefined
 }
 
@@ -285,12 +285,13 @@ export function issuerOf(namespace: string, name: string, resources: Resources, 
 
 const API_SERVER = 'https://kubernetes.default.svc'
 
-/** Tokens of the cluster's service accounts, as the API server issues them. */
+/** Tokens of the cluster's service accounts, as the API server issues them; of one account, of one namespace, or of all. */
 function ofCluster(
   spec: MCPOIDCConfig['spec']['kubernetesServiceAccount'],
   home: string,
 ): Omit<IssuerPlan, 'algorithms' | 'clockSkewSeconds' | 'groupsClaim'> {
-  const { issuer = API_SERVER, jwksUrl, serviceAccount, namespace = home } = spec ?? {}
+  const { issuer = API_SERVER, jwksUrl, serviceAccount = '', namespace = '' } = spec ?? {}
+  const accounts = `system:serviceaccount:${namespace === '' ? home : namespace}:`
   return {
     issuer,
     jwksUrl: jwksUrl ?? `${API_SERVER}/openid/v1/jwks`,
@@ -301,7 +302,7 @@ function ofCluster(
     allowPrivate: true,
     ca: undefined,
     clusterAuth: true,
-    subjects: serviceAccount === undefined ? undefined : [`system:serviceaccount:${namespace}:${serviceAccount}`],
+    subjects: serviceAccount === '' && namespace === '' ? undefined : [`${accounts}${serviceAccount}`],
   }
 }
 

@@ -1,6 +1,8 @@
 // The issuers that a guard trusts. Keys are kept across changes of the configuration, so that they are not fetched again.
 // The pod's own token goes to the API server of its cluster and nowhere else.
 
+import { decodeJwt } from 'jose'
+import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { IssuerKeys } from '../../gateway/auth/issuer.ts'
@@ -23,13 +25,17 @@ export class Issuers {
   readonly #store: Store
   readonly #secrets: SecretFiles
   readonly #now: Clock
-  readonly #token = tokenFile(join(SERVICE_ACCOUNT, 'token'))
+  readonly #folder: string
+  readonly #token: () => Promise<string | undefined>
   #known: ReadonlyMap<string, Known> = new Map()
 
-  constructor(store: Store, secrets: SecretFiles, now: Clock) {
+  /** `folder` is where the pod has its service account. */
+  constructor(store: Store, secrets: SecretFiles, now: Clock, folder = SERVICE_ACCOUNT) {
     this.#store = store
     this.#secrets = secrets
     this.#now = now
+    this.#folder = folder
+    this.#token = tokenFile(join(folder, 'token'))
   }
 
   /** Keys of these issuers, over this network; others are forgotten. */
@@ -58,9 +64,19 @@ export class Issuers {
           }
     // `fetch` judges each of the issuer's URLs by itself: what the admin opened for one of them is not open for the others.
     return new IssuerKeys(
-      { ...issuer, introspection },
+      { ...issuer, issuer: this.#nameOf(plan), introspection },
       { store: this.#store, fetch: this.#fetch(plan, network), allowLoopback: true, now: this.#now },
     )
+  }
+
+  /** What tokens call the issuer: of the API server's address, whatever the cluster calls itself in the pod's own token. */
+  #nameOf({ issuer, clusterAuth }: IssuerPlan): string {
+    if (!clusterAuth || !isApiServer(new URL(issuer))) return issuer
+    try {
+      return decodeJwt(readFileSync(join(this.#folder, 'token'), 'utf8').trim()).iss ?? issuer
+    } catch {
+      return issuer
+    }
   }
 
   #fetch({ issuer, allowPrivate, ca, clusterAuth }: IssuerPlan, network: Network): Fetch {
@@ -71,7 +87,7 @@ export class Issuers {
     if (!clusterAuth) return plain
     return async (url, init) => {
       if (!isApiServer(new URL(url))) return plain(url, init)
-      const clusterCa = ca ?? (await readFile(join(SERVICE_ACCOUNT, 'ca.crt'), 'utf8'))
+      const clusterCa = ca ?? (await readFile(join(this.#folder, 'ca.crt'), 'utf8'))
       const headers = {
         accept: 'application/jwk-set+json, application/json',
         authorization: (await this.#token()) ?? '',

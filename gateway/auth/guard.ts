@@ -9,7 +9,7 @@ import type { Clock } from '../ports.ts'
 import { anonymous, type Principal } from '../principal.ts'
 import type { AssertionVerifier } from './assertion-verifier.ts'
 import type { Credentials } from './credentials.ts'
-import type { IssuerKeys } from './issuer.ts'
+import type { Issuer, IssuerKeys } from './issuer.ts'
 
 export interface GuardSettings {
   /** Undefined: the resource says in so many words that anonymous callers may enter. */
@@ -157,7 +157,7 @@ export class Guard {
     // RFC 9068 §4 and RFC 8725 §3.11: tokens of other uses carry a type of their own.
     const type = (protectedHeader.typ ?? 'jwt').toLowerCase().replace(/^application\//u, '')
     if (type !== 'jwt' && type !== 'at+jwt') throw this.refuse('This is not an access token.')
-    if (issuer.subjects?.includes(payload.sub ?? '') === false) throw this.refuse('This subject may not enter here.')
+    if (!admits(issuer, payload.sub ?? '')) throw this.refuse('This subject may not enter here.')
     return verdict(payload, issuer.issuer, issuer.groupsClaim, ((payload.exp ?? 0) + issuer.clockSkewSeconds) * 1000)
   }
 
@@ -176,7 +176,7 @@ export class Guard {
     const type = String(payload['token_type'] ?? 'bearer').toLowerCase()
     if (!['bearer', 'dpop', 'access_token'].includes(type)) throw this.refuse('This is not an access token.')
     if (typeof payload.sub !== 'string') throw this.refuse('The token names no subject.')
-    if (keys.issuer.subjects?.includes(payload.sub) === false) throw this.refuse('This subject may not enter here.')
+    if (!admits(keys.issuer, payload.sub)) throw this.refuse('This subject may not enter here.')
     if (payload.iss !== undefined && payload.iss !== issuer) throw this.refuse('The token comes from another issuer.')
     const audiences = payload.aud === undefined ? [] : [payload.aud].flat()
     if (!audiences.includes(this.settings.audience)) throw this.refuse('The token is meant for another audience.')
@@ -192,6 +192,10 @@ export class Guard {
   #metadata(): string {
     return `resource_metadata="${this.settings.metadataUrl}"`
   }
+}
+
+function admits({ subjects }: Issuer, subject: string): boolean {
+  return subjects?.some((one) => (one.endsWith(':') ? subject.startsWith(one) : subject === one)) !== false
 }
 
 function verdict(payload: JWTPayload, issuer: string, groupsClaim: string, until: number): Verdict {

@@ -32,7 +32,7 @@ export interface Issuer {
   readonly allowPrivate: boolean
   /** Its keys may be at the API server of the host's own cluster, which nothing else may call. */
   readonly clusterAuth?: boolean
-  /** Only these subjects; undefined: all. */
+  /** Only these subjects, one that ends with a colon for all that begin so; undefined: all. */
   readonly subjects?: readonly string[] | undefined
 }
 

@@ -59,14 +59,18 @@ test('subjects that a service-account issuer does not name are refused', async (
   const proxy = await startProxy({
     config: proxyConfig({
       servers: [server('test/one', recorder.url)],
-      guard: tokensOf(issuer.url, 'tools', { subjects: ['system:serviceaccount:test:client'] }),
+      guard: tokensOf(issuer.url, 'tools', {
+        subjects: ['system:serviceaccount:test:client', 'system:serviceaccount:robots:'],
+      }),
     }),
   })
   try {
     const status = async (sub: string) =>
       (await exchange(proxy.mcp, { method: 'tools/list', token: await issuer.token('tools', { sub }) })).status
     assert.equal(await status('system:serviceaccount:test:client'), 200)
-    assert.equal(await status('system:serviceaccount:test:other'), 401)
+    assert.equal(await status('system:serviceaccount:robots:any'), 200)
+    for (const other of ['test:other', 'test:client2', 'robots', 'robots2:any', ''])
+      assert.equal(await status(`system:serviceaccount:${other}`), 401, other)
   } finally {
     await proxy.close()
     await Promise.all([recorder.close(), issuer.close()])

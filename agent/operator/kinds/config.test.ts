@@ -96,7 +96,7 @@ const cases: readonly {
     planner: oidcConfig,
     manifest: oidc({ type: 'kubernetesServiceAccount', kubernetesServiceAccount: {} }),
     valid: 'True ConfigValid',
-    says: /every service account .* https:\/\/kubernetes\.default\.svc/,
+    says: /every service account of this cluster$/,
   },
   {
     name: 'one service account, of the same namespace when none is said',
