@@ -1,6 +1,6 @@
 // What tests do with pods: wait for them, run a program in one, and send the client on an errand.
 
-import type { Pod } from 'kubernetes-types/core/v1.js'
+import type { Pod, PodSpec, VolumeMount } from 'kubernetes-types/core/v1.js'
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
@@ -63,8 +63,13 @@ export async function exec(
   return { out, complaint, code }
 }
 
-/** A pod in which `visit` runs the client; one a namespace. */
-export async function startClient({ cluster }: Shared, namespace: string): Promise<void> {
+/** A pod in which `visit` runs the client; one a namespace. It is nobody, unless `more` says who it is. */
+export async function startClient(
+  { cluster }: Shared,
+  namespace: string,
+  more: Partial<PodSpec> = {},
+  volumeMounts: readonly VolumeMount[] = [],
+): Promise<void> {
   const security = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] }, readOnlyRootFilesystem: true }
   await call(cluster, 'POST', `/api/v1/namespaces/${namespace}/pods`, {
     metadata: { name: 'client', labels: { app: 'client' } },
@@ -72,7 +77,10 @@ export async function startClient({ cluster }: Shared, namespace: string): Promi
       securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
       automountServiceAccountToken: false,
       terminationGracePeriodSeconds: 0,
-      containers: [{ name: 'client', image: clientImage, imagePullPolicy: 'Always', securityContext: security }],
+      containers: [
+        { name: 'client', image: clientImage, imagePullPolicy: 'Always', securityContext: security, volumeMounts },
+      ],
+      ...more,
     },
   })
   await readyPod(cluster, namespace, 'app=client')

@@ -41,11 +41,11 @@ interface Review {
 
 const TOKEN_SECONDS = 3600
 
-/** A token of a ServiceAccount, as its pods have one. */
-export async function tokenOf(c: Cluster, namespace: string, account: string): Promise<string> {
+/** A token of a ServiceAccount, as its pods have one; for the API server unless an audience is given. */
+export async function tokenOf(c: Cluster, namespace: string, account: string, audience?: string): Promise<string> {
   const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${account}/token`
   const answer = await call<{ status: { token: string } }>(c, 'POST', path, {
-    spec: { expirationSeconds: TOKEN_SECONDS },
+    spec: { expirationSeconds: TOKEN_SECONDS, ...(audience !== undefined && { audiences: [audience] }) },
   })
   return answer.status.token
 }

@@ -16,16 +16,14 @@ import { run, until } from './shell.ts'
 import { kubectl } from './tools.ts'
 import type { Tools } from './tools.ts'
 
+/** A new cluster that is an API server and nothing else, whatever was there before. Nobody makes what controllers make. */
+export async function serve(c: Cluster, tools: Tools): Promise<void> {
+  await begin(c, tools, ['etcd', 'kube-apiserver', 'gate'])
+}
+
 /** A new cluster, whatever was there before; resolves when its node and its DNS are ready. */
 export async function up(c: Cluster, tools: Tools): Promise<void> {
-  await down(c)
-  configure(c)
-  plug(c)
-  cgroup.create(c.id)
-  await hold(c)
-  await Promise.all(
-    (['etcd', 'kube-apiserver', 'gate', 'containerd'] as const).map((program) => start(c, tools, program)),
-  )
+  await begin(c, tools, ['etcd', 'kube-apiserver', 'gate', 'containerd'])
   for (const program of ['kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy', 'enforce'] as const)
     await start(c, tools, program)
   const values: Record<string, string> = {
@@ -42,6 +40,15 @@ export async function up(c: Cluster, tools: Tools): Promise<void> {
   const path = '/apis/apps/v1/namespaces/kube-system/deployments/coredns'
   const ready = async () => (await call<{ status: { readyReplicas?: number } }>(c, 'GET', path)).status.readyReplicas
   await until(`cluster ${c.name}'s DNS`, async () => (await ready()) === 1)
+}
+
+async function begin(c: Cluster, tools: Tools, programs: readonly Program[]): Promise<void> {
+  await down(c)
+  configure(c)
+  plug(c)
+  cgroup.create(c.id)
+  await hold(c)
+  await Promise.all(programs.map((program) => start(c, tools, program)))
 }
 
 /** Removes everything of the cluster. Removing what is not there is no error. */
