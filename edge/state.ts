@@ -44,6 +44,7 @@ const edgeSite = (defaultIssuer: IssuerPlan | undefined): Site => ({
   open: false,
   proxies: false,
   serviceAccounts: false,
+  fleets: undefined,
   configMap: () => undefined,
 })
 
@@ -290,7 +291,7 @@ export class State {
       plan: endpoint,
       access: accessOf(endpoint, everything),
       catalog: merge(
-        endpoint.members.map((member) => ({ ...member, catalog: bodies.get(member.server) })),
+        endpoint.members.map((member) => ({ ...member, fleet: undefined, catalog: bodies.get(member.server) })),
         endpoint.aggregation,
         endpoint.rules,
       ),

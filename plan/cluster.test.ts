@@ -12,6 +12,7 @@ const site: Site = {
   open: true,
   proxies: true,
   serviceAccounts: true,
+  fleets: undefined,
   configMap: (_namespace, name) => (name === 'corporate-ca' ? { 'ca.crt': 'PEM' } : undefined),
 }
 

@@ -7,9 +7,10 @@ import type { MCPOIDCConfig } from '../crds/mcp-oidc-config.ts'
 import { DEFAULT_ALGORITHMS } from '../gateway/auth/issuer.ts'
 import type { BreakerSettings } from '../gateway/backend/breaker.ts'
 import type { Override } from '../gateway/catalog/catalog.ts'
+import { instanceKey, type FleetMode } from '../gateway/catalog/fleet.ts'
 import { DEFAULT_AGGREGATION, type Aggregation } from '../gateway/catalog/merge.ts'
 import { glob, type Rule } from '../gateway/policy.ts'
-import { isServer, members, serverKey, type ServerResource, type VirtualResource } from './members.ts'
+import { consents, isServer, members, serverKey, type ServerResource, type VirtualResource } from './members.ts'
 import { resourceKey, type Resource, type Resources } from './resources.ts'
 import {
   lendCredentials,
@@ -60,6 +61,31 @@ export interface MemberPlan {
   readonly rules: readonly Rule[]
   readonly timeoutMs: number
   readonly breaker: BreakerSettings
+  /** Where the server is when clusters published it: then it is called there, as the caller. */
+  readonly fleet?: FleetPlan
+}
+
+/** A server in one cluster, as the edge calls it. */
+export interface InstancePlan {
+  /** See `instanceKey`. */
+  readonly server: string
+  readonly cluster: string
+  /** Its proxy, as the link names it: `http://link/<namespace>/<kind>/<name>`. */
+  readonly url: string
+  /** Of assertions for it. */
+  readonly audience: string
+  /** Digest of its catalog; undefined while it is not known. */
+  readonly catalog: string | undefined
+  /** When the edge saw it first, in milliseconds since the epoch. */
+  readonly since: number
+  readonly trustHints: boolean
+  /** All rules that hold for it, those of the endpoint included. */
+  readonly rules: readonly Rule[]
+}
+
+export interface FleetPlan {
+  readonly mode: FleetMode
+  readonly instances: readonly InstancePlan[]
 }
 
 export interface EndpointPlan {
@@ -80,17 +106,22 @@ const CALL_TIMEOUT_MS = 60_000
 const BREAKER: BreakerSettings = { threshold: 5, openMs: 15_000 }
 const NOBODY: GuardPlan = { issuers: [], audience: undefined, resource: undefined, scopes: [] }
 
-/** All endpoints and servers of an edge. */
+/** All endpoints and servers of an edge; `resources` are its own. */
 export function plan(resources: Resources, site: Site): Plan {
   const endpoints = new Map<string, EndpointPlan>()
   const servers = new Map<string, ServerDraft>()
-  for (const resource of resources.values()) {
+  const { fleets } = site
+  const all = [...(fleets?.resources ?? resources).values()]
+  for (const resource of all) {
     if (!isServer(resource)) continue
-    servers.set(serverKey(resource), planServer(resource, resources, site))
-    if (resource.kind !== 'MCPServerEntry') endpoints.set(serverKey(resource), planProxy(resource, resources, site))
+    const key = serverKey(resource)
+    if (fleets === undefined || fleets.instances(key).length === 0)
+      servers.set(key, planServer(resource, resources, site))
+    if (resource.kind !== 'MCPServerEntry') endpoints.set(key, planProxy(resource, resources, site))
   }
-  for (const resource of resources.values()) {
-    if (resource.kind === 'VirtualMCPServer') endpoints.set(serverKey(resource), planVirtual(resource, resources, site))
+  for (const resource of all) {
+    if (resource.kind !== 'VirtualMCPServer') continue
+    endpoints.set(serverKey(resource), planVirtual(resource, fleets?.around(resource) ?? resources, site))
   }
   return { endpoints, servers: lendCredentials(endpoints.values(), servers) }
 }
@@ -167,7 +198,9 @@ function planMember(server: ServerResource, resources: Resources, site: Site, vi
   const ownRef = server.kind === 'MCPServerEntry' ? undefined : server.spec.toolConfigRef
   const own = ownRef === undefined ? [] : [toolConfig(server.metadata.namespace, ownRef.name, resources)]
   // A proxy of its own has applied the server's own configuration before the virtual server sees it.
-  const isBehindProxy = virtual !== undefined && site.proxies && server.kind !== 'MCPServerEntry'
+  const fleet = fleetOf(server, resources, site, virtual)
+  const isBehindProxy =
+    fleet !== undefined || (virtual !== undefined && site.proxies && server.kind !== 'MCPServerEntry')
   const configs = [
     ...(isBehindProxy ? [] : own),
     ...(settings?.toolConfigRef === undefined || virtual === undefined
@@ -197,8 +230,47 @@ function planMember(server: ServerResource, resources: Resources, site: Site, vi
       breaker === undefined
         ? BREAKER
         : { threshold: breaker.failureThreshold, openMs: milliseconds(breaker.timeout) ?? BREAKER.openMs },
+    ...(fleet !== undefined && { fleet }),
   }
 }
+
+/** The instances of a server that clusters published; undefined for servers of the site itself. */
+function fleetOf(
+  server: ServerResource,
+  resources: Resources,
+  site: Site,
+  virtual: VirtualResource | undefined,
+): FleetPlan | undefined {
+  const key = serverKey(server)
+  const placed = site.fleets?.instances(key) ?? []
+  if (placed.length === 0) return undefined
+  const consenting = placed.filter((one) => virtual === undefined || consents(one.server, virtual.metadata.namespace))
+  const federation = 'waggle.dev/federation'
+  const mode = virtual?.metadata.annotations?.[federation] ?? server.metadata.annotations?.[federation]
+  return {
+    mode: MODES.find((one) => one === mode) ?? 'addressable',
+    instances: consenting.map(({ cluster, server: instance, catalog, since, resources: around }) => {
+      const { kind, metadata, spec } = instance
+      const { namespace, name } = metadata
+      const at = { cluster, namespace }
+      const ofVirtual = virtual === undefined ? [] : [resources, around].flatMap((one) => rulesFor(virtual, one, at))
+      const ref = kind === 'MCPServerEntry' ? undefined : spec.toolConfigRef
+      const own = ref === undefined ? [] : [toolConfig(namespace, ref.name, around)]
+      return {
+        server: instanceKey(key, cluster),
+        cluster,
+        url: `http://link/${namespace}/${kind}/${name}`,
+        audience: identity({ cluster, kind, namespace, name }),
+        catalog,
+        since,
+        trustHints: metadata.annotations?.['waggle.dev/trust-hints'] === 'true',
+        rules: [...ofVirtual, ...rulesFor(instance, around, at)].map((rule) => respelled(rule, own)),
+      }
+    }),
+  }
+}
+
+const MODES = ['addressable', 'interchangeable', 'prefixed'] as const satisfies readonly FleetMode[]
 
 /** A rule about names that a proxy has changed already: it holds for their new ones as well. */
 function respelled(rule: Rule, configs: readonly (ToolConfig | undefined)[]): Rule {

@@ -55,7 +55,8 @@ export function serverKey({ metadata }: Resource): string {
   return `${metadata.namespace}/${metadata.name}`
 }
 
-function consents(server: ServerResource, namespace: string): boolean {
+/** Whether the virtual servers of a namespace may use this server. */
+export function consents(server: ServerResource, namespace: string): boolean {
   return (
     server.metadata.namespace === namespace ||
     commaList(server.metadata.annotations?.[consentAnnotation]).includes(namespace)

@@ -1,6 +1,7 @@
 // Where endpoints are: at an edge or in a cluster. What planning needs to know of the place.
 
 import type { IssuerPlan } from './endpoint.ts'
+import type { Fleets } from './fleet.ts'
 
 export interface Site {
   /** What the `clusters` of a ToolPolicy call this place. */
@@ -15,6 +16,8 @@ export interface Site {
   readonly proxies: boolean
   /** Tokens of the cluster's own service accounts can be verified here. */
   readonly serviceAccounts: boolean
+  /** What clusters published; undefined in a cluster. */
+  readonly fleets: Fleets | undefined
   /** A ConfigMap's data; undefined where there is none. */
   readonly configMap: (namespace: string, name: string) => Readonly<Record<string, string>> | undefined
 }

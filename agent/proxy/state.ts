@@ -199,7 +199,7 @@ export class State {
     if (config === undefined || guard === undefined) return
     const { endpoint: plan, servers } = config
     const catalog = merge(
-      plan.members.map((member) => ({ ...member, catalog: this.#catalogs.get(member.server) })),
+      plan.members.map((member) => ({ ...member, fleet: undefined, catalog: this.#catalogs.get(member.server) })),
       plan.aggregation,
       plan.rules,
     )

@@ -28,6 +28,7 @@ export function siteOf(world: World): Site {
     open: !requireAuthentication && defaultOidcConfig === undefined,
     proxies: true,
     serviceAccounts: true,
+    fleets: undefined,
     configMap: (namespace, name) => world.object('ConfigMap', namespace, name)?.data,
   }
   if (defaultOidcConfig === undefined) return site
