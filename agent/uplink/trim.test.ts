@@ -18,6 +18,7 @@ const site: Site = {
   open: true,
   proxies: true,
   serviceAccounts: true,
+  fleets: undefined,
   configMap: () => undefined,
 }
 
