@@ -1,10 +1,19 @@
 // What we hand to a client and must get back unread and unchanged: session ids, cursors, request state, ids of tasks, of a
-// server's questions and of events.
+// server's questions and of events, and what uplinks join with.
 // Compact JWE, `dir` + A256GCM, key by `kid`; the purpose is authenticated, so a cursor can never pass for a session.
 
 import { CompactEncrypt, compactDecrypt } from 'jose'
 
-export type Purpose = 'session' | 'cursor' | 'state' | 'task' | 'backend-session' | 'request' | 'event'
+export type Purpose =
+  | 'session'
+  | 'cursor'
+  | 'state'
+  | 'task'
+  | 'backend-session'
+  | 'request'
+  | 'event'
+  | 'link-nonce'
+  | 'link-session'
 
 /** Keys by id; the first seals, all open, so that keys rotate without ending sessions. */
 export type KeyRing = readonly { readonly kid: string; readonly key: Uint8Array }[]

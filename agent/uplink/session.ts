@@ -1,0 +1,233 @@
+// How an uplink gets in and stays in: nonce, then a session credential, renewed before it ends; where the cluster joins by token and
+// the edge does not know the key yet, the token is redeemed first. Clocks may differ: proofs are dated by the edge's.
+// Every request has a deadline, and none follows a refusal sooner than the edge asked.
+
+import type { JWK } from 'jose'
+import * as z from 'zod'
+import { JOIN, type JoinReason, PROOF_HEADER, type SessionRequest } from '../../protocol/join.ts'
+import type { Identity } from './identity.ts'
+
+const REQUEST_MS = 10_000
+const MAX_REPLY = 64 * 1024
+/** A credential that ends sooner is not worth connecting with. */
+const LEFT_MS = 30_000
+
+export interface SessionHost {
+  /** Without a trailing slash. */
+  readonly edge: string
+  readonly cluster: string
+  /** The pod's uid. */
+  readonly replica: string
+  /** The ServiceAccount's token, read anew each time; absent where the cluster joins by token. */
+  readonly accountToken?: () => Promise<string>
+  /** The join token, while there is one. */
+  readonly joinToken?: () => Promise<string | undefined>
+  readonly fetch: (url: string, init: RequestInit) => Promise<Response>
+  readonly now: () => number
+}
+
+export interface Credential {
+  readonly token: string
+  /** By this machine's clock, in milliseconds. */
+  readonly expires: number
+  /** A third of its life before it ends. */
+  readonly renewAt: number
+}
+
+/** The edge refused, or could not be reached. `retryAfterMs`: how long it asked to be left alone. */
+export class JoinError extends Error {
+  override readonly name = 'JoinError'
+  readonly reason: JoinReason | 'unreachable'
+  readonly retryAfterMs: number | undefined
+
+  constructor(reason: JoinReason | 'unreachable', message: string, retryAfterMs?: number) {
+    super(message)
+    this.reason = reason
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
+const NonceShape = z.object({ nonce: z.string().max(4096), serverTime: z.number() })
+const SessionShape = z.object({ token: z.string().min(1).max(16_384), expires: z.number(), serverTime: z.number() })
+const JoinShape = z.object({ cluster: z.string(), thumbprint: z.string() })
+const RefusedShape = z.object({ error: z.object({ reason: z.string(), message: z.string() }) })
+
+export class Sessions {
+  readonly #host: SessionHost
+  #identity: Identity
+  /** The edge's clock minus ours, in milliseconds. */
+  #offset = 0
+  #credential: Credential | undefined
+
+  constructor(host: SessionHost, identity: Identity) {
+    this.#host = host
+    this.#identity = identity
+  }
+
+  get identity(): Identity {
+    return this.#identity
+  }
+  /** The edge's time, in milliseconds. */
+  get edgeNow(): number {
+    return this.#host.now() + this.#offset
+  }
+
+  /** Signs with another key from now on; the edge must know it: see `announce`. */
+  use(identity: Identity): void {
+    this.#identity = identity
+    this.#credential = undefined
+  }
+
+  /** Address and headers for the WebSocket, good for one attempt within a minute. Throws `JoinError`. */
+  async connection(
+    signal: AbortSignal,
+  ): Promise<{ url: string; headers: Record<string, string>; credential: Credential }> {
+    const { edge, cluster, now } = this.#host
+    const known = this.#credential
+    const credential = known !== undefined && known.expires - now() > LEFT_MS ? known : await this.renew(signal)
+    const url = `${edge}${JOIN.connect}`
+    const nonce = await this.#nonce(signal)
+    const { token } = credential
+    const proof = await this.#identity.proof({ cluster, method: 'GET', url, nonce, token, now: this.edgeNow })
+    return {
+      url: url.replace(/^http/u, 'ws'),
+      headers: { authorization: `Bearer ${token}`, [PROOF_HEADER]: proof },
+      credential,
+    }
+  }
+
+  /** A new credential; with `connection`, for that open connection, too. Throws `JoinError`. */
+  async renew(signal: AbortSignal, connection?: string): Promise<Credential> {
+    try {
+      return await this.#session(signal, { ...(connection !== undefined && { connection }) })
+    } catch (error) {
+      const isStranger = error instanceof JoinError && error.reason === 'not_admitted'
+      const token = isStranger ? await this.#host.joinToken?.() : undefined
+      if (token === undefined) throw error
+      await this.#join(signal, token)
+      return this.#session(signal, {})
+    }
+  }
+
+  /** Makes another key an identity of the cluster, besides the one in use (join-token). Keep it safe first, `use` it afterwards. */
+  async announce(signal: AbortSignal, nextKey: JWK): Promise<void> {
+    await this.#session(signal, { nextKey })
+  }
+
+  /** The next connection asks for a new credential: the edge did not take this one. */
+  forget(): void {
+    this.#credential = undefined
+  }
+
+  async #session(signal: AbortSignal, more: Pick<SessionRequest, 'connection' | 'nextKey'>): Promise<Credential> {
+    const { cluster, replica, accountToken, now } = this.#host
+    const body: SessionRequest = { cluster, replica, ...more }
+    const { token, expires, serverTime } = await this.#post(
+      signal,
+      JOIN.session,
+      SessionShape,
+      body,
+      await accountToken?.(),
+    )
+    const life = expires - serverTime
+    const at = now()
+    this.#credential = { token, expires: at + life, renewAt: at + (life * 2) / 3 }
+    return this.#credential
+  }
+
+  async #join(signal: AbortSignal, token: string): Promise<void> {
+    await this.#post(signal, JOIN.join, JoinShape, { cluster: this.#host.cluster, token })
+  }
+
+  async #nonce(signal: AbortSignal): Promise<string> {
+    const { cluster, now } = this.#host
+    const asked = now()
+    const { nonce, serverTime } = await this.#send(signal, JOIN.nonce, NonceShape, JSON.stringify({ cluster }), {})
+    this.#offset = serverTime - (asked + now()) / 2
+    return nonce
+  }
+
+  async #post<T>(signal: AbortSignal, path: string, shape: z.ZodType<T>, content: object, token?: string): Promise<T> {
+    const { edge, cluster } = this.#host
+    const nonce = await this.#nonce(signal)
+    const body = JSON.stringify(content)
+    const now = this.edgeNow
+    const proof = await this.#identity.proof({
+      cluster,
+      method: 'POST',
+      url: `${edge}${path}`,
+      nonce,
+      body,
+      now,
+      ...(token !== undefined && { token }),
+    })
+    return this.#send(signal, path, shape, body, {
+      [PROOF_HEADER]: proof,
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    })
+  }
+
+  async #send<T>(
+    signal: AbortSignal,
+    path: string,
+    shape: z.ZodType<T>,
+    body: string,
+    headers: Record<string, string>,
+  ): Promise<T> {
+    const { edge, fetch } = this.#host
+    let response: Response
+    let text: string
+    try {
+      response = await fetch(`${edge}${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body,
+        redirect: 'manual',
+        signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_MS)]),
+      })
+      text = await textOf(response)
+    } catch (error) {
+      signal.throwIfAborted()
+      throw new JoinError('unreachable', `the edge does not answer: ${causeOf(error)}`)
+    }
+    if (!response.ok) throw refused(response, text)
+    const parsed = shape.safeParse(json(text))
+    if (parsed.success) return parsed.data
+    throw new JoinError('unreachable', 'something else than an edge answers at this address')
+  }
+}
+
+function refused(response: Response, text: string): JoinError {
+  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
+  const retry = Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds, 300) * 1000 : undefined
+  const parsed = RefusedShape.safeParse(json(text))
+  if (!parsed.success) return new JoinError('unreachable', `the edge answers with HTTP ${response.status}`, retry)
+  const { reason, message } = parsed.data.error
+  return new JoinError(reason as JoinReason, message.slice(0, 500), retry)
+}
+
+async function textOf(response: Response): Promise<string> {
+  if (response.body === null) return ''
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of response.body) {
+    text += decoder.decode(chunk as Uint8Array, { stream: true })
+    if (text.length > MAX_REPLY) throw new Error('too much')
+  }
+  return text
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function causeOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  if (typeof cause === 'object' && cause !== null && 'code' in cause && typeof cause.code === 'string')
+    return cause.code
+  return cause instanceof Error ? cause.name : 'failed'
+}
