@@ -9,6 +9,8 @@ import { adminHost } from './admin-host.ts'
 import { publicKeys } from './assertions.ts'
 import type { Env } from './env.ts'
 import { hostFor } from './host.ts'
+import { linkHost } from './join/host.ts'
+import { joinRoutes } from './join/routes.ts'
 import { EVERYTHING } from './state.ts'
 import { welcome } from './welcome.ts'
 
@@ -38,6 +40,13 @@ app.all('/admin/*', async (c) => {
   const defer: Defer = (work) => c.executionCtx.waitUntil(work)
   return adminApi(adminHost(host, defer)).fetch(c.req.raw)
 })
+
+app.all('/link/*', (c) =>
+  joinRoutes(
+    c.req.raw,
+    linkHost(hostFor(c.env), (work) => c.executionCtx.waitUntil(work)),
+  ),
+)
 
 app.notFound((c) => refusal(new Fault('not_found', `There is nothing at ${c.req.path.slice(0, 128)}.`), NOT_JSON_RPC))
 app.onError((error) => {
