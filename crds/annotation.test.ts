@@ -26,6 +26,10 @@ test('annotations are checked by the kind that carries them', () => {
     ['MCPServerEntry', 'allow-virtual-servers-from', 'team-a, team-b', true],
     ['MCPServerEntry', 'allow-virtual-servers-from', '*', false],
     ['MCPRemoteProxy', 'federation', 'interchangeable', true],
+    ['MCPServer', 'publish', 'false', true],
+    ['VirtualMCPServer', 'publish', 'true', true],
+    ['MCPRemoteProxy', 'publish', 'no', false],
+    ['MCPServerEntry', 'publish', 'false', false],
   ]
   for (const [kind, key, value, right] of cases) {
     const problems = checkAnnotations(kind, { [`waggle.dev/${key}`]: value })

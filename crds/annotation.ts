@@ -35,11 +35,15 @@ const consent: Check = (value) =>
     ? undefined
     : 'must be a comma-separated list of up to 64 namespaces'
 
+const switched: Check = (value) => (value === 'true' || value === 'false' ? undefined : 'must be "true" or "false"')
+
 const server = { 'waggle.dev/allow-virtual-servers-from': consent, 'waggle.dev/federation': federation }
+/** What has a proxy in a cluster can be kept from the edge. */
+const published = { 'waggle.dev/publish': switched }
 
 const known: Readonly<Partial<Record<Kind, Readonly<Record<string, Check>>>>> = {
-  MCPServer: server,
-  MCPRemoteProxy: server,
+  MCPServer: { ...server, ...published },
+  MCPRemoteProxy: { ...server, ...published },
   MCPServerEntry: server,
   VirtualMCPServer: {
     'waggle.dev/additional-oidc-configs': (value) =>
@@ -47,6 +51,7 @@ const known: Readonly<Partial<Record<Kind, Readonly<Record<string, Check>>>>> = 
         ? undefined
         : 'must be a comma-separated list of up to 64 names of MCPOIDCConfigs of the same namespace',
     'waggle.dev/federation': federation,
+    ...published,
     'waggle.dev/call-timeout': (value) =>
       within(value, 1, 30 * 60_000) ? undefined : 'must be a duration from 1ms to 30m, such as 90s',
   },
