@@ -5,7 +5,8 @@ import { toAuditEvent } from './admin-audit.ts'
 import type { AdminHost } from './admin/host.ts'
 import { readHealth } from './catalogs.ts'
 import { serverKey, members } from '../plan/members.ts'
-import type { StoredResources, StoredResource } from './documents/resources.ts'
+import type { StoredResource } from './documents/resources.ts'
+import type { Resources } from '../plan/resources.ts'
 import { status } from './documents/status.ts'
 import type { EdgeHost } from './host.ts'
 import { poke } from './refresh.ts'
@@ -27,14 +28,21 @@ export function adminHost(edge: EdgeHost, defer: (work: Promise<unknown>) => voi
       defer(poke(env).catch(() => undefined))
     },
     status: async (resource, resources) => {
-      const health = await readHealth(store, serversOf(resource, resources)).catch(() => new Map<string, never>())
-      return status(resource, resources, health, { publicUrl: env.PUBLIC_URL, secrets: state.secrets })
+      const everywhere = new Map([...state.everywhere, ...resources])
+      const servers = serversOf(resource, everywhere)
+      const asked = await readHealth(store, servers).catch(() => new Map<string, never>())
+      const linked = servers.flatMap((server) => {
+        const health = state.linked(server)
+        return health === undefined ? [] : [[server, health] as const]
+      })
+      const health = new Map([...asked, ...linked])
+      return status(resource, everywhere, health, { publicUrl: env.PUBLIC_URL, secrets: state.secrets })
     },
     events: (limit) => edge.trail.newest(limit),
   }
 }
 
-function serversOf(resource: StoredResource, resources: StoredResources): string[] {
+function serversOf(resource: StoredResource, resources: Resources): string[] {
   if (resource.kind === 'VirtualMCPServer') return members(resource, resources).servers.map(serverKey)
   return resource.kind === 'MCPRemoteProxy' || resource.kind === 'MCPServerEntry' ? [serverKey(resource)] : []
 }

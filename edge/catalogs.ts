@@ -76,6 +76,15 @@ export async function readHealth(store: Store, servers: readonly string[]): Prom
   )
 }
 
+/** A catalog to load: its digest, and the key of its body in the store. */
+export interface Wanted {
+  readonly digest: string
+  readonly at: string
+}
+
+/** The catalog of a server that the edge asks itself. */
+export const ownBody = (server: string, { digest }: Digest): Wanted => ({ digest, at: bodyKey(server) })
+
 /** Bodies that this isolate has loaded, by server and digest. */
 export class Bodies {
   readonly #store: Store
@@ -86,7 +95,7 @@ export class Bodies {
   }
 
   /** The catalogs of these servers, as far as they are stored. Loads what is missing, a batch per round trip. */
-  async load(wanted: ReadonlyMap<string, Digest>): Promise<ReadonlyMap<string, ServerCatalog>> {
+  async load(wanted: ReadonlyMap<string, Wanted>): Promise<ReadonlyMap<string, ServerCatalog>> {
     const found = new Map<string, ServerCatalog>()
     const missing: string[] = []
     for (const [server, { digest }] of wanted) {
@@ -96,7 +105,7 @@ export class Bodies {
     }
     for (let at = 0; at < missing.length; at += BATCH) {
       const servers = missing.slice(at, at + BATCH)
-      const entries = await this.#store.mget(servers.map(bodyKey))
+      const entries = await this.#store.mget(servers.map((server) => wanted.get(server)?.at ?? bodyKey(server)))
       for (const [position, entry] of entries.entries()) {
         const server = servers[position]
         if (server === undefined || entry === null) continue

@@ -1,5 +1,6 @@
 // Requests at endpoints. They are told apart by one expression before any router looks at them: this is the hot path.
 
+import { clusterOf } from '../gateway/catalog/fleet.ts'
 import type { Host } from '../gateway/endpoint.ts'
 import { handle } from '../gateway/handle.ts'
 import { RequestRecord } from '../gateway/record.ts'
@@ -60,7 +61,9 @@ function requestHost(request: Request, edge: EdgeHost, defer: Defer): Host {
     revoked: edge.state.revoked,
     audit: (event) => edge.trail.write(event, defer),
     changed: (server) => {
-      if (edge.announced.offer(server, Date.now())) defer(poke(edge.env, server).catch(() => undefined))
+      // Clusters say by themselves what changed there.
+      const isOwn = clusterOf(server) === undefined
+      if (isOwn && edge.announced.offer(server, Date.now())) defer(poke(edge.env, server).catch(() => undefined))
     },
     defer,
   }

@@ -9,6 +9,7 @@ import { Lru } from '../gateway/lru.ts'
 import type { Store } from '../gateway/ports.ts'
 import { Sealer, keyRing, type KeyRing } from '../gateway/seal.ts'
 import { ClientSessions } from '../gateway/session.ts'
+import { assertionSigner } from './assertions.ts'
 import { AuditTrail } from './audit.ts'
 import { EdgeChannel } from './channel.ts'
 import type { Env } from './env.ts'
@@ -67,7 +68,9 @@ function make(env: Env): EdgeHost {
   const defaultIssuer = issuerPlan(env.OIDC_ISSUER, allowLoopback)
   const levels = new Levels(store, now)
   const channel = new EdgeChannel(env.CHANNELS)
-  const newState = () => new State({ env, store, sealer, levels, channel, vaultKeys, issuers, defaultIssuer, now })
+  const assertions = assertionSigner(env, now)
+  const newState = () =>
+    new State({ env, store, sealer, levels, channel, assertions, vaultKeys, issuers, defaultIssuer, now })
   const state = newState()
   const adminIssuer = issuerPlan(env.ADMIN_ISSUER, allowLoopback) ?? defaultIssuer
   const resource = `${env.PUBLIC_URL}/admin`

@@ -1,25 +1,36 @@
 // What one isolate knows: the applied resources and the catalogs, as endpoints ready to use. Versions are checked at most every
 // two seconds and at least every four, so that a change holds everywhere within five; while the store is away, what is known serves on.
 
+import type { AssertionSigner } from '../gateway/auth/assertion-signer.ts'
 import { Guard } from '../gateway/auth/guard.ts'
 import { IssuerKeys, type IssuerHost } from '../gateway/auth/issuer.ts'
 import { Breaker } from '../gateway/backend/breaker.ts'
-import { ModernBackend } from '../gateway/backend/modern.ts'
 import type { Channel } from '../gateway/channel/channel.ts'
-import { LegacyBackend, Sessions } from '../gateway/backend/session.ts'
-import type { Backend } from '../gateway/backend/upstream.ts'
+import { Sessions } from '../gateway/backend/session.ts'
 import type { Catalog } from '../gateway/catalog/catalog.ts'
-import { merge, unite } from '../gateway/catalog/merge.ts'
+import { clusterOf, type Fleet, type Health } from '../gateway/catalog/fleet.ts'
+import { fingerprint } from '../gateway/catalog/hash.ts'
+import { merge, unite, type Member } from '../gateway/catalog/merge.ts'
 import { Projection } from '../gateway/catalog/project.ts'
+import type { ServerCatalog } from '../gateway/catalog/server.ts'
 import type { Endpoint, Target } from '../gateway/endpoint.ts'
 import type { Levels } from '../gateway/levels.ts'
+import { Lru } from '../gateway/lru.ts'
 import type { Access } from '../gateway/policy.ts'
 import type { Clock, Store } from '../gateway/ports.ts'
 import type { KeyRing, Sealer } from '../gateway/seal.ts'
 import { Fault } from '../protocol/fault.ts'
-import type { Era } from '../protocol/revision.ts'
-import { Bodies, catalogCodec, type CatalogIndex, type Digest } from './catalogs.ts'
+import { Bodies, catalogCodec, ownBody, type CatalogIndex, type Wanted } from './catalogs.ts'
+import { clusterCodec, type Cluster } from './documents/clusters.ts'
 import { parseDocument } from './documents/document.ts'
+import type { Health as ServerHealth } from './documents/health.ts'
+import {
+  registeredCatalogKey,
+  registeredCodec,
+  registryCodec,
+  type Registered,
+  type Registry,
+} from './documents/registry.ts'
 import { resourceCodec, type StoredResources } from './documents/resources.ts'
 import { revocationCodec, revoked, type Revocations } from './documents/revocations.ts'
 import { openSecret, secretCodec, type Secrets } from './documents/secrets.ts'
@@ -27,24 +38,27 @@ import type { Env } from './env.ts'
 import {
   plan,
   type EndpointPlan,
+  type FleetPlan,
   type GuardPlan,
+  type InstancePlan,
   type IssuerPlan,
   type MemberPlan,
   type Plan,
 } from '../plan/endpoint.ts'
+import { gather, type Fleets } from '../plan/fleet.ts'
+import type { Resources } from '../plan/resources.ts'
 import type { Site } from '../plan/site.ts'
-import { SseBackend } from './sse-backend.ts'
-import { network, ofRequest, upstream } from './upstream.ts'
+import { reachLinked, reachOwn } from './target.ts'
 
 /** An edge admits nobody by default, and knows neither ConfigMaps nor the service accounts of a cluster. */
-const edgeSite = (defaultIssuer: IssuerPlan | undefined): Site => ({
+const edgeSite = (defaultIssuer: IssuerPlan | undefined, fleets: Fleets): Site => ({
   cluster: 'edge',
   defaultIssuer,
   defaultAudience: undefined,
   open: false,
   proxies: false,
   serviceAccounts: false,
-  fleets: undefined,
+  fleets,
   configMap: () => undefined,
 })
 
@@ -52,7 +66,8 @@ const FRESH_MS = 2_000
 const STALE_MS = 4_000
 /** How long to leave a store alone that did not answer. */
 const RETRY_MS = 1_000
-const DOCUMENTS = ['resources', 'secrets', 'revocations', 'catalogs'] as const
+const DOCUMENTS = ['resources', 'secrets', 'revocations', 'catalogs', 'clusters', 'registry'] as const
+const MAX_BREAKERS = 16_384
 /** Key of the endpoint of everything. */
 export const EVERYTHING = 'mcp'
 
@@ -70,6 +85,8 @@ export interface StateHost {
   readonly sealer: Sealer
   readonly levels: Levels
   readonly channel: Channel
+  /** Signs for callers at servers of clusters; undefined where the edge has no key for it. */
+  readonly assertions: AssertionSigner | undefined
   readonly vaultKeys: KeyRing
   readonly issuers: IssuerHost
   readonly defaultIssuer: IssuerPlan | undefined
@@ -80,7 +97,7 @@ export class State {
   readonly #host: StateHost
   readonly #bodies: Bodies
   readonly #sessions: Sessions
-  readonly #breakers = new Map<string, Breaker>()
+  readonly #breakers = new Lru<string, Breaker>(MAX_BREAKERS)
   readonly #issuers = new Map<string, IssuerKeys>()
   /** Grows whenever anything was read anew. */
   #generation = 0
@@ -90,6 +107,11 @@ export class State {
   #secrets: Secrets = new Map()
   #revocations: Revocations = new Map()
   #catalogs: CatalogIndex = new Map()
+  #clusters: ReadonlyMap<string, Cluster> = new Map()
+  #registry: Registry = new Map()
+  #registered: ReadonlyMap<string, Known> = new Map()
+  #fleets: Fleets = gather(new Map(), new Map())
+  #texts = new WeakMap<EndpointPlan, string>()
   #plan: Plan = { endpoints: new Map(), servers: new Map() }
   #guards = new Map<string, Guard>()
   #built = new Map<string, Built>()
@@ -105,6 +127,10 @@ export class State {
   }
   get resources(): StoredResources {
     return this.#resources
+  }
+  /** The edge's own resources, and the servers and virtual servers of clusters. */
+  get everywhere(): Resources {
+    return this.#fleets.resources
   }
   get secrets(): Secrets {
     return this.#secrets
@@ -160,16 +186,59 @@ export class State {
       if (resources !== undefined) this.#resources = parseDocument(resourceCodec, resources).value.resources
       if (revocations !== undefined) this.#revocations = parseDocument(revocationCodec, revocations).value
       if (catalogs !== undefined) this.#catalogs = parseDocument(catalogCodec, catalogs).value
+      const clusters = entry('clusters')
+      const registry = entry('registry')
+      if (clusters !== undefined) this.#clusters = parseDocument(clusterCodec, clusters).value
+      if (registry !== undefined) await this.#follow(parseDocument(registryCodec, registry).value)
       if (resources !== undefined || secrets !== undefined) {
-        this.#plan = plan(this.#resources, edgeSite(this.#host.defaultIssuer))
         this.#guards = new Map()
         this.#built = new Map()
       }
+      if (resources !== undefined || clusters !== undefined || registry !== undefined) this.#replan()
     }
     if (stale.length > 0) this.#generation += 1
     this.#versions = versions
     this.#checkedAt = started
   }
+
+  /** Reads what clusters publish now, as far as it is not known yet. */
+  async #follow(registry: Registry): Promise<void> {
+    const listed = [...registry].filter(([, { state }]) => state !== 'delisted')
+    const stale = listed.flatMap(([cluster, { version }]) =>
+      this.#registered.get(cluster)?.version === version ? [] : [{ cluster, version, codec: registeredCodec(cluster) }],
+    )
+    const entries = stale.length === 0 ? [] : await this.#host.store.mget(stale.map(({ codec }) => codec.key))
+    const known = new Map(this.#registered)
+    for (const [at, { cluster, version, codec }] of stale.entries()) {
+      const { items } = parseDocument(codec, entries[at] ?? null).value
+      known.set(cluster, { version, items })
+    }
+    this.#registered = new Map([...known].filter(([cluster]) => listed.some(([one]) => one === cluster)))
+    this.#registry = registry
+  }
+
+  #replan(): void {
+    // Whom the admin has shut out lists nothing from that moment, whatever its hub has heard.
+    const admitted = [...this.#registered].filter(([cluster]) => isAdmitted(this.#clusters.get(cluster)))
+    const published = new Map(admitted.map(([cluster, { items }]) => [cluster, items]))
+    this.#fleets = gather(this.#resources, published)
+    this.#plan = plan(this.#resources, edgeSite(this.#host.defaultIssuer, this.#fleets))
+    for (const kept of [this.#built, this.#guards])
+      for (const key of kept.keys()) if (key !== EVERYTHING && !this.#plan.endpoints.has(key)) kept.delete(key)
+  }
+
+  /** How a server does that clusters published; undefined for those of the edge. */
+  linked(server: string): ServerHealth | undefined {
+    const instances = this.#fleets.instances(server)
+    if (instances.length === 0) return undefined
+    const away = instances.filter(({ cluster }) => this.#registry.get(cluster)?.state !== 'online')
+    if (away.length < instances.length) return { state: 'ok' }
+    return { state: 'failed', message: `not connected: ${away.map(({ cluster }) => cluster).join(', ')}` }
+  }
+
+  /** How the link to the cluster of an instance does, as its hub has said last. */
+  readonly #health = (instance: string): Health =>
+    this.#registry.get(clusterOf(instance) ?? '')?.state === 'offline' ? 'offline' : 'online'
 
   /** The endpoint, if it is built from what is known now. */
   built(key: string): Endpoint | undefined {
@@ -186,7 +255,10 @@ export class State {
     const generation = this.#generation
     const parts = key === EVERYTHING ? [...this.#plan.endpoints.keys()].sort() : [key]
     const wanted = this.#digests(parts)
-    const from = [...wanted].map(([server, { digest }]) => `${server} ${digest}`).join('\n')
+    const from = [
+      ...parts.map((part) => this.#textOf(part)),
+      ...[...wanted].map(([server, { digest }]) => `${server} ${digest}`),
+    ].join('\n')
     try {
       const endpoint = known?.from === from ? known.endpoint : await this.#build(key, parts, wanted)
       this.#built.set(key, { endpoint, from, generation })
@@ -270,42 +342,55 @@ export class State {
   }
 
   /** Which catalogs the endpoints need, as far as they come from where their servers are now. */
-  #digests(parts: readonly string[]): Map<string, Digest> {
-    const wanted = new Map<string, Digest>()
+  #digests(parts: readonly string[]): Map<string, Wanted> {
+    const wanted = new Map<string, Wanted>()
     for (const part of parts) {
-      for (const { server } of this.#plan.endpoints.get(part)?.members ?? []) {
+      for (const { server, fleet } of this.#plan.endpoints.get(part)?.members ?? []) {
+        for (const { server: key, cluster, catalog } of fleet?.instances ?? [])
+          if (catalog !== undefined) wanted.set(key, { digest: catalog, at: registeredCatalogKey(cluster, catalog) })
         const planned = this.#plan.servers.get(server)
         const digest = this.#catalogs.get(server)
-        if (planned !== undefined && digest?.source === planned.source) wanted.set(server, digest)
+        if (planned !== undefined && digest?.source === planned.source) wanted.set(server, ownBody(server, digest))
       }
     }
     return wanted
   }
 
-  async #build(key: string, parts: readonly string[], wanted: ReadonlyMap<string, Digest>): Promise<Endpoint> {
+  /** Changes when what is planned for an endpoint does. */
+  #textOf(key: string): string {
+    const planned = this.#plan.endpoints.get(key)
+    if (planned === undefined) return ''
+    const known = this.#texts.get(planned) ?? fingerprint(JSON.stringify(planned))
+    this.#texts.set(planned, known)
+    return known
+  }
+
+  async #build(key: string, parts: readonly string[], wanted: ReadonlyMap<string, Wanted>): Promise<Endpoint> {
     const bodies = await this.#bodies.load(wanted)
+    const member = ({ fleet, ...planned }: MemberPlan): Member => ({
+      ...planned,
+      catalog: bodies.get(planned.server),
+      ...(fleet !== undefined && { fleet: fleetOf(fleet, bodies) }),
+    })
     const plans = parts.flatMap((part) => this.#plan.endpoints.get(part) ?? [])
     const everything = this.#issuersOfEverything()
     const merged = plans.map((endpoint) => ({
       key: endpoint.key,
       plan: endpoint,
       access: accessOf(endpoint, everything),
-      catalog: merge(
-        endpoint.members.map((member) => ({ ...member, fleet: undefined, catalog: bodies.get(member.server) })),
-        endpoint.aggregation,
-        endpoint.rules,
-      ),
+      catalog: merge(endpoint.members.map(member), endpoint.aggregation, endpoint.rules),
     }))
     const [only] = merged
     const catalog: Catalog = key === EVERYTHING || only === undefined ? unite(merged) : only.catalog
-    const servers = new Set(plans.flatMap((endpoint) => endpoint.members.map((member) => member.server)))
+    const ways = new Map(plans.map((endpoint) => [endpoint.key, waysOf(endpoint)]))
+    const servers = new Set(plans.flatMap((endpoint) => [...(ways.get(endpoint.key)?.keys() ?? [])]))
     const targets = new Map<string, Target>()
     const target = (server: string, via: string | undefined): Target => {
       const id = `${via ?? key} ${server}`
       const known = targets.get(id)
       if (known !== undefined) return known
-      const member = this.#plan.endpoints.get(via ?? key)?.members.find((one) => one.server === server)
-      const made: Target = { key: id, via, ...this.#target(server, member, catalog) }
+      const way = ways.get(via ?? key)?.get(server)
+      const made: Target = { key: id, via, ...this.#target(server, way, catalog) }
       targets.set(id, made)
       return made
     }
@@ -314,39 +399,62 @@ export class State {
       guard: this.guard(key),
       catalog,
       projection: new Projection(catalog, this.#host.sealer, catalog.servers.size === servers.size),
-      sole: key !== EVERYTHING && servers.size === 1 ? only?.plan.members[0]?.server : undefined,
+      sole: key !== EVERYTHING && servers.size === 1 ? [...servers][0] : undefined,
       target,
       targets: (server) =>
         plans
-          .filter((endpoint) => endpoint.members.some((member) => member.server === server))
+          .filter((endpoint) => ways.get(endpoint.key)?.has(server) === true)
           .map((endpoint) => target(server, key === EVERYTHING ? endpoint.key : undefined)),
+      health: this.#health,
     }
   }
 
-  #target(server: string, member: MemberPlan | undefined, catalog: Catalog): Omit<Target, 'key' | 'via'> {
+  #target(server: string, way: Way | undefined, catalog: Catalog): Omit<Target, 'key' | 'via'> {
     const planned = this.#plan.servers.get(server)
-    if (planned === undefined || member === undefined) {
+    const at = way?.instance
+    const url = at?.url ?? planned?.url
+    if (way === undefined || url === undefined)
       throw new Fault('backend_unavailable', `Server ${server} is not available.`, { data: { server } })
-    }
-    const { env, vaultKeys, now } = this.#host
-    const vault = { secrets: this.#secrets, keys: vaultKeys }
-    const through = ofRequest(network(env, planned.allowPrivate))
-    const up = upstream(planned, member.credential, vault, env, through)
-    const breakerKey = `${server} ${planned.url} ${JSON.stringify(member.breaker)}`
-    const breaker = this.#breakers.get(breakerKey) ?? new Breaker(member.breaker, now)
+    const { env, vaultKeys, levels, now } = this.#host
+    const { breaker: settings, timeoutMs, credential } = way.member
+    const breakerKey = `${server} ${url} ${JSON.stringify(settings)}`
+    const breaker = this.#breakers.get(breakerKey) ?? new Breaker(settings, now)
     this.#breakers.set(breakerKey, breaker)
-    const inEra = (era: Era): Backend =>
-      era === 'modern' ? new ModernBackend(up) : new LegacyBackend(up, this.#sessions)
-    const isSse = planned.transport === 'sse'
-    return {
-      backend: isSse
-        ? new SseBackend(up, env.SSE_SESSIONS, this.#host.levels)
-        : inEra(catalog.servers.get(server)?.era ?? 'legacy'),
-      inEra: isSse ? undefined : inEra,
-      breaker,
-      timeoutMs: member.timeoutMs,
-    }
+    const era = catalog.servers.get(server)?.era ?? 'legacy'
+    const sessions = this.#sessions
+    if (at !== undefined)
+      return { ...reachLinked(at, timeoutMs, era, this.#host.assertions, sessions, env), breaker, timeoutMs }
+    if (planned === undefined) throw new TypeError('a way leads to a server that is planned')
+    const vault = { secrets: this.#secrets, keys: vaultKeys }
+    return { ...reachOwn(planned, credential, era, vault, sessions, levels, env), breaker, timeoutMs }
   }
+}
+
+/** What a cluster publishes, as this isolate has read it. */
+interface Known extends Pick<Registered, 'items'> {
+  readonly version: string
+}
+
+const isAdmitted = (cluster: Cluster | undefined): boolean => cluster !== undefined && cluster.revokedAt === undefined
+
+function fleetOf({ mode, instances }: FleetPlan, bodies: ReadonlyMap<string, ServerCatalog>): Fleet {
+  return { mode, instances: instances.map((one) => ({ ...one, catalog: bodies.get(one.server) })) }
+}
+
+/** How an endpoint reaches a server: as a member, or as the instance of a member in a cluster. */
+interface Way {
+  readonly member: MemberPlan
+  readonly instance: InstancePlan | undefined
+}
+
+function waysOf({ members }: EndpointPlan): ReadonlyMap<string, Way> {
+  return new Map(
+    members.flatMap((member): [string, Way][] =>
+      member.fleet === undefined
+        ? [[member.server, { member, instance: undefined }]]
+        : member.fleet.instances.map((instance) => [instance.server, { member, instance }]),
+    ),
+  )
 }
 
 /**

@@ -3,7 +3,7 @@
 import type { Kind } from '../../crds/kinds.ts'
 import { references, resolve, secretReferences } from '../../plan/references.ts'
 import type { Resource } from '../../plan/resources.ts'
-import type { StoredResources } from './resources.ts'
+import type { Resources } from '../../plan/resources.ts'
 
 export interface Condition {
   readonly type: string
@@ -31,7 +31,7 @@ const servedAuth: readonly string[] = ['unauthenticated', 'headerInjection', 'be
 /** One condition per kind of configuration that the resource names: do all of those exist, and do they work here? */
 export function checkReferences(
   resource: Resource,
-  resources: StoredResources,
+  resources: Resources,
   secrets: SecretKeys | undefined,
 ): Condition[] {
   const named = references(resource)

@@ -6,7 +6,7 @@ import { remoteCondition } from './health.ts'
 import type { HealthMap } from './health.ts'
 import { serverKey } from '../../plan/members.ts'
 import type { ServerResource } from '../../plan/members.ts'
-import type { StoredResources } from './resources.ts'
+import type { Resources } from '../../plan/resources.ts'
 
 export type ServerStatus = {
   readonly phase: 'Ready' | 'Valid' | 'Pending' | 'Failed'
@@ -17,7 +17,7 @@ export type ServerStatus = {
 /** An MCPServerEntry that works is `Valid`, an MCPRemoteProxy `Ready`: so ToolHive calls them. */
 export function serverStatus(
   server: ServerResource,
-  resources: StoredResources,
+  resources: Resources,
   health: HealthMap,
   secrets: SecretKeys | undefined,
 ): ServerStatus {

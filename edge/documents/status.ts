@@ -6,7 +6,8 @@ import type { Condition, SecretKeys } from './condition.ts'
 import type { HealthMap } from './health.ts'
 import { groupMembers, serverKey } from '../../plan/members.ts'
 import { references, resolve } from '../../plan/references.ts'
-import type { StoredResources, StoredResource } from './resources.ts'
+import type { Resources } from '../../plan/resources.ts'
+import type { StoredResource } from './resources.ts'
 import { serverStatus } from './server-status.ts'
 import { virtualStatus } from './virtual-status.ts'
 
@@ -32,10 +33,10 @@ export interface Status extends StatusOfKind {
   readonly observedGeneration: number
 }
 
-/** The status of one of `resources`. */
+/** The status of a resource of the edge; `resources` are all that it may refer to. */
 export function status(
   resource: StoredResource,
-  resources: StoredResources,
+  resources: Resources,
   health: HealthMap,
   context: StatusContext,
 ): Status {
@@ -44,7 +45,7 @@ export function status(
 
 function ofKind(
   resource: StoredResource,
-  resources: StoredResources,
+  resources: Resources,
   health: HealthMap,
   { publicUrl, secrets }: StatusContext,
 ): StatusOfKind {

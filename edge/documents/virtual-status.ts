@@ -6,7 +6,7 @@ import type { Health, HealthMap } from './health.ts'
 import { serverUrl } from '../../plan/address.ts'
 import { consentAnnotation, members, serverKey } from '../../plan/members.ts'
 import type { Members, ServerResource, VirtualResource } from '../../plan/members.ts'
-import type { StoredResources } from './resources.ts'
+import type { Resources } from '../../plan/resources.ts'
 
 /** One server of a virtual server, with ToolHive's fields. */
 export interface DiscoveredBackend {
@@ -33,7 +33,7 @@ export type VirtualStatus = {
 
 export function virtualStatus(
   virtual: VirtualResource,
-  resources: StoredResources,
+  resources: Resources,
   health: HealthMap,
   secrets: SecretKeys | undefined,
 ): VirtualStatus {
@@ -92,7 +92,7 @@ function memberConditions(virtual: VirtualResource, { servers, missing, denied }
   const conditions: Condition[] = []
   if (missing.length > 0) {
     const named = missing.slice(0, 20).join(', ')
-    const message = `no server at this edge is named ${named}; apply an MCPRemoteProxy or MCPServerEntry of that name`
+    const message = `no server is named ${named}; apply an MCPRemoteProxy or MCPServerEntry of that name, or let a cluster publish it`
     conditions.push(condition(type, 'False', 'BackendsNotFound', message))
   } else if (servers.length === 0 && denied.length === 0) {
     const message = 'the virtual server has no backends: list them in spec.backends, or let servers join its groupRef'
