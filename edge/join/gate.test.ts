@@ -1,17 +1,38 @@
 import assert from 'node:assert/strict'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
+import { sha256 } from '../../gateway/sha256.ts'
+import type { Cluster } from '../documents/clusters.ts'
 import { JOIN, PROOF_HEADER } from '../../protocol/join.ts'
-import { MAX_KNOCKS } from './admission.ts'
-import { apiServer, EDGE, entry, hash, pair, stage, type Wrong } from './knocker.ts'
+import { MAX_KNOCKS, type Sql } from './admission.ts'
+import { apiServer, EDGE, entry, pair, stage as stageWith, type Wrong } from './knocker.ts'
 
 const TOKEN = 't'.repeat(43)
-const tokenEntry = (now: number) => entry('a', { tokens: [{ hash: hash(TOKEN), expires: now + 3600_000 }] })
+const TOKEN_HASH = await sha256(TOKEN)
 const NOW = Date.UTC(2026, 10, 1)
+const tokenEntry = () => entry('a', { tokens: [{ hash: TOKEN_HASH, expires: NOW + 3600_000 }] })
+
+const stage = (entries: readonly Cluster[]) => stageWith(entries, memorySql)
+
+/** SQLite in memory, spelled as a Durable Object spells it. */
+function memorySql(): Sql {
+  const database = new DatabaseSync(':memory:')
+  return {
+    exec: (query, ...bindings) => {
+      if (!query.includes('CREATE')) {
+        const rows = database.prepare(query).all(...bindings)
+        return { toArray: () => rows }
+      }
+      database.exec(query)
+      return { toArray: () => [] }
+    },
+  }
+}
 
 /** A cluster whose key is in. */
 async function joined() {
   const me = await pair()
-  const at = stage([tokenEntry(NOW), entry('b')])
+  const at = stage([tokenEntry(), entry('b')])
   assert.equal((await at.join(me, 'a', TOKEN)).status, 200)
   return { me, ...at }
 }
@@ -58,7 +79,7 @@ test('a join token is redeemed once: again only by the same key and for ten minu
 })
 
 test('of many keys that redeem one token at once exactly one becomes the identity', async () => {
-  const at = stage([tokenEntry(NOW)])
+  const at = stage([tokenEntry()])
   const keys = await Promise.all(Array.from({ length: 8 }, () => pair()))
   const answers = await Promise.all(keys.map((key) => at.join(key, 'a', TOKEN)))
   assert.equal(answers.filter(({ status }) => status === 200).length, 1)
@@ -70,7 +91,7 @@ test('of many keys that redeem one token at once exactly one becomes the identit
 })
 
 test('an expired join token and one of another cluster are refused before a hub hears of them', async () => {
-  const at = stage([tokenEntry(NOW), entry('b')])
+  const at = stage([tokenEntry(), entry('b')])
   const me = await pair()
   assert.equal((await at.join(me, 'b', TOKEN)).reason, 'not_admitted')
   assert.equal((await at.join(me, 'nowhere', TOKEN)).reason, 'not_admitted')

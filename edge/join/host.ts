@@ -39,7 +39,7 @@ function make(edge: EdgeHost): Kept {
   return {
     publicUrl: env.PUBLIC_URL,
     store,
-    clusters: clusterBook(edge),
+    clusters: new ClusterBook(store, now),
     nonces: new Nonces(sealer, now),
     sessions: new LinkSessions(sealer, now),
     accounts: new ServiceAccounts(issuers, env.PUBLIC_URL),

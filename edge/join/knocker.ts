@@ -1,9 +1,8 @@
 // For tests: a cluster's side of joining, made by hand so that every part of a request can be wrong, and a gate with a hub behind it
 // whose admission is the real one.
 
-import { DatabaseSync } from 'node:sqlite'
-import { createHash, randomUUID } from 'node:crypto'
 import {
+  base64url,
   calculateJwkThumbprint,
   CompactSign,
   type CryptoKey,
@@ -39,8 +38,9 @@ export async function pair(): Promise<Pair> {
   return { key: privateKey, jwk, thumbprint: await calculateJwkThumbprint(jwk) }
 }
 
-export const hash = (text: string): string => createHash('sha256').update(text).digest('hex')
-const digest = (text: string): string => createHash('sha256').update(text).digest('base64url')
+async function digest(text: string): Promise<string> {
+  return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))))
+}
 
 export function entry(id: string, over: Partial<Cluster> = {}): Cluster {
   return {
@@ -56,21 +56,6 @@ export function entry(id: string, over: Partial<Cluster> = {}): Cluster {
   }
 }
 
-/** SQLite in memory, spelled as a Durable Object spells it. */
-export function memorySql(): Sql {
-  const database = new DatabaseSync(':memory:')
-  return {
-    exec: (query, ...bindings) => {
-      if (query.trimStart().startsWith('CREATE')) {
-        database.exec(query)
-        return { toArray: () => [] }
-      }
-      const rows = database.prepare(query).all(...bindings)
-      return { toArray: () => rows }
-    },
-  }
-}
-
 export interface Wrong {
   readonly claims?: Readonly<Record<string, unknown>>
   readonly header?: Readonly<Record<string, unknown>>
@@ -79,7 +64,8 @@ export interface Wrong {
   readonly bearer?: string
 }
 
-export function stage(entries: readonly Cluster[]) {
+/** `sql`: an empty database for a hub. */
+export function stage(entries: readonly Cluster[], sql: () => Sql) {
   const clock = { now: Date.UTC(2026, 10, 1) }
   const now = (): number => clock.now
   const store = new MemoryStore(now)
@@ -107,8 +93,7 @@ export function stage(entries: readonly Cluster[]) {
         headers: init.headers as Record<string, string>,
       })
       asked.push({ path, knock: JSON.parse(request.headers.get(KNOCK_HEADER) ?? '') as Knock })
-      const admission =
-        hubs.get(cluster) ?? new Admission({ sql: memorySql(), clusters: new ClusterBook(store, now), now })
+      const admission = hubs.get(cluster) ?? new Admission({ sql: sql(), clusters: new ClusterBook(store, now), now })
       hubs.set(cluster, admission)
       const entered = await admission.enter(request)
       return entered instanceof Response ? entered : new Response(null, { status: 204 })
@@ -132,14 +117,14 @@ export function stage(entries: readonly Cluster[]) {
     const body = content === undefined ? undefined : JSON.stringify(content)
     const method = content === undefined ? 'GET' : 'POST'
     const claims = {
-      jti: randomUUID(),
+      jti: crypto.randomUUID(),
       iat: Math.floor(clock.now / 1000),
       htm: method,
       htu: `${EDGE}${path}`,
       nonce: await nonce(cluster),
       cluster,
-      ...(bearer !== undefined && { ath: digest(bearer) }),
-      ...(body !== undefined && { dig: digest(body) }),
+      ...(bearer !== undefined && { ath: await digest(bearer) }),
+      ...(body !== undefined && { dig: await digest(body) }),
       ...wrong.claims,
     }
     const proof = await new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
@@ -178,7 +163,7 @@ export function stage(entries: readonly Cluster[]) {
 /** An API server that signs tokens for ServiceAccounts. */
 export async function apiServer(issuer = 'https://kubernetes.default.svc.cluster.local') {
   const { key, jwk } = await pair()
-  const kid = randomUUID()
+  const kid = crypto.randomUUID()
   return {
     issuer,
     jwks: { keys: [{ ...jwk, kid, alg: 'ES256', use: 'sig' }] },
@@ -187,7 +172,7 @@ export async function apiServer(issuer = 'https://kubernetes.default.svc.cluster
         iss: issuer,
         aud: [`${EDGE}/clusters/${cluster}`],
         sub: 'system:serviceaccount:waggle-system:waggle-agent-uplink',
-        jti: randomUUID(),
+        jti: crypto.randomUUID(),
         iat: Math.floor(now / 1000),
         exp: Math.floor(now / 1000) + 600,
         'kubernetes.io': { namespace: 'waggle-system', pod: { name: 'uplink', uid: 'pod-1' } },
