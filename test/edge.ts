@@ -49,6 +49,8 @@ export interface TestEdge {
   lists(endpoint: string, tools: readonly string[]): Promise<string[]>
   /** Audit events so far, oldest first. */
   audit(): AuditEvent[]
+  /** How many audit events there are, once none has come for a moment. */
+  settled(): Promise<number>
   /** Waits (5 s) for an audit event. */
   audited(match: (event: AuditEvent) => boolean): Promise<AuditEvent>
   /** Everything the edge printed. */
@@ -109,6 +111,13 @@ export async function startEdge(options: EdgeOptions = {}): Promise<TestEdge> {
     },
     lists: (endpoint, tools) => untilListed(endpoint, tools, () => issuer.token(endpoint)),
     audit: () => lines.flatMap((line) => parseEvent(line)),
+    settled: async () => {
+      for (let known = -1; ; await sleep(250)) {
+        const { length } = edge.audit()
+        if (length === known) return length
+        known = length
+      }
+    },
     audited: async (match) => {
       const deadline = Date.now() + 5_000
       for (;;) {

@@ -121,7 +121,7 @@ describe('the stream of a call', () => {
   test('has ids that tell nothing, and leaving it is not cancelling', async () => {
     const server = script(event('e-1', progress(1)), event('e-2', progress(2)) + event('e-3', response))
     const caller = await open()
-    const before = edge.audit().length
+    const before = await edge.settled()
     const calling = await caller.call('echo', { meta: { progressToken: 'p' } })
     const heard = await calling.next()
     assert.match(String(heard?.event), /^[\w.-]{100,}$/)

@@ -153,7 +153,7 @@ describe('the end of a proxy', () => {
     const recorder = await startRecorder()
     const proxy = await startProxy({
       config: proxyConfig({ servers: [server('test/tools', recorder.url)] }),
-      env: { WAGGLE_GRACE_SECONDS: '1' },
+      env: { WAGGLE_GRACE_SECONDS: '2' },
     })
     try {
       const arrived = Promise.withResolvers<void>()
@@ -163,7 +163,7 @@ describe('the end of a proxy', () => {
         setTimeout(() => {
           response.writeHead(200, { 'content-type': 'application/json' })
           response.end(`{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":{"content":[]}}`)
-        }, 2_000)
+        }, 3_000)
         return true
       }
       const session = (await openSession(proxy.mcp, undefined)) ?? ''
@@ -172,8 +172,10 @@ describe('the end of a proxy', () => {
       await arrived.promise
       const started = performance.now()
       const ended = proxy.end()
-      await sleep(200)
-      assert.equal((await fetch(`${proxy.internal}/readyz`)).status, 503)
+      while ((await fetch(`${proxy.internal}/readyz`)).status !== 503) {
+        assert.ok(performance.now() - started < 2_000)
+        await sleep(20)
+      }
       assert.equal((await fetch(`${proxy.internal}/livez`)).status, 200)
       // Who has not heard of the end yet is still served.
       const list = await exchange(proxy.mcp, { method: 'tools/list' })
@@ -182,7 +184,8 @@ describe('the end of a proxy', () => {
       assert.ok((await slow).answer?.result)
       assert.ok(await heard.ended(4_000))
       assert.equal(await ended, 0)
-      assert.ok(performance.now() - started < 6_000)
+      // Long before it would give up on what is under way.
+      assert.ok(performance.now() - started < 12_000)
       const named = proxy.audit().filter(({ target }) => target['name'] === 'echo')
       assert.equal(named.length, 1)
     } finally {
@@ -208,7 +211,7 @@ describe('the end of a proxy', () => {
       await arrived.promise
       const started = performance.now()
       assert.equal(await proxy.end(), 0)
-      assert.ok(performance.now() - started < 4_000)
+      assert.ok(performance.now() - started < 10_000)
       await stuck
     } finally {
       await proxy.close()

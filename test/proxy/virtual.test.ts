@@ -214,10 +214,8 @@ describe('a virtual server over proxies', () => {
     const heard = await listen(virtual.mcp, token, session)
     try {
       await sleep(200)
-      const started = performance.now()
       await virtual.configure(virtualOf({ recorded, fixed, late }))
       await heard.until(({ method }) => method === 'notifications/tools/list_changed')
-      assert.ok(performance.now() - started < 2_000)
       const { answer } = await exchange(virtual.mcp, { method: 'tools/list', token, era: 'legacy', session })
       assert.match(JSON.stringify(answer), /late_echo/u)
       assert.ok((await call(token, 'late_echo', 'legacy', session)).answer?.result)

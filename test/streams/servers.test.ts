@@ -11,6 +11,12 @@ import { listen, subscribe } from './listener.ts'
 import { startTalker } from './talker.ts'
 import type { Talker } from './talker.ts'
 
+/** Says something until it is heard: the edge's own stream at a server opens behind the answer that asks for it. */
+async function again(say: () => void, heard: Promise<unknown>): Promise<void> {
+  const saying = setInterval(say, 500)
+  await heard.finally(() => clearInterval(saying))
+}
+
 const updated = ({ method }: { method?: string }) => method === 'notifications/resources/updated'
 
 describe('what servers say on their own', () => {
@@ -63,16 +69,16 @@ describe('what servers say on their own', () => {
       const young = await subscribe(one.endpoint, one.token, { resourceSubscriptions: [uri, 'note://unknown:thing'] })
       await young.until(({ method }) => method === 'notifications/subscriptions/acknowledged')
       assert.deepEqual((await one.ask('resources/subscribe', { uri })).answer?.result, {})
-      // The edge's own stream at the server opens behind the answer.
-      const touching = setInterval(() => talker.touch(), 500)
-      await Promise.all([stream.until(updated), young.until(updated)]).finally(() => clearInterval(touching))
+      await again(() => talker.touch(), Promise.all([stream.until(updated), young.until(updated)]))
       assert.deepEqual(stream.messages().find(updated)?.params, { uri })
       assert.equal(young.messages().find(updated)?.params?.['uri'], uri)
       assert.equal(deaf.messages().filter(updated).length, 0)
 
       assert.deepEqual((await one.ask('resources/unsubscribe', { uri })).answer?.result, {})
-      await sleep(300)
-      const before = stream.messages().filter(updated).length
+      // What was said before the end may still be on its way.
+      let before = -1
+      for (const count = () => stream.messages().filter(updated).length; count() !== before; await sleep(300))
+        before = count()
       talker.touch()
       await sleep(500)
       assert.equal(stream.messages().filter(updated).length, before, 'not after it unsubscribed')
@@ -86,9 +92,7 @@ describe('what servers say on their own', () => {
     const one = await open('legacy', 'later')
     assert.deepEqual((await one.ask('resources/subscribe', { uri })).answer?.result, {})
     const stream = await listen(one.endpoint, one.token, one.session)
-    await sleep(700)
-    talker.touch()
-    await stream.until(updated)
+    await again(() => talker.touch(), stream.until(updated))
     const before = stream.messages().filter(updated).length
     talker.forget()
     const deadline = Date.now() + 10_000
@@ -105,9 +109,8 @@ describe('what servers say on their own', () => {
     const one = await open('legacy', 'asked')
     const stream = await listen(one.endpoint, one.token, one.session)
     assert.ok((await one.ask('tools/call', { name: 'hello' })).answer?.result)
-    await sleep(700)
-    talker.log('something happened')
-    await stream.until(({ method }) => method === 'notifications/message')
+    const logged = stream.until(({ method }) => method === 'notifications/message')
+    await again(() => talker.log('something happened'), logged)
     const roots = talker.roots()
     await stream.until(({ method }) => method === 'roots/list')
     const question = stream.messages().find(({ method }) => method === 'roots/list')

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { startEdge } from '../edge.ts'
 import type { TestEdge } from '../edge.ts'
 import { startFixture } from '../peers/fixture.ts'
@@ -71,7 +72,10 @@ describe('streams', () => {
       subscribe(endpoint, insider, { toolsListChanged: true }),
     ])
     fixtures.get('modern')?.offer('hidden_one')
-    await into.until(toolsChanged)
+    await Promise.all([
+      into.until(toolsChanged),
+      out.until(({ method }) => method === 'notifications/subscriptions/acknowledged'),
+    ])
     assert.deepEqual(
       out.messages().map(({ method }) => method),
       ['notifications/subscriptions/acknowledged'],
@@ -85,14 +89,15 @@ describe('streams', () => {
     const token = await edge.token(endpoint)
     const id = await session(endpoint, token)
     const first = await listen(endpoint, token, id)
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    for (const deadline = Date.now() + 5_000; first.events.length === 0; await sleep(20))
+      assert.ok(Date.now() < deadline, 'the stream begins at once')
     const last = first.events[0]?.id
     assert.ok(last, 'the stream begins with an id')
     assert.equal(first.events[0]?.data, '')
     first.leave()
     fixtures.get('modern')?.offer('while_away')
     await edge.lists(endpoint, ['while_away'])
-    await new Promise((resolve) => setTimeout(resolve, 2_500))
+    await sleep(2_500)
     const second = await listen(endpoint, token, id, { 'last-event-id': last })
     await second.until(toolsChanged)
     second.leave()
