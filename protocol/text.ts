@@ -115,6 +115,20 @@ export function edit(text: string, edits: readonly Edit[]): string {
   return result + text.slice(from)
 }
 
+/** The range to remove so that a member of an object goes, with one comma; `spans` are the object's members in order. Empty where there is none. */
+export function cut(spans: ReadonlyMap<string, Member>, key: string): Span {
+  const going = spans.get(key)
+  if (going === undefined) return { start: 0, end: 0 }
+  let before: Member | undefined
+  let passed = false
+  for (const member of spans.values()) {
+    if (passed) return { start: going.keyStart, end: member.keyStart }
+    if (member === going) passed = true
+    else before = member
+  }
+  return { start: before?.end ?? going.keyStart, end: going.end }
+}
+
 /**
  * The object at `at` with some members dropped and others set, as text: kept members stay byte for byte and in order,
  * set ones replace their namesakes or follow at the end. `set` maps a key to JSON text.

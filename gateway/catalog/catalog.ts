@@ -2,8 +2,10 @@
 // member makes a new one. Deterministic: the same members give the same names in the same order, whatever order they came in.
 
 import { glob, type Grant } from '../policy.ts'
+import type { FleetMode } from './fleet.ts'
 import { fingerprint } from './hash.ts'
 import type { ExposedName, OriginalName } from './names.ts'
+import { oldest, spread, type Place, type Spread } from './spread.ts'
 import { SECTIONS, type Item, type Problem, type Section, type ServerCatalog } from './server.ts'
 
 /** What an override may change about a tool (ToolHive's keys). */
@@ -17,11 +19,14 @@ export interface CatalogEntry {
   readonly section: Section
   readonly exposed: ExposedName
   readonly original: OriginalName
-  /** Key of the server it lives at: `<namespace>/<name>`. */
+  /** Key of the server it lives at: `<namespace>/<name>`; of a fleet that of its oldest instance. */
   readonly server: string
   readonly item: Item
   readonly override: Override | undefined
+  /** All ways to it, those of every place. */
   readonly grants: readonly Grant[]
+  /** Where it may be called, if its server is a fleet. */
+  readonly fleet?: Spread
 }
 
 export interface MergeProblem extends Problem {
@@ -31,6 +36,7 @@ export interface MergeProblem extends Problem {
 export class Catalog {
   /** Sorted by exposed name. */
   readonly entries: Readonly<Record<Section, readonly CatalogEntry[]>>
+  /** By key of the server; an instance of a fleet by its own. */
   readonly servers: ReadonlyMap<string, ServerCatalog>
   readonly problems: readonly MergeProblem[]
   /** Changes whenever anything in the catalog does. */
@@ -63,11 +69,13 @@ export class Catalog {
     for (const entry of entries) {
       const isUri = entry.section === 'resources' || entry.section === 'templates'
       if (!isUri || (entry.exposed as string) === (entry.original as string)) continue
-      const map = this.#renamed.get(entry.server) ?? new Map<string, string>()
-      this.#renamed.set(entry.server, map.set(entry.original, entry.exposed))
+      for (const { server } of entry.fleet?.places ?? [entry]) {
+        const map = this.#renamed.get(server) ?? new Map<string, string>()
+        this.#renamed.set(server, map.set(entry.original, entry.exposed))
+      }
     }
     const lines = SECTIONS.flatMap((section) =>
-      sections[section].map((e) => [section, e.exposed, e.server, e.item.text, e.override, e.grants]),
+      sections[section].map((e) => [section, e.exposed, e.server, e.item.text, e.override, e.grants, places(e)]),
     )
     this.version = fingerprint(
       JSON.stringify([lines, [...servers].map(([key, { era, revision }]) => [key, era, revision])]),
@@ -89,7 +97,26 @@ export class Catalog {
   }
 }
 
+const places = ({ fleet }: CatalogEntry) =>
+  fleet && [
+    fleet.mode,
+    fleet.scatters,
+    fleet.repeats,
+    fleet.places.map(({ server, item, grants }) => [server, item.text, grants]),
+  ]
+
 /** Matches URIs against an RFC 6570 template in linear time: an expression stands for any run of characters. */
 function template(text: string): (uri: string) => boolean {
   return glob(text.replaceAll(/\*/gu, '%2A').replaceAll(/\{[^}]*\}/gu, '*'))
+}
+
+/** The entry that these places share. */
+export function spreadEntry(
+  known: Pick<CatalogEntry, 'section' | 'exposed' | 'original' | 'override'>,
+  mode: FleetMode,
+  places: readonly Place[],
+): CatalogEntry {
+  const { server, item } = oldest(places)
+  const grants = places.flatMap((place) => place.grants)
+  return { ...known, server, item, grants, fleet: spread(mode, known.section, places, known.override?.annotations) }
 }

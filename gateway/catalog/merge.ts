@@ -1,11 +1,12 @@
 // Members' catalogs → one catalog: overrides, filters, conflict strategies with ToolHive's keys, then names that fit.
-// Where two items want one name and no rule says whose it is, none keeps it: a name must never change hands silently.
 
-import { glob, type Access, type Rule } from '../policy.ts'
-import { Catalog, type CatalogEntry, type MergeProblem, type Override } from './catalog.ts'
-import type { Fleet } from './fleet.ts'
-import { exposed, fit, marked, original } from './names.ts'
+import { glob, type Rule } from '../policy.ts'
+import { Catalog, spreadEntry, type CatalogEntry, type MergeProblem, type Override } from './catalog.ts'
+import { instanceKey, type Fleet, type Instance } from './fleet.ts'
+import { exposed, mapUri, original } from './names.ts'
 import { SECTIONS, type Item, type Section, type ServerCatalog } from './server.ts'
+import { arrange, inAge, markName, oldest, type Mark, type Place } from './spread.ts'
+import { groups, unique } from './unique.ts'
 
 /** One server of an endpoint, with what the endpoint says about its tools. */
 export interface Member {
@@ -49,96 +50,96 @@ interface Candidate {
   readonly override: Override | undefined
   /** Name after overrides, before conflict resolution. */
   readonly bare: string
+  /** How an item of a fleet tells its cluster, where the instances are told apart. */
+  readonly mark: Mark | undefined
+  /** Instances behind it; undefined where the server is in one place. */
+  readonly spots: readonly Spot[] | undefined
+  readonly server: string
   readonly identity: string
   wanted: string
 }
 
-/** `rules` are those of the endpoint itself; members bring those of their servers. */
+interface Spot {
+  readonly instance: Instance
+  readonly cluster: string
+  readonly since: number
+  readonly item: Item
+}
+
+/** `rules` are those of the endpoint itself; members bring those of their servers, and instances of fleets bring both. */
 export function merge(members: readonly Member[], aggregation: Aggregation, rules: readonly Rule[]): Catalog {
   const problems: MergeProblem[] = []
   const sorted = [...members].sort((a, b) => (a.server < b.server ? -1 : 1))
   const entries: CatalogEntry[] = []
   for (const section of SECTIONS) {
-    const found = sorted.flatMap((member) => candidates(member, section, aggregation))
+    const found = sorted.flatMap((member) => candidates(member, section, aggregation, problems))
     const isUri = section === 'resources' || section === 'templates'
     const resolved = isUri ? found : resolve(found, aggregation, problems)
     for (const { candidate, name } of unique(resolved, isUri, problems)) {
       entries.push(entry(candidate, name, rules, aggregation))
     }
   }
-  const servers = new Map(sorted.flatMap((m) => (m.catalog === undefined ? [] : [[m.server, m.catalog] as const])))
+  const seen = sorted.flatMap(
+    (member): readonly Pick<Member, 'server' | 'catalog'>[] => member.fleet?.instances ?? [member],
+  )
+  const servers = new Map(
+    seen.flatMap(({ server, catalog }) => (catalog === undefined ? [] : [[server, catalog] as const])),
+  )
   for (const [server, catalog] of servers) problems.push(...catalog.problems.map((problem) => ({ ...problem, server })))
   return new Catalog(entries, servers, problems)
 }
 
-/**
- * Many endpoints → the catalog of everything: an item that several endpoints expose alike appears once, with one grant for each.
- * Names depend on the server and the name after overrides alone, so they are the same for every caller.
- */
-export function unite(
-  parts: readonly { readonly key: string; readonly catalog: Catalog; readonly access: Access }[],
-): Catalog {
-  const problems: MergeProblem[] = []
-  const merged = new Map<string, CatalogEntry>()
-  const servers = new Map<string, ServerCatalog>()
-  for (const { key: via, catalog, access } of parts) {
-    for (const [key, server] of catalog.servers) servers.set(key, server)
-    for (const section of SECTIONS) {
-      for (const part of catalog.entries[section]) {
-        const key = `${section} ${identityOf(part)}`
-        const grants = part.grants.map(({ rules }) => ({ via, access, rules }))
-        const known = merged.get(key)
-        if (known === undefined) merged.set(key, { ...part, grants })
-        else merged.set(key, { ...known, grants: [...known.grants, ...grants] })
-      }
+function candidates(member: Member, section: Section, aggregation: Aggregation, problems: MergeProblem[]): Candidate[] {
+  const overrides = section === 'tools' ? (member.overrides ?? {}) : {}
+  const hidden = member.excludeAll === true || aggregation.excludeAllTools
+  const shut = hidden || (member.filter === undefined && aggregation.defaultToolVisibility === 'deny')
+  if (section === 'tools' && shut) return []
+  const found = variants(member, section, problems).map(({ item, mark, spots }): Candidate => {
+    const override = Object.hasOwn(overrides, item.id) ? overrides[item.id] : undefined
+    const bare = override?.name ?? item.id
+    const isUri = section === 'resources' || section === 'templates'
+    const server = mark === undefined ? member.server : instanceKey(member.server, mark.cluster)
+    const wanted = isUri ? (mark === undefined ? bare : mapUri(bare, server)) : markName(bare, mark)
+    return { member, section, item, override, bare, mark, spots, server, wanted, identity: `${server} ${item.id}` }
+  })
+  return section === 'tools' ? found.filter(({ bare }) => member.filter?.includes(bare) ?? true) : found
+}
+
+/** The items of a member, each once or, where instances of a fleet are told apart, once for each of them. */
+function variants(
+  { server, catalog, fleet }: Member,
+  section: Section,
+  problems: MergeProblem[],
+): Pick<Candidate, 'item' | 'mark' | 'spots'>[] {
+  if (fleet === undefined) {
+    return (catalog?.sections[section] ?? []).map((item) => ({ item, mark: undefined, spots: undefined }))
+  }
+  const byId = new Map<string, Map<string, Spot>>()
+  for (const instance of inAge(fleet.instances)) {
+    for (const item of instance.catalog?.sections[section] ?? []) {
+      const spots = byId.get(item.id) ?? new Map<string, Spot>()
+      if (spots.has(instance.server))
+        problems.push({ server: instance.server, section, item: item.id, message: 'is listed twice' })
+      else spots.set(instance.server, { instance, cluster: instance.cluster, since: instance.since, item })
+      byId.set(item.id, spots)
     }
   }
-  const entries: CatalogEntry[] = []
-  for (const section of SECTIONS) {
-    const isUri = section === 'resources' || section === 'templates'
-    const found = [...merged.values()]
-      .filter((one) => one.section === section)
-      .map((part) => {
-        const workload = part.server.slice(part.server.indexOf('/') + 1)
-        const bare = part.override?.name ?? part.item.id
-        return {
-          part,
-          server: part.server,
+  return [...byId].flatMap(([id, spots]) =>
+    arrange(fleet.mode, section, [...spots.values()]).map(({ mark, places }) => {
+      if (mark?.at === 'back')
+        problems.push({
+          server: instanceKey(server, mark.cluster),
           section,
-          bare: part.item.id,
-          identity: identityOf(part),
-          wanted: isUri ? part.item.id : `${workload}_${bare}`,
-        }
-      })
-    for (const { candidate, name } of unique(found, isUri, problems))
-      entries.push({ ...candidate.part, exposed: exposed(name) })
-  }
-  return new Catalog(entries, servers, problems)
+          item: id,
+          message: 'is not as in the cluster that has it longest, so it is listed under a name of its own',
+        })
+      return { item: oldest(places).item, mark, spots: places }
+    }),
+  )
 }
 
-/** What one endpoint overrides is no business of another's callers. */
-function identityOf({ server, original: id, override }: CatalogEntry): string {
-  return `${server} ${id}${override === undefined ? '' : ` ${JSON.stringify(override)}`}`
-}
-
-function candidates(member: Member, section: Section, aggregation: Aggregation): Candidate[] {
-  if (member.catalog === undefined) return []
-  const items = member.catalog.sections[section]
-  const candidate = (item: Item, override: Override | undefined): Candidate => {
-    const bare = override?.name ?? item.id
-    return { member, section, item, override, bare, wanted: bare, identity: `${member.server} ${item.id}` }
-  }
-  if (section !== 'tools') return items.map((item) => candidate(item, undefined))
-  const hidden = member.excludeAll === true || aggregation.excludeAllTools
-  if (hidden || (member.filter === undefined && aggregation.defaultToolVisibility === 'deny')) return []
-  const overrides = member.overrides ?? {}
-  return items
-    .map((item) => candidate(item, Object.hasOwn(overrides, item.id) ? overrides[item.id] : undefined))
-    .filter(({ bare }) => member.filter?.includes(bare) ?? true)
-}
-
-function prefixed({ member, bare }: Candidate, { prefixFormat }: Aggregation): string {
-  return prefixFormat.replaceAll('{workload}', member.workload) + bare
+function prefixed({ member, bare, mark }: Candidate, { prefixFormat }: Aggregation): string {
+  return markName(prefixFormat.replaceAll('{workload}', member.workload) + bare, mark)
 }
 
 /** Applies the conflict strategy: sets the wanted names and leaves out those that lose. */
@@ -151,7 +152,7 @@ function resolve(found: Candidate[], aggregation: Aggregation, problems: MergePr
   }
   const rank = (candidate: Candidate) => aggregation.priorityOrder.indexOf(candidate.member.workload)
   const kept: Candidate[] = []
-  for (const rivals of groups(found, ({ bare }) => bare)) {
+  for (const rivals of groups(found, ({ wanted }) => wanted)) {
     const listed = rivals.filter((one) => rank(one) >= 0).sort((a, b) => rank(a) - rank(b))
     const [first] = listed
     if (aggregation.strategy === 'priority' && prompts) {
@@ -172,86 +173,41 @@ function resolve(found: Candidate[], aggregation: Aggregation, problems: MergePr
   return kept
 }
 
-interface Wish {
-  readonly section: Section
-  readonly bare: string
-  readonly identity: string
-  readonly wanted: string
-  readonly member?: Member
-  readonly server?: string
-}
-
-/** Fits every name; those that meet are all marked; those that meet even then are left out and reported. */
-function unique<T extends Wish>(
-  found: readonly T[],
-  isUri: boolean,
-  problems: MergeProblem[],
-): { candidate: T; name: string }[] {
-  const serverOf = (one: T) => one.member?.server ?? one.server ?? ''
-  const first = groups(found, (one) => (isUri ? one.wanted : fit(one.wanted, one.identity)))
-  const named = first.flatMap((rivals) =>
-    rivals.map((candidate) => {
-      if (isUri)
-        return {
-          candidate,
-          name: rivals.length === 1 ? candidate.wanted : mapUri(candidate.wanted, serverOf(candidate)),
-        }
-      const name =
-        rivals.length === 1 ? fit(candidate.wanted, candidate.identity) : marked(candidate.wanted, candidate.identity)
-      return { candidate, name }
-    }),
-  )
-  return groups(named, ({ name }) => name).flatMap((rivals) => {
-    const distinct = new Set(rivals.map(({ candidate }) => candidate.identity)).size
-    if (rivals.length === 1) return rivals
-    for (const { candidate } of distinct === 1 ? rivals.slice(1) : rivals) {
-      problems.push({
-        server: serverOf(candidate),
-        section: candidate.section,
-        item: candidate.bare,
-        message: 'is listed twice',
-      })
-    }
-    return distinct === 1 ? rivals.slice(0, 1) : []
-  })
-}
-
-/** A URI made unique by its server, in the place where its scheme stays what hosts look at (`ui://`). */
-function mapUri(uri: string, server: string): string {
-  const match = /^([a-zA-Z][a-zA-Z0-9+.-]*:(?:\/\/)?)(.*)$/su.exec(uri)
-  const owner = server.replaceAll('/', '.')
-  return match === null ? `${owner}!${uri}` : `${match[1] ?? ''}${owner}!${match[2] ?? ''}`
-}
-
 function entry(
   candidate: Candidate,
   name: string,
   endpointRules: readonly Rule[],
   aggregation: Aggregation,
 ): CatalogEntry {
-  const { member, section, item, override } = candidate
-  // A rule holds for every name that the item has or would have, so that no other server can move it out of reach.
-  const names = [item.id, candidate.bare, prefixed(candidate, aggregation), candidate.wanted, name]
-  const applies = (rule: Rule) => rule.tools.some((pattern) => names.some(glob(pattern)))
-  const rules = section === 'tools' ? [...endpointRules, ...member.rules].filter(applies) : []
-  return {
-    section,
-    exposed: exposed(name),
-    original: original(item.id),
-    server: member.server,
-    item,
-    override,
-    grants: [{ access: undefined, rules }],
+  const { member, section, item, override, spots } = candidate
+  const known = { section, exposed: exposed(name), original: original(item.id), override }
+  if (spots === undefined) {
+    const grants = [
+      { access: undefined, rules: applying([...endpointRules, ...member.rules], candidate, name, aggregation) },
+    ]
+    return { ...known, server: member.server, item, grants }
   }
+  const mode = member.fleet?.mode ?? 'prefixed'
+  const places = spots.map(({ instance, ...spot }): Place => {
+    const rules = applying(instance.rules, candidate, name, aggregation)
+    const said = rules.map(({ trustHints }) => trustHints).filter((one) => one !== undefined)
+    const trusted = said.length === 0 ? instance.trustHints : !said.includes(false)
+    return { ...spot, server: instance.server, grants: [{ access: undefined, rules }], trusted }
+  })
+  return spreadEntry(known, mode, places)
 }
 
-function groups<T>(items: readonly T[], key: (item: T) => string): T[][] {
-  const found = new Map<string, T[]>()
-  for (const item of items) {
-    const name = key(item)
-    const group = found.get(name)
-    if (group === undefined) found.set(name, [item])
-    else group.push(item)
-  }
-  return [...found.values()]
+/** A rule holds for every name that the item has or would have, so that no other server can move it out of reach. */
+function applying(
+  rules: readonly Rule[],
+  candidate: Candidate,
+  name: string,
+  aggregation: Aggregation,
+): readonly Rule[] {
+  // Who may not be at a place with any tool has no business with its prompts and resources either.
+  if (candidate.section !== 'tools') return rules.filter((rule) => rule.place !== undefined && rule.tools.includes('*'))
+  const { item, bare, wanted } = candidate
+  const unmarked = prefixed({ ...candidate, mark: undefined }, aggregation)
+  const names = new Set([item.id, bare, unmarked, prefixed(candidate, aggregation), wanted, name])
+  return rules.filter((rule) => rule.tools.some((pattern) => [...names].some(glob(pattern))))
 }

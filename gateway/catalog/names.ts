@@ -29,3 +29,19 @@ export function marked(wanted: string, identity: string): ExposedName {
   const clean = wanted.replaceAll(/[^a-zA-Z0-9_-]/gu, '_').slice(0, LIMIT - SUFFIX)
   return exposed(`${clean}_${mark(identity)}`)
 }
+
+/** A URI made unique by its server, in the place where its scheme stays what hosts look at (`ui://`). */
+export function mapUri(uri: string, server: string): string {
+  const at = schemeLength(uri)
+  return `${uri.slice(0, at)}${server.replaceAll('/', '.').replaceAll('@', '~')}!${uri.slice(at)}`
+}
+
+/** What a caller's URI means at the server, where `exposed` is what `original`, a URI or a template, is exposed as. */
+export function unmapUri(uri: string, exposed: string, original: string): string {
+  if (uri === exposed) return original
+  // An expansion of a template: its owner's mark stands where the template has it.
+  const at = schemeLength(original)
+  return uri.slice(0, at) + uri.slice(at + exposed.length - original.length)
+}
+
+const schemeLength = (uri: string): number => /^[a-zA-Z][a-zA-Z0-9+.-]*:(?:\/\/)?/u.exec(uri)?.[0].length ?? 0

@@ -1,14 +1,17 @@
-// One catalog entry as its caller reads it: the server's own text with the exposed name, the overrides and mapped URIs set in
-// place. Everything else stays byte for byte.
+// One catalog entry as its caller reads it: the server's own text with the exposed name, the overrides, mapped URIs and the choice
+// of a cluster set in place. Everything else stays byte for byte.
 
 import { isObject, type Json } from '../../protocol/envelope.ts'
 import type { Era } from '../../protocol/revision.ts'
-import { edit, members, rewrite, slice, type Edit } from '../../protocol/text.ts'
+import { cut, edit, elements, members, rewrite, slice, type Edit } from '../../protocol/text.ts'
 import type { Catalog, CatalogEntry, Override } from './catalog.ts'
 import { LISTS } from './server.ts'
+import { choices, EVERYWHERE, oldest, type Place } from './spread.ts'
 
-export function present(entry: CatalogEntry, catalog: Catalog, era: Era): string {
-  const { item, override } = entry
+/** `places`: those of an entry of a fleet that its caller may use, at least one. */
+export function present(entry: CatalogEntry, catalog: Catalog, era: Era, places?: readonly Place[]): string {
+  const { override, fleet } = entry
+  const { item, server } = places === undefined ? entry : oldest(places)
   const spans = members(item.text)
   const edits: Edit[] = []
   const appended: Record<string, string> = {}
@@ -23,14 +26,20 @@ export function present(entry: CatalogEntry, catalog: Catalog, era: Era): string
   if (override?.annotations !== undefined) {
     set('annotations', overridden(annotations === undefined ? '{}' : slice(item.text, annotations), override))
   }
-  const renamed = catalog.renamed(entry.server)
+  const renamed = catalog.renamed(server)
   const meta = spans.get('_meta')
   if (renamed !== undefined && meta !== undefined) {
     const text = mappedUi(slice(item.text, meta), renamed)
     if (text !== undefined) set('_meta', text)
   }
+  const values = fleet === undefined || places === undefined ? [] : choices(fleet, places)
+  const input = spans.get('inputSchema')
+  if (fleet?.argument !== undefined && values.length > 0 && input !== undefined)
+    set('inputSchema', withChoice(slice(item.text, input), fleet.argument, values))
   const output = spans.get('outputSchema')
-  if (era === 'legacy' && item.wrap === true && output !== undefined) {
+  // What comes back from all clusters at once is no output of the tool's.
+  if (output !== undefined && values.includes(EVERYWHERE)) edits.push({ ...cut(spans, 'outputSchema'), text: '' })
+  else if (era === 'legacy' && item.wrap === true && output !== undefined) {
     set('outputSchema', wrapSchema(slice(item.text, output)))
   }
   const text = edit(item.text, edits)
@@ -41,6 +50,25 @@ function overridden(annotations: string, override: Override): string {
   const set = Object.entries(override.annotations ?? {}).filter(([, value]) => value !== undefined)
   const base = isObject(JSON.parse(annotations) as Json) ? annotations : '{}'
   return rewrite(base, 0, () => false, Object.fromEntries(set.map(([key, value]) => [key, JSON.stringify(value)])))
+}
+
+/** The input schema with an argument that must be one of `values`. */
+function withChoice(schema: string, argument: string, values: readonly string[]): string {
+  const spans = members(schema)
+  const everywhere = values.includes(EVERYWHERE)
+    ? ` "${EVERYWHERE}" calls all of them and returns a result of each.`
+    : ''
+  const choice = JSON.stringify({ type: 'string', enum: values, description: `The cluster to call.${everywhere}` })
+  const properties = spans.get('properties')
+  const required = spans.get('required')
+  const names = required !== undefined && schema.charAt(required.start) === '[' ? slice(schema, required) : '[]'
+  const separator = elements(names).length === 0 ? '' : ','
+  return rewrite(schema, 0, () => false, {
+    properties: rewrite(properties === undefined ? '{}' : slice(schema, properties), 0, () => false, {
+      [argument]: choice,
+    }),
+    required: `${names.slice(0, -1)}${separator}${JSON.stringify(argument)}]`,
+  })
 }
 
 /** `_meta.ui.resourceUri` (MCP Apps) names a resource: it must name it as the catalog does. */

@@ -11,6 +11,7 @@ import type { Catalog, CatalogEntry } from './catalog.ts'
 import { fingerprint } from './hash.ts'
 import { present } from './present.ts'
 import { LISTS, SECTIONS, type Section } from './server.ts'
+import type { Place } from './spread.ts'
 
 const PAGE_ITEMS = 1000
 const PAGE_CHARACTERS = 1_000_000
@@ -52,7 +53,7 @@ export class Projection {
     const grants: Grant[] = []
     for (const entries of Object.values(catalog.entries)) {
       for (const grant of entries.flatMap((entry) => entry.grants)) {
-        const text = JSON.stringify([grant.access, grant.rules.map((rule) => [rule.groups, rule.claims])])
+        const text = JSON.stringify([grant.access, grant.rules.map((rule) => [rule.groups, rule.claims, rule.place])])
         let at = byText.get(text)
         if (at === undefined) {
           at = grants.push(grant) - 1
@@ -76,13 +77,16 @@ export class Projection {
     return page
   }
 
-  /** The servers of which this caller sees at least one item. */
+  /** The servers of which this caller sees at least one item; instances of fleets by their own keys. */
   servers(principal: Principal): ReadonlySet<string> {
     const signature = this.#signature(principal)
     const known = this.#servers.get(signature)
     if (known !== undefined) return known
     const entries = Object.values(this.#catalog.entries).flat()
-    const seen = new Set(entries.filter((entry) => this.#sees(entry, signature)).map((entry) => entry.server))
+    const visible = entries.filter((entry) => this.#sees(entry, signature))
+    const seen = new Set(
+      visible.flatMap((entry) => (this.#places(entry, signature) ?? [entry]).map(({ server }) => server)),
+    )
     this.#servers.set(signature, seen)
     return seen
   }
@@ -94,7 +98,7 @@ export class Projection {
     const known = this.#digests.get(key)
     if (known !== undefined) return known
     const seen = this.#catalog.entries[section].filter((entry) => this.#sees(entry, signature))
-    const digest = fingerprint(seen.map((one) => fingerprint(present(one, this.#catalog, 'modern'))).join())
+    const digest = fingerprint(seen.map((one) => fingerprint(this.#text(one, signature, 'modern'))).join())
     this.#digests.set(key, digest)
     return digest
   }
@@ -112,6 +116,15 @@ export class Projection {
     return entry.grants.some((grant) => signature[this.#index.get(grant) ?? -1] === '1')
   }
 
+  /** Of a fleet's entry the places that are there for this caller. */
+  #places({ fleet }: CatalogEntry, signature: string): readonly Place[] | undefined {
+    return fleet?.places.filter(({ grants }) => grants.some((grant) => signature[this.#index.get(grant) ?? -1] === '1'))
+  }
+
+  #text(entry: CatalogEntry, signature: string, era: Era): string {
+    return present(entry, this.#catalog, era, this.#places(entry, signature))
+  }
+
   async #build(section: Section, signature: string, era: Era, start: number): Promise<Page> {
     const entries = this.#catalog.entries[section]
     const texts: string[] = []
@@ -120,7 +133,7 @@ export class Projection {
     for (; at < entries.length && texts.length < PAGE_ITEMS && characters < PAGE_CHARACTERS; at += 1) {
       const entry = entries[at]
       if (entry === undefined || !this.#sees(entry, signature)) continue
-      const text = present(entry, this.#catalog, era)
+      const text = this.#text(entry, signature, era)
       characters += text.length
       texts.push(text)
     }

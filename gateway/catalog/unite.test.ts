@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import type { Access, Rule } from '../policy.ts'
 import { memberOf } from '../sample.ts'
 import { mark } from './hash.ts'
-import { DEFAULT_AGGREGATION, merge, unite, type Aggregation, type Member } from './merge.ts'
+import { DEFAULT_AGGREGATION, merge, type Aggregation, type Member } from './merge.ts'
+import { unite } from './unite.ts'
 import { SECTIONS, type Section } from './server.ts'
 
 type Part = Parameters<typeof unite>[0][number]
