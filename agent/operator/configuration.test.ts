@@ -26,10 +26,12 @@ const wrong: readonly [string, Record<string, string>][] = [
   ['WAGGLE_IMAGE_PULL_POLICY', { WAGGLE_IMAGE_PULL_POLICY: 'Sometimes' }],
   ['WAGGLE_DEFAULT_OIDC_CONFIG', { WAGGLE_DEFAULT_OIDC_CONFIG: 'login' }],
   ['WAGGLE_DEFAULT_REDIS_ADDRESS', { WAGGLE_DEFAULT_REDIS_ADDRESS: 'redis' }],
+  ['WAGGLE_EDGE_URL', { WAGGLE_EDGE_URL: 'http://edge.example' }],
+  ['WAGGLE_EDGE_URL', { WAGGLE_EDGE_URL: 'https://edge.example/' }],
   ['WAGGLE_POD_TEMPLATE_ALLOW', { WAGGLE_POD_TEMPLATE_ALLOW: 'everything' }],
 ]
 for (const [variable, environment] of wrong) {
-  test(`a wrong ${variable} is refused by its name`, () => {
+  test(`a wrong ${variable} (${Object.values(environment).join()}) is refused by its name`, () => {
     assert.throws(() => readSettings({ ...least, ...environment }), new RegExp(`^Error: ${variable}: `))
   })
 }

@@ -7,7 +7,7 @@ import { Informer, type InformerMetrics } from '../kube/informer.ts'
 import { TYPES, type KubeObject, type ResourceType } from '../kube/object.ts'
 import { byController, controllerOf } from '../kube/owner.ts'
 import { names } from './label.ts'
-import type { Settings } from './settings.ts'
+import { commonConfigMaps, type Settings } from './settings.ts'
 
 export interface Informers {
   /** Of our kinds. */
@@ -55,12 +55,14 @@ export function makeInformers(client: KubeClient, settings: Settings, { reads, .
   const resources = new Map([...resourceTypes].map(([kind, type]) => [kind, make(type, { transform: lean })]))
   const owned = OWNED.map((kind) =>
     kind === 'ConfigMap'
-      ? // The admin's certificates stand beside the operator, watched or not; without them it has no right to look there.
+      ? // The admin's certificates and the edge's keys stand beside the operator, watched or not; without them it has no right to look there.
         make(TYPES.ConfigMap, {
           indexes,
           transform: (object: KubeObject) => text(object, reads),
           namespaces:
-            settings.extraCaConfigMap === undefined ? namespaces : namespaces && [...namespaces, settings.namespace],
+            commonConfigMaps(settings).length === 0
+              ? namespaces
+              : namespaces && [...new Set([...namespaces, settings.namespace])],
         })
       : make(TYPES[kind], { indexes, transform: reduced(kind) }),
   )

@@ -5,6 +5,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
 import type { KubeObject } from '../kube/object.ts'
 import type { KeyDraft } from './kind.ts'
+import { PUBLIC_KEYS } from './jwks.ts'
 import { MANAGED_BY, MANAGER, names } from './label.ts'
 
 export interface MadeKey {
@@ -28,8 +29,7 @@ export async function makeKey(
     'secrets.json': JSON.stringify({ ...object(known['secrets.json']), [purpose]: secretName }),
   }
   // The newest first; older ones still verify what was signed before.
-  if (jwk !== undefined)
-    data['signing.json'] = JSON.stringify({ keys: [jwk, ...jwks(known['signing.json'])].slice(0, 2) })
+  if (jwk !== undefined) data[PUBLIC_KEYS] = JSON.stringify({ keys: [jwk, ...jwks(known[PUBLIC_KEYS])].slice(0, 2) })
   return {
     secret: {
       apiVersion: 'v1',

@@ -42,6 +42,9 @@ export function serverLabels(name: string): Record<string, string> {
 /** The pods of virtual servers, wherever they are. */
 export const virtualPods = { 'app.kubernetes.io/name': components.VirtualMCPServer, [ROLE]: 'proxy' } as const
 
+/** The pods of the cluster's uplink, in the operator's namespace. */
+export const uplinkPods = { 'app.kubernetes.io/part-of': 'waggle', [ROLE]: 'uplink' } as const
+
 /** Names of the objects that stand for a resource, as ToolHive calls them; aliases are the article's. */
 export const names = {
   /** The Service of a proxy, by kind. */

@@ -10,7 +10,8 @@ import { LeaderElection } from '../kube/leader.ts'
 import { KubeMetrics } from '../kube/metrics.ts'
 import { probe, servePages } from '../kube/page.ts'
 import { readSettings } from './configuration.ts'
-import { Operator } from './operator.ts'
+import { EdgeKeys } from './edge-keys.ts'
+import { MANAGER, Operator } from './operator.ts'
 import { rival } from './takeover.ts'
 
 const LOOK_AGAIN_MS = 5_000
@@ -90,6 +91,14 @@ export async function run(
     log('info', 'leading')
     metrics.leads(true)
     operator.lead(leadership.fence)
+    const { edge } = settings
+    if (edge !== undefined)
+      void new EdgeKeys({
+        client: client.fenced(leadership.fence),
+        settings: { ...settings, edge },
+        manager: MANAGER,
+        onError: (error) => log('warn', 'fetching the keys of the edge; servers believe those of before', error),
+      }).follow(AbortSignal.any([signal, leadership.fence.signal]))
     await aborted([signal, leadership.fence.signal])
     metrics.leads(false)
     if (!signal.aborted) throw new Error('leadership was lost')

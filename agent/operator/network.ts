@@ -9,6 +9,7 @@ import {
   proxyLabels,
   proxySelector,
   serverLabels,
+  uplinkPods,
   virtualPods,
   type ProxiedKind,
 } from './label.ts'
@@ -67,20 +68,26 @@ export interface ProxyPolicyDraft {
   /** Other namespaces whose virtual servers may use it. */
   readonly consented: readonly string[]
   readonly metricsNamespaces: readonly string[]
+  /** The namespace of the uplink, where that may call. */
+  readonly uplink: string | undefined
 }
 
 /** NetworkPolicy `X-proxy` (`X-vmcp` of a virtual server). */
 export function proxyPolicy(draft: ProxyPolicyDraft): KubeObject {
-  const { kind, namespace, name, port, anonymous, consented, metricsNamespaces } = draft
+  const { kind, namespace, name, port, anonymous, consented, metricsNamespaces, uplink } = draft
   const own = { podSelector: {} }
   const virtual = inNamespaces(consented).map((peer) => ({ ...peer, podSelector: { matchLabels: { ...virtualPods } } }))
+  const link = inNamespaces(uplink === undefined ? [] : [uplink]).map((peer) => ({
+    ...peer,
+    podSelector: { matchLabels: { ...uplinkPods } },
+  }))
   return policy(namespace, `${name}-${kind === 'VirtualMCPServer' ? 'vmcp' : 'proxy'}`, proxyLabels(kind, name), {
     podSelector: { matchLabels: proxySelector(kind, name) },
     policyTypes: ['Ingress'],
     ingress: [
-      { ...(anonymous && { from: [own, ...virtual] }), ports: [{ port, protocol: 'TCP' }] },
+      { ...(anonymous && { from: [own, ...virtual, ...link] }), ports: [{ port, protocol: 'TCP' }] },
       {
-        from: [own, ...virtual, ...inNamespaces(metricsNamespaces)],
+        from: [own, ...virtual, ...link, ...inNamespaces(metricsNamespaces)],
         ports: [{ port: INTERNAL_PORT, protocol: 'TCP' }],
       },
     ],

@@ -28,6 +28,17 @@ export interface Settings {
   readonly egressAllow: readonly string[]
   /** ConfigMap of the operator's namespace with PEM certificates to trust, all of its keys. */
   readonly extraCaConfigMap: string | undefined
+  /** The edge that this cluster has joined. */
+  readonly edge:
+    | {
+        /** Without a slash at its end. */
+        readonly url: string
+        /** ConfigMap of the operator's namespace with the edge's public keys, which the operator keeps there. */
+        readonly keysConfigMap: string
+        /** Another with those of this cluster's uplink, which that keeps there. */
+        readonly uplinkKeysConfigMap: string
+      }
+    | undefined
   /** What a podTemplateSpec may ask for although it weakens the pod: `hostNamespaces`, `privileged`, `hostPath`, `serviceAccount`. */
   readonly podTemplateAllow: ReadonlySet<string>
   readonly networkPolicies: boolean
@@ -41,4 +52,9 @@ export interface Settings {
   readonly openshift: boolean
   /** Manage a cluster where a ToolHive operator is installed. */
   readonly takeOver: boolean
+}
+
+/** ConfigMaps of the operator's own namespace that every plan reads. */
+export function commonConfigMaps({ extraCaConfigMap, edge }: Settings): readonly string[] {
+  return [extraCaConfigMap, edge?.keysConfigMap, edge?.uplinkKeysConfigMap].filter((name) => name !== undefined)
 }

@@ -10,7 +10,7 @@ import type { Informer } from '../kube/informer.ts'
 import { objectKey, type KubeObject } from '../kube/object.ts'
 import { configMaps } from './configmaps.ts'
 import type { Observed, Planner, World } from './kind.ts'
-import type { Settings } from './settings.ts'
+import { commonConfigMaps, type Settings } from './settings.ts'
 import { Texts } from './texts.ts'
 import { readConditions } from './status.ts'
 
@@ -85,9 +85,7 @@ export class State {
       if (name.endsWith('-keys')) this.#affect(this.#entries.get(owner)?.observed?.resource, keys)
     }
     this.#spread([resourceKey('ConfigMap', namespace, name)], keys)
-    const { settings } = this
-    if (namespace === settings.namespace && name === settings.extraCaConfigMap)
-      for (const key of this.keys) keys.add(key)
+    if (this.#isCommon(namespace, name)) for (const key of this.keys) keys.add(key)
     return keys
   }
 
@@ -166,9 +164,11 @@ export class State {
 
   /** Whether plans read the text of a ConfigMap. */
   reads(namespace: string, name: string): boolean {
-    const { namespace: home, extraCaConfigMap } = this.settings
-    const isExtra = namespace === home && name === extraCaConfigMap
-    return isExtra || this.#referrers.has(resourceKey('ConfigMap', namespace, name))
+    return this.#isCommon(namespace, name) || this.#referrers.has(resourceKey('ConfigMap', namespace, name))
+  }
+
+  #isCommon(namespace: string, name: string): boolean {
+    return namespace === this.settings.namespace && commonConfigMaps(this.settings).includes(name)
   }
 
   #text(target: string): void {

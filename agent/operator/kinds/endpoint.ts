@@ -16,6 +16,7 @@ import type { RunConfig, Signer } from '../../run-config.ts'
 import type { ConditionDraft, World } from '../kind.ts'
 import { containerPort } from '../proxy.ts'
 import { no, yes } from './condition.ts'
+import { linkSigners } from './link-trust.ts'
 import { signersOf } from './trust.ts'
 
 /** The cluster as planning sees it. */
@@ -52,19 +53,28 @@ export function runConfigOf(resource: EndpointResource, world: World): RunConfig
     trustProxyHeaders: kind !== 'VirtualMCPServer' && resource.spec.trustProxyHeaders === true,
     endpoint: shut ? { ...endpoint, guard: { ...endpoint.guard, issuers: [] } } : endpoint,
     servers,
-    signers: believed(resource, endpoint.guard, world),
+    signers: believed(resource, endpoint.guard) ? signers(resource, world) : [],
     egressAllow: settings.egressAllow,
     extraCa: extraCa(world),
     audit: { enabled: audits(resource) },
   }
 }
 
-/** Who may vouch for callers: nobody where its owner's own word about callers cannot be kept. */
-function believed(resource: EndpointResource, { issuers }: GuardPlan, world: World): readonly Signer[] {
-  if (resource.kind === 'VirtualMCPServer' || isShut(resource)) return []
+function signers(resource: EndpointResource, world: World): Signer[] {
+  const virtual = resource.kind === 'VirtualMCPServer' ? [] : signersOf(resource, world)
+  return [...virtual, ...linkSigners(resource, world)]
+}
+
+/** Whether anybody may vouch for callers: nobody where its owner's own word about callers cannot be kept. */
+function believed(resource: EndpointResource, { issuers }: GuardPlan): boolean {
+  if (resource.kind === 'VirtualMCPServer') {
+    const { incomingAuth, authServerConfig, config } = resource.spec
+    const written = [incomingAuth, authServerConfig, config.incomingAuth]
+    return issuers?.length !== 0 || written.every((one) => one === undefined)
+  }
   const { oidcConfigRef, authServerRef } = resource.spec
   const isLost = issuers?.length === 0 && (oidcConfigRef !== undefined || authServerRef !== undefined)
-  return isLost ? [] : signersOf(resource, world)
+  return !isLost && !isShut(resource)
 }
 
 /** Requests are audited unless the resource says that they are not. */

@@ -19,6 +19,7 @@ import { checkReferences, type References } from './reference.ts'
 import { proxyEnvironment } from './proxy-environment.ts'
 import { serverChecks } from './server-check.ts'
 import { health } from './server-health.ts'
+import { uplinkNamespace } from './link-trust.ts'
 import { keysOf, memberKeys, usingNamespaces } from './trust.ts'
 
 type Server = Extract<Resource, { kind: 'MCPServer' }>
@@ -142,6 +143,7 @@ function objectsOf(server: Server, config: RunConfig, world: World): Made {
           anonymous: isAnonymous(config.endpoint.guard),
           consented: usingNamespaces(server, world),
           metricsNamespaces: settings.metricsNamespaces,
+          uplink: uplinkNamespace(server, settings),
         }),
       ]
     : []

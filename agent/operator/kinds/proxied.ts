@@ -13,6 +13,7 @@ import { proxyObjects, pullSecretsOf, type ProxyDraft } from '../proxy.ts'
 import { no, yes } from './condition.ts'
 import { isAnonymous, secretsOf } from './endpoint.ts'
 import { proxyEnvironment } from './proxy-environment.ts'
+import { uplinkNamespace } from './link-trust.ts'
 import { keysOf } from './trust.ts'
 
 /** Why the resource cannot do its work. `lasting`: somebody must change something. */
@@ -66,6 +67,7 @@ export function proxied(
     anonymous: isAnonymous(config.endpoint.guard),
     consented,
     metricsNamespaces: settings.metricsNamespaces,
+    uplink: uplinkNamespace(resource, settings),
   })
   const imagePullSecrets = pullSecretsOf(draft, settings)
   const keys: KeyDraft[] = []

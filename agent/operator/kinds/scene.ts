@@ -41,6 +41,7 @@ export const settings: Settings = {
   defaultRedis: undefined,
   egressAllow: [],
   extraCaConfigMap: undefined,
+  edge: undefined,
   podTemplateAllow: new Set(),
   networkPolicies: true,
   metricsNamespaces: [],

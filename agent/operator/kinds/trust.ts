@@ -11,6 +11,7 @@ import { identity } from '../../../plan/site.ts'
 import type { Signer } from '../../run-config.ts'
 import type { KeyDraft, World } from '../kind.ts'
 import { controllerOf } from '../../kube/owner.ts'
+import { PUBLIC_KEYS, readJwks } from '../jwks.ts'
 import { components, names, type ProxiedKind } from '../label.ts'
 
 /** What is public of the keys that were made for a resource. */
@@ -22,23 +23,6 @@ export interface Keys {
 }
 
 const Secrets = z.object({ signing: z.string().optional(), sealing: z.string().optional() })
-/** Public keys only: a private part in a ConfigMap is not passed on. */
-const Jwks = z.object({
-  keys: z
-    .array(
-      z.object({
-        kty: z.literal('EC'),
-        crv: z.literal('P-256'),
-        x: z.string(),
-        y: z.string(),
-        kid: z.string(),
-        alg: z.string().optional(),
-        use: z.string().optional(),
-      }),
-    )
-    .max(8),
-})
-
 /** The keys of the resource `namespace/name`, as far as they have been made. */
 export function keysOf(world: Pick<World, 'object' | 'observed'>, namespace: string, name: string): Keys {
   const held = world.object('ConfigMap', namespace, names.keys(name))
@@ -49,10 +33,9 @@ export function keysOf(world: Pick<World, 'object' | 'observed'>, namespace: str
     owner.uid === world.observed(owner.kind as ProxiedKind, namespace, name)?.uid
   const data = isOwn ? held?.data : undefined
   const { signing, sealing } = Secrets.safeParse(parse(data?.['secrets.json'])).data ?? {}
-  const jwks = Jwks.safeParse(parse(data?.['signing.json'])).data ?? { keys: [] }
   return {
     secrets: { ...(signing !== undefined && { signing }), ...(sealing !== undefined && { sealing }) },
-    jwks: jwks as JSONWebKeySet,
+    jwks: readJwks(data?.[PUBLIC_KEYS]) ?? { keys: [] },
   }
 }
 
