@@ -2,12 +2,11 @@
 
 import type { Fetch, Upstream } from '../gateway/backend/upstream.ts'
 import type { KeyRing } from '../gateway/seal.ts'
-import { zone } from '../gateway/backend/egress.ts'
 import { fingerprint } from '../gateway/catalog/hash.ts'
-import { Fault } from '../protocol/fault.ts'
 import { openSecret, type Secrets } from './documents/secrets.ts'
 import type { Env } from './env.ts'
-import type { Credential, SecretRef, ServerPlan } from '../plan/server.ts'
+import { headersOf, unavailable } from '../plan/credential.ts'
+import type { Credential, ServerPlan } from '../plan/server.ts'
 
 export interface Vault {
   readonly secrets: Secrets
@@ -54,41 +53,11 @@ export function upstream(
   }
 }
 
-async function openHeaders(
+function openHeaders(
   server: ServerPlan,
   credential: Credential,
-  vault: Vault,
+  { secrets, keys }: Vault,
 ): Promise<Readonly<Record<string, string>>> {
-  const headers: Record<string, string> = { ...server.headers }
-  for (const { header, secret } of server.secretHeaders) headers[header] = await reveal(server, secret, vault)
-  if (credential.kind === 'refused') throw unavailable(server, credential.message)
   if (credential.kind === 'assertion') throw unavailable(server, 'assertions are for servers of a cluster')
-  const secret = credential.kind === 'header' || server.secretHeaders.length > 0
-  const url = new URL(server.url)
-  if (secret && url.protocol === 'http:' && zone(url) === 'public') {
-    throw unavailable(server, 'a credential goes to a public address by https only')
-  }
-  if (credential.kind === 'header') {
-    headers[credential.header] = credential.prefix + (await reveal(server, credential.secret, vault))
-  }
-  return headers
-}
-
-async function reveal(server: ServerPlan, ref: SecretRef, vault: Vault): Promise<string> {
-  const value = await openSecret(vault.secrets, vault.keys, ref.namespace, ref.name, ref.key)
-  if (value === undefined) throw unavailable(server, `the secret ${ref.namespace}/${ref.name} has no key ${ref.key}`)
-  if (!/^[\x20-\x7e\x80-\xff]*$/u.test(value))
-    throw unavailable(server, `the secret ${ref.namespace}/${ref.name} is not a header value`)
-  return value
-}
-
-function unavailable(server: ServerPlan, detail: string): Fault {
-  return new Fault(
-    'backend_refused',
-    `The edge has no credential for server ${server.key}; its admin must set it up.`,
-    {
-      data: { server: server.key },
-      detail,
-    },
-  )
+  return headersOf(server, credential, ({ namespace, name, key }) => openSecret(secrets, keys, namespace, name, key))
 }
