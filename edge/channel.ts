@@ -3,6 +3,7 @@
 
 import type { Channel, StreamRequest } from '../gateway/channel/channel.ts'
 import { fingerprint } from '../gateway/catalog/hash.ts'
+import { orAborted } from '../gateway/wait.ts'
 import { Fault, type FaultData, type Reason } from '../protocol/fault.ts'
 
 const SHARDS = 8
@@ -35,13 +36,8 @@ export class EdgeChannel implements Channel {
   }
 
   async take(session: string, key: string, signal: AbortSignal): Promise<string> {
-    const aborted = new Promise<never>((_resolve, reject) => {
-      if (signal.aborted) reject(signal.reason as Error)
-      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-    })
-    aborted.catch(() => undefined)
     for (;;) {
-      const text = await Promise.race([this.#take(session, key, signal), aborted])
+      const text = await orAborted(this.#take(session, key, signal), signal)
       if (text !== undefined) return text
     }
   }

@@ -7,6 +7,7 @@ import { drain } from '../gateway/backend/drain.ts'
 import { heed, tellsChanges } from '../gateway/backend/news.ts'
 import { fingerprint } from '../gateway/catalog/hash.ts'
 import type { ServerCatalog } from '../gateway/catalog/server.ts'
+import { orAborted } from '../gateway/wait.ts'
 import { Fault } from '../protocol/fault.ts'
 import { announce, prune, publish, readHealth, recordHealth, type Digest } from './catalogs.ts'
 import type { Env } from './env.ts'
@@ -218,8 +219,8 @@ export class RefreshObject extends DurableObject<Env> {
     const stop = new AbortController()
     const timer = setTimeout(() => stop.abort(tooSlow(server.key)), DEADLINE_MS)
     try {
-      const peer = await within(connect(up, stop.signal), stop.signal)
-      const catalog = await within(drain(peer, stop.signal), stop.signal)
+      const peer = await orAborted(connect(up, stop.signal), stop.signal)
+      const catalog = await orAborted(drain(peer, stop.signal), stop.signal)
       const digest = await publish(
         this.#store,
         server.key,
@@ -288,15 +289,4 @@ function tooSlow(server: string): Fault {
   return new Fault('backend_timeout', `Server ${server} did not list its catalog within ${DEADLINE_MS / 1000} s.`, {
     data: { server },
   })
-}
-
-/** Ends the wait when the signal aborts, also when what is awaited does not. */
-async function within<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  work.catch(() => undefined)
-  return Promise.race([
-    work,
-    new Promise<never>((_resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-    }),
-  ])
 }

@@ -8,8 +8,8 @@ import type { Era } from '../protocol/revision.ts'
 import { sseComment, sseEvent, sseMessage } from '../protocol/sse.ts'
 import type { Deadline } from './deadline.ts'
 import type { Delivered, Delivery } from './forwarding.ts'
-import { orQuiet } from './quiet.ts'
 import type { RequestRecord } from './record.ts'
+import { orQuiet } from './wait.ts'
 
 /** A client that left is noticed at the next write, so this also bounds how long its call goes on. */
 const KEEP_ALIVE_MS = 5_000

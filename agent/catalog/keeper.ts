@@ -2,6 +2,7 @@
 // while the server is just coming up. What was known serves on while nothing can be had.
 
 import type { ServerCatalog } from '../../gateway/catalog/server.ts'
+import { orAborted } from '../../gateway/wait.ts'
 import { Fault } from '../../protocol/fault.ts'
 
 /** A server that is not there yet is tried at this pace at first, and at the last pace after a minute. */
@@ -104,7 +105,7 @@ export class Keeper<C = ServerCatalog> {
     const timer = setTimeout(() => late.abort(this.#tooSlow()), this.#source.deadlineMs)
     const signal = AbortSignal.any([late.signal, this.#stop.signal])
     try {
-      const { catalog, againMs } = await within(this.#source.look(signal), signal)
+      const { catalog, againMs } = await orAborted(this.#source.look(signal), signal)
       const wasAway = this.#health.state === 'failed'
       this.#note('ok', undefined)
       this.#failures = 0
@@ -160,18 +161,5 @@ export class Keeper<C = ServerCatalog> {
     return new Fault('backend_timeout', `Server ${this.#server} did not list its catalog in time.`, {
       data: { server: this.#server },
     })
-  }
-}
-
-/** Ends the wait when the signal aborts, also when what is awaited does not. */
-async function within<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  work.catch(() => undefined)
-  const aborted = Promise.withResolvers<never>()
-  const abort = () => aborted.reject(signal.reason as Error)
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    return await Promise.race([work, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', abort)
   }
 }

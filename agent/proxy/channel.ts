@@ -3,6 +3,7 @@
 import type { Channel, StreamRequest } from '../../gateway/channel/channel.ts'
 import { Hub, type HubHost } from '../../gateway/channel/hub.ts'
 import { Meeting } from '../../gateway/channel/meeting.ts'
+import { orAborted } from '../../gateway/wait.ts'
 import { Fault } from '../../protocol/fault.ts'
 
 /** One wait for an answer; the caller's signal ends the whole. */
@@ -33,18 +34,9 @@ export class LocalChannel implements Channel {
   }
 
   async take(session: string, key: string, signal: AbortSignal): Promise<string> {
-    const aborted = Promise.withResolvers<never>()
-    const abort = () => aborted.reject(signal.reason as Error)
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    aborted.promise.catch(() => undefined)
-    try {
-      for (;;) {
-        const text = await Promise.race([this.#meeting.take(`${session} ${key}`, WAIT_MS), aborted.promise])
-        if (text !== undefined) return text
-      }
-    } finally {
-      signal.removeEventListener('abort', abort)
+    for (;;) {
+      const text = await orAborted(this.#meeting.take(`${session} ${key}`, WAIT_MS), signal)
+      if (text !== undefined) return text
     }
   }
 

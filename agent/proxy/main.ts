@@ -11,6 +11,7 @@ import { Sessions } from '../../gateway/backend/session.ts'
 import { Sealer } from '../../gateway/seal.ts'
 import { ClientSessions } from '../../gateway/session.ts'
 import { MemoryStore } from '../../gateway/store/memory.ts'
+import { orAborted } from '../../gateway/wait.ts'
 import { AuditTrail } from './audit.ts'
 import { LocalChannel } from './channel.ts'
 import { parseRunConfig } from './config.ts'
@@ -122,7 +123,7 @@ export async function run(role: Role, signal: AbortSignal): Promise<void> {
   let connections = 0
   const internalServer = await inner
   try {
-    await aborted(first.promise, signal)
+    await orAborted(first.promise, signal)
   } catch {
     following.abort()
     internalServer.close()
@@ -132,7 +133,7 @@ export async function run(role: Role, signal: AbortSignal): Promise<void> {
   const app = front({ state, pipeline: (source) => ({ ...shared, source }), isEnding: () => isEnding })
   const server = await listen(app.fetch, place, state.config?.port ?? 0, 'public', (change) => (connections += change))
 
-  await aborted(new Promise<never>(() => undefined), signal).catch(() => undefined)
+  await orAborted(new Promise<never>(() => undefined), signal).catch(() => undefined)
   isEnding = true
   log('info', 'ending')
   // Endpoints are told of a pod's end while calls still arrive.
@@ -185,13 +186,6 @@ async function closed(server: Server, withinMs: number): Promise<void> {
   await Promise.race([ended, pause(withinMs)])
   clearInterval(idle)
   server.closeAllConnections()
-}
-
-async function aborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) throw signal.reason
-  const stopped = Promise.withResolvers<never>()
-  signal.addEventListener('abort', () => stopped.reject(signal.reason as Error), { once: true })
-  return Promise.race([work, stopped.promise])
 }
 
 function pause(milliseconds: number): Promise<void> {

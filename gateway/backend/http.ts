@@ -2,6 +2,7 @@
 // credentials away. An aborted signal ends every wait at once, also where the runtime's own fetch does not listen to it.
 
 import { Fault } from '../../protocol/fault.ts'
+import { orAborted } from '../wait.ts'
 import { guardEgress } from './egress.ts'
 import type { Call, Upstream } from './upstream.ts'
 
@@ -51,17 +52,11 @@ async function fetchOnce(upstream: Upstream, address: string, init: RequestInit)
 
 /** The response, unless the signal aborts first: then one that comes late is released. Throws as `request`. */
 export async function promptly(response: Promise<Response>, signal: AbortSignal): Promise<Response> {
-  const aborted = Promise.withResolvers<never>()
-  const abort = () => aborted.reject(signal.reason)
-  if (signal.aborted) abort()
-  else signal.addEventListener('abort', abort, { once: true })
   try {
-    return await Promise.race([response, aborted.promise])
+    return await orAborted(response, signal)
   } catch (error) {
     response.then((late) => late.body?.cancel()).catch(() => undefined)
     throw error
-  } finally {
-    signal.removeEventListener('abort', abort)
   }
 }
 
