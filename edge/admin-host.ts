@@ -6,10 +6,14 @@ import type { AdminHost } from './admin/host.ts'
 import { readHealth } from './catalogs.ts'
 import { serverKey, members } from '../plan/members.ts'
 import type { StoredResource } from './documents/resources.ts'
+import type { Env } from './env.ts'
 import type { Resources } from '../plan/resources.ts'
 import { status } from './documents/status.ts'
 import type { EdgeHost } from './host.ts'
+import { hubOf } from './hub/fetch.ts'
 import { poke } from './refresh.ts'
+
+const HUB_MS = 5_000
 
 export function adminHost(edge: EdgeHost, defer: (work: Promise<unknown>) => void): AdminHost {
   const { store, state, env } = edge
@@ -38,8 +42,19 @@ export function adminHost(edge: EdgeHost, defer: (work: Promise<unknown>) => voi
       const health = new Map([...asked, ...linked])
       return status(resource, everywhere, health, { publicUrl: env.PUBLIC_URL, secrets: state.secrets })
     },
+    hubs: {
+      changed: async (cluster) => void (await ask(env, cluster, '/changed', 'POST')),
+      status: async (cluster) => (await ask(env, cluster, '/status', 'GET')).json(),
+    },
     events: (limit) => edge.trail.newest(limit),
   }
+}
+
+async function ask(env: Env, cluster: string, path: string, method: 'GET' | 'POST'): Promise<Response> {
+  const response = await hubOf(env, cluster)(path, { method, signal: AbortSignal.timeout(HUB_MS) })
+  if (response.ok) return response
+  await response.body?.cancel()
+  throw new Error(`the hub answers ${response.status}`)
 }
 
 function serversOf(resource: StoredResource, resources: Resources): string[] {

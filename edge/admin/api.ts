@@ -1,4 +1,4 @@
-// The admin API: resources, secrets, revocations and the audit trail, for holders of an admin token.
+// The admin API: resources, secrets, revocations, clusters and the audit trail, for holders of an admin token.
 // Invariant: every call, refused or not, is authorised before anything else and audited exactly once.
 // No CORS: browsers of other origins have no business here.
 
@@ -10,6 +10,15 @@ import type { Reason } from '../../protocol/fault.ts'
 import type { Handler, Reply } from './call.ts'
 import { queryOf } from './call.ts'
 import type { AdminAction, AdminEvent, AdminHost } from './host.ts'
+import {
+  deleteCluster,
+  getCluster,
+  listClusters,
+  mintToken,
+  putCluster,
+  readStatus,
+  revokeCluster,
+} from './clusters.ts'
 import { applyResources, deleteResource, getResource, listResources } from './resources.ts'
 import { addRevocation, deleteRevocation, listRevocations } from './revocations.ts'
 import { listSecrets, putSecret, removeSecret, reseal } from './secrets.ts'
@@ -26,6 +35,13 @@ const routes: readonly (readonly [method: string, path: string, action: AdminAct
   ['GET', '/admin/v1/revocations', 'revocation.list', listRevocations],
   ['POST', '/admin/v1/revocations', 'revocation.add', addRevocation],
   ['DELETE', '/admin/v1/revocations', 'revocation.delete', deleteRevocation],
+  ['GET', '/admin/v1/clusters', 'cluster.list', listClusters],
+  ['GET', '/admin/v1/clusters/:id', 'cluster.get', getCluster],
+  ['PUT', '/admin/v1/clusters/:id', 'cluster.set', putCluster],
+  ['DELETE', '/admin/v1/clusters/:id', 'cluster.delete', deleteCluster],
+  ['POST', '/admin/v1/clusters/:id/token', 'cluster.token', mintToken],
+  ['POST', '/admin/v1/clusters/:id/revoke', 'cluster.revoke', revokeCluster],
+  ['GET', '/admin/v1/status', 'status.read', readStatus],
   ['GET', '/admin/v1/audit', 'audit.read', listEvents],
 ]
 

@@ -18,6 +18,13 @@ export type AdminAction =
   | 'revocation.list'
   | 'revocation.add'
   | 'revocation.delete'
+  | 'cluster.set'
+  | 'cluster.list'
+  | 'cluster.get'
+  | 'cluster.delete'
+  | 'cluster.token'
+  | 'cluster.revoke'
+  | 'status.read'
   | 'audit.read'
   | 'unknown'
 
@@ -38,6 +45,13 @@ export interface AdminEvent {
   readonly request: Request
 }
 
+export interface Hubs {
+  /** Tells a cluster's hub that its entry is another now, or gone. Throws when it cannot be told. */
+  changed(cluster: string): Promise<void>
+  /** How the links of a cluster are. Throws when its hub does not say. */
+  status(cluster: string): Promise<unknown>
+}
+
 export interface AdminHost {
   readonly store: Store
   /** The first seals secrets, all open them. */
@@ -53,6 +67,8 @@ export interface AdminHost {
   changed(): Promise<void>
   /** The `status` of one of `resources`, for its readers. */
   status(resource: StoredResource, resources: StoredResources): Promise<object>
+  /** The hubs of joined clusters. */
+  readonly hubs: Hubs
   /** The newest audit events, at most `limit`, newest last. */
   events(limit: number): readonly unknown[] | Promise<readonly unknown[]>
 }

@@ -132,7 +132,7 @@ export class Gate {
 
   /** The hub's answer to the upgrade: 101 with the socket. */
   async connect(asked: Asked, protocols: string | undefined, trace: Trace): Promise<Response> {
-    const { sessions, clusters } = this.#host
+    const { sessions } = this.#host
     const proven = await this.#proven(asked, asked.bearer, trace)
     const session = asked.bearer === undefined ? undefined : await sessions.read(asked.bearer)
     if (session === undefined) throw new Refusal('session_expired', 'no session of this edge, or it has ended')
@@ -140,7 +140,7 @@ export class Gate {
     trace.replica = replica
     if (id !== proven.cluster) throw new Refusal('not_admitted', 'session is of another cluster')
     if (thumbprint !== proven.thumbprint) throw new Refusal('not_admitted', 'session belongs to another key')
-    const entry = standing(await clusters.find(id, KNOWN_MS))
+    const entry = await this.#entry(proven)
     if (entry.uid !== uid) throw new Refusal('not_admitted', 'session is of an entry that was deleted')
     const knock: Knock = { at: 'connect', cluster: id, uid, replica, thumbprint, jti: proven.jti, expires }
     return this.#knock(knock, {
