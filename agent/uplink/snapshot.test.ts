@@ -64,7 +64,7 @@ test('what is too large or too much stays out and is named, and policies stay ou
   const { resource } = offer('MCPServer', 'a')
   const many = Array.from({ length: MAX_ITEMS }, (_, index): Offer => {
     const metadata = { ...resource.metadata, name: `s${index}` }
-    return { resource: { ...resource, metadata } as Published, uid: `u${index}`, catalog: undefined }
+    return { resource: { ...resource, metadata }, uid: `u${index}`, catalog: undefined }
   })
   const full = makeSnapshot([...many, offer('ToolPolicy', 'limits')])
   assert.equal(full.items.length, MAX_ITEMS)

@@ -39,7 +39,7 @@ export interface Body {
 }
 
 /** What limits others comes first: of too many items it is no policy that is left out. */
-const ORDER: readonly string[] = [...SNAPSHOT_KINDS].reverse()
+const ORDER: readonly string[] = SNAPSHOT_KINDS.toReversed()
 
 export function makeSnapshot(offers: Iterable<Offer>): MadeSnapshot {
   const made = [...offers].map(itemOf).sort((a, b) => rank(a.item) - rank(b.item) || (a.key < b.key ? -1 : 1))
