@@ -178,10 +178,17 @@ export class Carrier {
     clearTimeout(this.#timer)
     this.#timer = undefined
     if (due === undefined) return
-    this.#timer = setTimeout(() => this.#do(this.#machine.tick(performance.now())), Math.max(1, due - performance.now()))
+    this.#timer = setTimeout(
+      () => this.#do(this.#machine.tick(performance.now())),
+      Math.max(1, due - performance.now()),
+    )
   }
 }
 
 const UNKNOWN: LinkFault = { reason: 'unknown_target', message: 'This cluster publishes no such server.', unsent: true }
-const UNREACHED: LinkFault = { reason: 'unreachable', message: 'The proxy of the server cannot be reached.', unsent: true }
+const UNREACHED: LinkFault = {
+  reason: 'unreachable',
+  message: 'The proxy of the server cannot be reached.',
+  unsent: true,
+}
 const BROKEN: LinkFault = { reason: 'lost', message: 'The connection to the proxy of the server broke.', unsent: false }

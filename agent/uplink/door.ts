@@ -47,7 +47,9 @@ export function inward(headers: Readonly<Record<string, string>>): Record<string
 }
 
 /** Of several values under one name the first counts; compressed bodies are not asked for, and pass as they are. */
-export function outward(headers: Iterable<readonly [string, string | readonly string[] | undefined]>): Record<string, string> {
+export function outward(
+  headers: Iterable<readonly [string, string | readonly string[] | undefined]>,
+): Record<string, string> {
   return pick(headers, OUTWARD)
 }
 
@@ -59,10 +61,13 @@ function pick(
   for (const [given, values] of headers) {
     const name = given.toLowerCase()
     const value = typeof values === 'object' ? values[0] : values
-    if (value !== undefined && (allowed.has(name) || name.startsWith('mcp-'))) found[name] = value
+    if (value !== undefined && (allowed.has(name) || MCP.test(name))) found[name] = value
   }
   return found
 }
+
+/** What fits into a frame: see protocol/frame.ts. */
+const MCP = /^mcp-[a-z0-9-]{1,60}$/u
 
 const CONNECT_MS = 1_500
 const KEEP_ALIVE_MS = 15_000
@@ -103,7 +108,14 @@ function stream(body: AsyncIterable<Uint8Array>): Readable {
   return Readable.from(body, { objectMode: false, highWaterMark: 1 })
 }
 
-const CODES: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTDOWN'])
+const CODES: ReadonlySet<unknown> = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTDOWN',
+])
 
 /** Errors of connecting, that is before anything is written. A kept connection that breaks says nothing of the kind. */
 function isUnsent(error: unknown): boolean {
