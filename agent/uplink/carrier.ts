@@ -127,8 +127,8 @@ export class Carrier {
     let size = 0
     let last = false
     // What is no stream is there at once: in one frame it costs half.
-    const isStream = headers['content-type']?.startsWith('text/event-stream') === true
-    while (!isStream && !last && size < WHOLE) {
+    const wanted = headers['content-type']?.startsWith('text/event-stream') === true ? 0 : WHOLE
+    while (!last && size < wanted) {
       const next = await iterator.next()
       if (next.done === true) last = true
       else {

@@ -25,6 +25,12 @@ export interface LinkHost {
   readonly heard: (link: Link, notice: Notice) => void
 }
 
+/** For tests: chance, and time between two pings. */
+export interface Pacing {
+  readonly random?: () => number
+  readonly pingMs?: number
+}
+
 export interface Ended {
   readonly code: number
   readonly reason: string
@@ -37,6 +43,7 @@ export class Link {
   readonly #host: LinkHost
   readonly #carrier: Carrier
   readonly #random: () => number
+  readonly #pingMs: number
   readonly #waiting = new Set<() => void>()
   #unanswered = 0
   #pingedAt = 0
@@ -44,10 +51,11 @@ export class Link {
   #leaving: Promise<void> | undefined
 
   /** `socket` is open; nothing of it has been read yet. */
-  constructor(socket: WebSocket, host: LinkHost, random: () => number = Math.random) {
+  constructor(socket: WebSocket, host: LinkHost, { random = Math.random, pingMs = PING_MS }: Pacing = {}) {
     this.#socket = socket
     this.#host = host
     this.#random = random
+    this.#pingMs = pingMs
     this.#carrier = new Carrier({
       door: host.door,
       observe: host.observe,
@@ -160,7 +168,7 @@ export class Link {
         this.#socket.send(PING, { binary: false })
         this.#schedulePing()
       },
-      PING_MS * (0.8 + 0.4 * this.#random()),
+      this.#pingMs * (0.8 + 0.4 * this.#random()),
     )
   }
 }

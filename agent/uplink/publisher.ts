@@ -86,7 +86,8 @@ export class Publisher {
   changed(): void {
     if (this.#tenure === undefined) return
     this.#tenure.isStale = true
-    this.#settling ??= setTimeout(() => {
+    if (this.#settling !== undefined) return
+    this.#settling = setTimeout(() => {
       this.#settling = undefined
       this.#send()
     }, SETTLE_MS)

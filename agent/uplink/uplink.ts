@@ -8,7 +8,7 @@ import { Backoff } from './backoff.ts'
 import type { CallOutcome } from './carrier.ts'
 import { dial } from './dial.ts'
 import type { Door } from './door.ts'
-import { Link, type Notice } from './link.ts'
+import { Link, type Notice, type Pacing } from './link.ts'
 import { Publisher, type Report } from './publisher.ts'
 import { JoinError, type Credential, type Sessions } from './session.ts'
 import type { Offer } from './snapshot.ts'
@@ -36,7 +36,7 @@ export interface UplinkHost {
   readonly version: string
   readonly ca: readonly string[] | undefined
   readonly watch: Watch
-  readonly random?: () => number
+  readonly pacing?: Pacing
 }
 
 /** Whoever wants to know how it goes. */
@@ -100,8 +100,8 @@ export class Uplink {
 
   /** Until the signal aborts; then calls under way are answered within the time given. Never rejects. */
   async run(signal: AbortSignal, graceMs: number): Promise<void> {
-    const { random, sessions, watch } = this.#host
-    const backoff = new Backoff(random)
+    const { pacing, sessions, watch } = this.#host
+    const backoff = new Backoff(pacing?.random)
     while (!signal.aborted) {
       const startedAt = performance.now()
       let retryAfterMs = 0
@@ -131,12 +131,12 @@ export class Uplink {
       if (notice.kind === 'welcome') void this.#renew(notice.connection, credential, end.signal)
     }
     const link = await dial({ url, headers, ca }, signal, (socket) => this.#open(socket, heard))
-    void link.ended.then(() => {
-      end.abort()
-      over.resolve(0)
-    })
     const stop = (): void => over.resolve(0)
     signal.addEventListener('abort', stop, { once: true })
+    void this.#forget(link, () => {
+      end.abort()
+      stop()
+    })
     const retryAfterMs = await over.promise
     signal.removeEventListener('abort', stop)
     return retryAfterMs
@@ -144,7 +144,7 @@ export class Uplink {
 
   /** A connection that is open. Those before it are not needed any more. */
   #open(socket: WebSocket, heard: (notice: Notice) => void): Link {
-    const { watch, fleet, random, replica, version } = this.#host
+    const { watch, fleet, pacing, replica, version } = this.#host
     const link: Link = new Link(
       socket,
       {
@@ -156,18 +156,22 @@ export class Uplink {
           this.#heard(from, notice)
         },
       },
-      random,
+      pacing,
     )
     for (const old of this.#links) void old.leave(RETIRE_MS)
     this.#links.add(link)
-    void link.ended.then(({ code, reason }) => {
-      this.#links.delete(link)
-      this.#publisher.closed(link)
-      if (this.#links.size === 0) watch.lost(`the connection ended: ${code} ${reason}`)
-    })
     link.say({ kind: 'hello', replica, version, isLeader: this.#isLeader })
     watch.linked()
     return link
+  }
+
+  /** Lets go of a connection when it has ended. */
+  async #forget(link: Link, then: () => void): Promise<void> {
+    const { code, reason } = await link.ended
+    this.#links.delete(link)
+    this.#publisher.closed(link)
+    if (this.#links.size === 0) this.#host.watch.lost(`the connection ended: ${code} ${reason}`)
+    then()
   }
 
   #heard(link: Link, notice: Notice): void {
