@@ -3,6 +3,7 @@
 //   npm test -- unit         beside the code: protocol, gateway, crds, edge, cli
 //   npm test -- edge         the edge on real workerd: clients, conformance, streams, faults, security, chaos, fuzz
 //   npm test -- proxy        the proxies of a cluster as processes: clients, tokens, assertions
+//   npm test -- link         clusters that join the edge, without Kubernetes
 //   npm test -- cluster      on a real Kubernetes: the operator, charts and everything they install
 // Prints node's own summary, whose closing lines say how many tests ran.
 
@@ -36,6 +37,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'test/{asks,chaos,clients,conformance,faults,fuzz,lossless,matrix,peers,security,streams,upstream}/**/*.test.ts',
   ],
   proxy: ['test/proxy/**/*.test.ts'],
+  link: ['test/link/**/*.test.ts'],
   cluster: ['test/cluster/*.test.ts'],
 }
 
