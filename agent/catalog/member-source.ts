@@ -41,13 +41,17 @@ export class MemberSource<C> implements Source<C> {
     const { server, url, fetch, guard, assertion } = this.#host
     guard()
     const address = new URL(url)
-    if (this.#digest !== '') address.searchParams.set('digest', this.#digest)
+    const known = this.#digest
+    // Kept only by a look that succeeds: a proxy that comes back shall say so at once, and not when it has news.
+    this.#digest = ''
+    if (known !== '') address.searchParams.set('digest', known)
     const headers = { accept: 'application/json', [ASSERTION_HEADER]: await assertion() }
     const response = await fetch(address.href, { headers, redirect: 'manual', signal }).catch((error: unknown) => {
       throw away(server, error)
     })
     if (response.status === 204) {
       await response.body?.cancel()
+      this.#digest = known
       return { catalog: undefined, againMs: 0 }
     }
     if (response.status !== 200 || response.body === null) {
