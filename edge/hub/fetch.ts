@@ -40,7 +40,8 @@ export function linkFetch(env: Env, cluster: string, server: string, deadlineMs 
     // A stub stays broken after an exception, so each call takes its own; that costs no round trip.
     const response = await hub.get(id).fetch(`http://hub/call${new URL(url).pathname}`, { ...init, headers })
     if (response.status !== FAULT_STATUS || response.headers.get(FAULT_HEADER) === null) return response
-    throw asFault((await response.json()) as LinkFault, server, cluster)
+    const fault: LinkFault = await response.json()
+    throw asFault(fault, server, cluster)
   }
 }
 

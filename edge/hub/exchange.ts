@@ -1,0 +1,334 @@
+// The calls of a hub as HTTP exchanges: requests in, answers out, and between them the machine that says what goes over which link.
+// What is read of a body was given credit for, so a reader that is slow holds up its own call and no memory.
+
+import { EMPTY } from '../../protocol/flow.ts'
+import { encode } from '../../protocol/frame.ts'
+import type { CallTarget, LinkFault } from '../../protocol/link.ts'
+import { HubCalls, type HubEffect, type UplinkCallFrame } from './calls.ts'
+import { FAULT_HEADER, FAULT_STATUS } from './fetch.ts'
+
+/** A body of a known length up to this is sent with the call. */
+const SHORT = 64 * 1024
+const MAX_DEADLINE_MS = 3_600_000
+/** Weight of the newest call in the latency of a link. */
+const NEWEST = 0.1
+
+/** Request headers that go to a proxy, besides those of MCP; all others are of the way to the hub. */
+const REQUEST_HEADERS: ReadonlySet<string> = new Set([
+  'accept',
+  'baggage',
+  'content-type',
+  'last-event-id',
+  'traceparent',
+  'tracestate',
+  'waggle-assertion',
+  'waggle-request-id',
+])
+/** Response headers that say something of the answer rather than of its way here. */
+const RESPONSE_HEADERS: ReadonlySet<string> = new Set(['content-type', 'retry-after', 'www-authenticate'])
+const isMcp = (name: string): boolean => name.startsWith('mcp-')
+
+export interface Wires {
+  send(connection: string, bytes: Uint8Array): void
+  /** The machine has given this connection up. */
+  close(connection: string, code: number, reason: string): void
+  /** A call got no word within its time: the link may be dead. */
+  doubt(connection: string): void
+}
+
+export interface Tally {
+  calls: number
+  faults: Partial<Record<LinkFault['reason'], number>>
+}
+
+interface Exchange {
+  readonly connection: string | undefined
+  readonly started: number
+  readonly answer: (response: Response) => void
+  request: ReadableStreamDefaultReader<Uint8Array> | undefined
+  body: Body | undefined
+}
+
+export class Exchanges {
+  readonly #wires: Wires
+  readonly #machine: HubCalls
+  readonly #exchanges = new Map<string, Exchange>()
+  readonly #latency = new Map<string, number>()
+  readonly #tally: Tally = { calls: 0, faults: {} }
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #rings = Number.POSITIVE_INFINITY
+
+  constructor(wires: Wires) {
+    this.#wires = wires
+    this.#machine = new HubCalls(crypto.randomUUID().replaceAll('-', ''))
+  }
+
+  /** Since the hub woke up. */
+  get tally(): Readonly<Tally> {
+    return this.#tally
+  }
+
+  /** Calls under way, of one connection or of all. */
+  count(connection?: string): number {
+    return this.#machine.count(connection)
+  }
+
+  /** Milliseconds until calls on this link were answered lately; undefined before the first. */
+  latency(connection: string): number | undefined {
+    return this.#latency.get(connection)
+  }
+
+  opened(connection: string): void {
+    this.#machine.opened(connection)
+  }
+
+  drain(connection: string): void {
+    this.#machine.drain(connection)
+  }
+
+  closed(connection: string): void {
+    this.#latency.delete(connection)
+    this.#do(this.#machine.closed(connection))
+  }
+
+  frame(connection: string, frame: UplinkCallFrame, payload: Uint8Array): void {
+    this.#do(this.#machine.frame(connection, frame, payload))
+  }
+
+  /** One exchange with a proxy. Never rejects: what goes wrong is a response with a `LinkFault`. */
+  async call(target: CallTarget, request: Request, deadlineMs: number): Promise<Response> {
+    const method = request.method
+    if (method !== 'POST' && method !== 'GET' && method !== 'DELETE')
+      return faulty({ reason: 'refused', message: `method ${method.slice(0, 16)}`, unsent: true })
+    let body = EMPTY
+    let last = true
+    if (request.body !== null) {
+      last = Number(request.headers.get('content-length') ?? Number.NaN) <= SHORT
+      if (last) {
+        try {
+          body = new Uint8Array(await request.arrayBuffer())
+        } catch {
+          return faulty({ reason: 'cancelled', message: 'the request broke off', unsent: true })
+        }
+      }
+    }
+    const { signal } = request
+    if (signal.aborted) return faulty({ reason: 'cancelled', message: 'the caller left', unsent: true })
+    const deadline = Math.min(Math.max(1, Math.trunc(deadlineMs)), MAX_DEADLINE_MS)
+    const now = Date.now()
+    const wanted = {
+      target,
+      method,
+      headers: requestHeaders(request.headers),
+      deadlineMs: deadline,
+      body,
+      last,
+    } as const
+    const { call, effects } = this.#machine.open(wanted, now)
+    this.#tally.calls += 1
+    const { promise, resolve } = Promise.withResolvers<Response>()
+    const first = effects.find((effect) => effect.kind === 'send')
+    this.#exchanges.set(call, {
+      connection: first?.connection,
+      started: now,
+      answer: resolve,
+      request: last || request.body === null ? undefined : request.body.getReader(),
+      body: undefined,
+    })
+    this.#do(effects)
+    // The signal of a response that streams is its body's `cancel`.
+    signal.addEventListener('abort', () => this.#leave(call), { once: true })
+    return promise
+  }
+
+  #leave(call: string): void {
+    const exchange = this.#exchanges.get(call)
+    if (exchange === undefined) return
+    this.#end(call, exchange)
+    this.#do(this.#machine.cancel(call))
+    exchange.body?.fail('the caller left')
+    exchange.answer(faulty({ reason: 'cancelled', message: 'the caller left', unsent: false }))
+  }
+
+  #do(effects: readonly HubEffect[]): void {
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'send':
+          this.#wires.send(effect.connection, encode(effect.frame, effect.payload))
+          break
+        case 'close':
+          this.#wires.close(effect.connection, effect.code, effect.reason)
+          break
+        case 'read':
+          void this.#read(effect.call)
+          break
+        case 'head':
+          this.#head(effect)
+          break
+        case 'piece': {
+          const exchange = this.#exchanges.get(effect.call)
+          if (exchange === undefined) break
+          if (effect.last) this.#end(effect.call, exchange)
+          exchange.body?.put(effect.bytes, effect.last)
+          break
+        }
+        case 'fault':
+          this.#fault(effect.call, effect.fault)
+          break
+      }
+    }
+    this.#wind()
+  }
+
+  #head({ call, status, headers, bytes, last }: Extract<HubEffect, { kind: 'head' }>): void {
+    const exchange = this.#exchanges.get(call)
+    if (exchange === undefined) return
+    const { connection } = exchange
+    if (connection !== undefined) {
+      const took = Date.now() - exchange.started
+      const before = this.#latency.get(connection)
+      this.#latency.set(connection, before === undefined ? took : before + (took - before) * NEWEST)
+    }
+    const init = { status, headers: responseHeaders(headers) }
+    if (last) {
+      this.#end(call, exchange)
+      exchange.answer(new Response(bytes.length === 0 ? null : bytes, init))
+      return
+    }
+    const body = new Body(
+      (taken) => this.#do(this.#machine.took(call, taken)),
+      () => this.#leave(call),
+    )
+    exchange.body = body
+    if (bytes.length > 0) body.put(bytes, false)
+    exchange.answer(new Response(body.stream, init))
+  }
+
+  #fault(call: string, fault: LinkFault): void {
+    const { faults } = this.#tally
+    faults[fault.reason] = (faults[fault.reason] ?? 0) + 1
+    const exchange = this.#exchanges.get(call)
+    if (exchange === undefined) return
+    this.#end(call, exchange)
+    if (exchange.body === undefined) exchange.answer(faulty(fault))
+    else exchange.body.fail(fault.message)
+    // An uplink says whatever it says of a call within moments.
+    const isSilent = fault.reason === 'lost' && exchange.connection !== undefined
+    if (isSilent) this.#wires.doubt(exchange.connection)
+  }
+
+  /** The request's body, a piece at a time and only when the other end has room for it. */
+  async #read(call: string): Promise<void> {
+    const reader = this.#exchanges.get(call)?.request
+    if (reader === undefined) return
+    try {
+      const { done, value } = await reader.read()
+      this.#do(this.#machine.piece(call, done ? EMPTY : value, done))
+    } catch {
+      this.#leave(call)
+    }
+  }
+
+  #end(call: string, exchange: Exchange): void {
+    this.#exchanges.delete(call)
+    exchange.request?.cancel().catch(() => undefined)
+    exchange.request = undefined
+  }
+
+  /** One timer, set while a call has a deadline: with any timer a hub cannot sleep. */
+  #wind(): void {
+    const { due } = this.#machine
+    if (due === undefined || this.#exchanges.size === 0) {
+      if (this.#timer !== undefined) clearTimeout(this.#timer)
+      this.#timer = undefined
+      this.#rings = Number.POSITIVE_INFINITY
+      return
+    }
+    if (this.#rings <= due) return
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
+    this.#rings = due
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined
+        this.#rings = Number.POSITIVE_INFINITY
+        this.#do(this.#machine.tick(Date.now()))
+      },
+      Math.max(0, due - Date.now()),
+    )
+  }
+}
+
+/** A body on its way to a reader: handed over as the reader asks for it, so that what was handed over was taken. */
+class Body {
+  readonly stream: ReadableStream<Uint8Array>
+  readonly #took: (bytes: number) => void
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined
+  #pieces: Uint8Array[] = []
+  #isWanted = false
+  #isOver = false
+  #failure: string | undefined
+
+  constructor(took: (bytes: number) => void, left: () => void) {
+    this.#took = took
+    this.stream = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller
+        },
+        pull: () => {
+          this.#isWanted = true
+          this.#flow()
+        },
+        cancel: () => {
+          this.#pieces = []
+          this.#controller = undefined
+          left()
+        },
+      },
+      { highWaterMark: 0 },
+    )
+  }
+
+  put(bytes: Uint8Array, last: boolean): void {
+    if (bytes.length > 0) this.#pieces.push(bytes)
+    if (last) this.#isOver = true
+    this.#flow()
+  }
+
+  /** What has arrived is read first. */
+  fail(why: string): void {
+    this.#failure ??= why
+    this.#isOver = true
+    this.#flow()
+  }
+
+  #flow(): void {
+    const piece = this.#isWanted ? this.#pieces.shift() : undefined
+    if (piece !== undefined) {
+      this.#isWanted = false
+      this.#controller?.enqueue(piece)
+      this.#took(piece.length)
+    }
+    if (!this.#isOver || this.#pieces.length > 0) return
+    if (this.#failure === undefined) this.#controller?.close()
+    else this.#controller?.error(new Error(this.#failure))
+    this.#controller = undefined
+  }
+}
+
+export function faulty(fault: LinkFault): Response {
+  return Response.json(fault, { status: FAULT_STATUS, headers: { [FAULT_HEADER]: '1' } })
+}
+
+function requestHeaders(given: Headers): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const [name, value] of given) if (REQUEST_HEADERS.has(name) || isMcp(name)) headers[name] = value
+  return headers
+}
+
+function responseHeaders(given: Readonly<Record<string, string>>): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const [name, value] of Object.entries(given))
+    if (RESPONSE_HEADERS.has(name) || isMcp(name)) headers[name] = value
+  return headers
+}

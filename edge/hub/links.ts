@@ -1,0 +1,165 @@
+// The links of one cluster: which sockets are open, for which replica and how long, which of them publishes and under which epoch.
+// What must survive the object's sleep is attached to the sockets or written to its storage; the rest is asked of the runtime.
+
+import { encode } from '../../protocol/frame.ts'
+import type { EdgeFrame } from '../../protocol/link.ts'
+
+/** Close codes, besides that for frames that make no sense. */
+export const CLOSED = {
+  credentialEnded: 4401,
+  revoked: 4403,
+  unknownProtocol: 4406,
+  silent: 4408,
+  replaced: 4409,
+  tooMany: 4429,
+} as const
+
+/** Links of one cluster at once. */
+export const MAX_LINKS = 128
+
+/** What is attached to a socket. Times in milliseconds since the epoch. */
+export interface Attached {
+  readonly id: string
+  /** Of the cluster's entry. */
+  readonly uid: string
+  readonly replica: string
+  readonly thumbprint: string
+  readonly since: number
+  /** When its credential ends. */
+  readonly expires: number
+  /** What the uplink's program calls itself; empty before it said hello. */
+  readonly version: string
+  /** Says that it leads. */
+  readonly claims: boolean
+  /** The epoch under which it publishes; 0: it does not. */
+  readonly epoch: number
+  readonly isDraining: boolean
+  /** Closed by this end, though the other may not know. */
+  readonly isClosed: boolean
+}
+
+export interface Link {
+  readonly socket: WebSocket
+  attached: Attached
+  /** Last sign of life that this object saw itself. */
+  heard: number
+}
+
+export class Links {
+  readonly #ctx: DurableObjectState
+  readonly #links = new Map<string, Link>()
+  #epoch: number
+
+  constructor(ctx: DurableObjectState) {
+    this.#ctx = ctx
+    this.#epoch = ctx.storage.kv.get<number>('epoch') ?? 0
+    const found = ctx.getWebSockets().flatMap((socket) => {
+      const attached = socket.deserializeAttachment() as Attached | null
+      return attached === null || attached.isClosed ? [] : [{ socket, attached, heard: attached.since }]
+    })
+    for (const link of found.sort((a, b) => a.attached.since - b.attached.since))
+      this.#links.set(link.attached.id, link)
+  }
+
+  get size(): number {
+    return this.#links.size
+  }
+
+  /** The newest epoch that was given. */
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  all(): readonly Link[] {
+    return [...this.#links.values()]
+  }
+
+  get(id: string): Link | undefined {
+    return this.#links.get(id)
+  }
+
+  of(socket: WebSocket): Link | undefined {
+    const attached = socket.deserializeAttachment() as Attached | null
+    return attached === null ? undefined : this.#links.get(attached.id)
+  }
+
+  /** The link that publishes. */
+  leader(): Link | undefined {
+    return this.all().find(({ attached }) => attached.epoch === this.#epoch && attached.epoch > 0)
+  }
+
+  /** Takes a socket over: from here on the object may sleep while it is open. */
+  accept(socket: WebSocket, admitted: Pick<Attached, 'uid' | 'replica' | 'thumbprint' | 'expires'>, now: number): Link {
+    const attached: Attached = {
+      ...admitted,
+      id: crypto.randomUUID(),
+      since: now,
+      version: '',
+      claims: false,
+      epoch: 0,
+      isDraining: false,
+      isClosed: false,
+    }
+    this.#ctx.acceptWebSocket(socket)
+    socket.serializeAttachment(attached)
+    const link = { socket, attached, heard: now }
+    this.#links.set(attached.id, link)
+    return link
+  }
+
+  note(link: Link, change: Partial<Attached>): void {
+    link.attached = { ...link.attached, ...change }
+    link.socket.serializeAttachment(link.attached)
+  }
+
+  /** When the uplink was heard last: frames, or pings that the runtime answered. */
+  lastSeen(link: Link): number {
+    const answered = this.#ctx.getWebSocketAutoResponseTimestamp(link.socket)?.getTime() ?? 0
+    return Math.max(link.heard, answered)
+  }
+
+  /** Whoever claims to lead does, under a new epoch; who led before is told. */
+  lead(link: Link): number {
+    this.#epoch += 1
+    this.#ctx.storage.kv.put('epoch', this.#epoch)
+    for (const other of this.#links.values()) {
+      if (other === link || other.attached.epoch === 0) continue
+      this.note(other, { epoch: 0 })
+      this.send(other, { kind: 'fenced', epoch: this.#epoch })
+    }
+    this.note(link, { claims: true, epoch: this.#epoch })
+    this.send(link, { kind: 'lead', epoch: this.#epoch })
+    return this.#epoch
+  }
+
+  /** Who of those that say they lead is to publish when nobody does: the newest. */
+  heir(): Link | undefined {
+    return this.leader() === undefined ? this.all().findLast(({ attached }) => attached.claims) : undefined
+  }
+
+  /** False when the socket is gone. */
+  send(link: Link, frame: EdgeFrame): boolean {
+    return this.write(link, encode(frame))
+  }
+
+  write({ socket }: Link, bytes: Uint8Array): boolean {
+    try {
+      socket.send(bytes)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Forgets a link; with a code its socket is closed, however long the other end takes to notice. */
+  drop(link: Link, code?: number, reason?: string): void {
+    if (this.#links.get(link.attached.id) !== link) return
+    this.#links.delete(link.attached.id)
+    try {
+      this.note(link, { isClosed: true, epoch: 0, claims: false })
+      if (code !== undefined) link.socket.close(code, reason?.slice(0, 120))
+    } catch {
+      // It was closed already.
+    }
+  }
+}

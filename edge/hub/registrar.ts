@@ -1,0 +1,254 @@
+// Takes what the leading uplink publishes: snapshot, the bodies it lacks, a few at a time, then all of it at once into the store. One thing
+// after the other; whatever belongs to an older epoch is passed over. Nothing is written while nothing changed.
+
+import type { ServerCatalog } from '../../gateway/catalog/server.ts'
+import type { Clock, Store } from '../../gateway/ports.ts'
+import { sha256 } from '../../gateway/sha256.ts'
+import type { Dropped, EdgeFrame, UplinkFrame } from '../../protocol/link.ts'
+import { MAX_BODY, MAX_SNAPSHOT, type SnapshotItem } from '../../protocol/snapshot.ts'
+import { Lru } from '../../gateway/lru.ts'
+import { isServer, serverKey } from '../../plan/members.ts'
+import type { Cluster } from '../documents/clusters.ts'
+import { changeDocument, readDocument } from '../documents/document.ts'
+import {
+  catalogBody,
+  registeredCatalogKey,
+  registeredCodec,
+  registryCodec,
+  type Registered,
+} from '../documents/registry.ts'
+import { resourceCodec } from '../documents/resources.ts'
+import { openBody } from './body.ts'
+import {
+  decideSnapshot,
+  readSnapshot,
+  settle,
+  told,
+  virtualOf,
+  type Judged,
+  type ReadBody,
+  type Refused,
+} from './decide.ts'
+
+/** Bodies that are asked for together: few while they are large, for they are held until they are read. */
+const MAX_BATCH = 32
+const FIRST_BATCH = 8
+const BATCH_BYTES = 4 * 1024 * 1024
+/** Bodies that cannot be read, by digest, so that they are not asked for again and again. */
+const MAX_REFUSED = 4096
+/** Snapshots of one connection that may wait for the store. */
+const MAX_WAITING = 2
+const TRIES = 5
+const FIRST_PAUSE_MS = 500
+
+export interface RegistrarHost {
+  readonly store: Store
+  readonly now: Clock
+  /** As it is now. */
+  entry(): Promise<Cluster | undefined>
+  /** To the connection that published. */
+  send(connection: string, frame: EdgeFrame): void
+  /** Its frames make no sense. */
+  refuse(connection: string, why: string): void
+  /** A catalog is about to be stored; false when it is there already. */
+  storing(digest: string): boolean
+  /** Of all catalogs that were stored only these are needed any more. */
+  needs(digests: ReadonlySet<string>): void
+  /** What isolates are told; before it resolves nobody knows of the change. */
+  registered(version: string, virtual: Readonly<Record<string, number>>): Promise<void>
+  /** For the audit trail. */
+  changed(registered: Registered, dropped: readonly Dropped[]): void
+}
+
+/** A text that arrives in pieces. */
+interface Arriving {
+  readonly label: string
+  readonly pieces: Uint8Array[]
+  size: number
+}
+
+/** A snapshot under way. */
+interface Round {
+  readonly connection: string
+  readonly epoch: number
+  readonly seq: number
+  readonly judged: Judged
+  readonly before: Registered
+  readonly cluster: Cluster
+  readonly bodies: Map<string, ReadBody>
+  /** Bodies still to be asked for; those that are on their way, by digest; and how many wait to be read. */
+  readonly waiting: SnapshotItem[]
+  readonly asked: Map<string, SnapshotItem>
+  unread: number
+  largest: number
+}
+
+export class Registrar {
+  readonly #host: RegistrarHost
+  readonly #refused = new Lru<string, Refused>(MAX_REFUSED)
+  #connection = ''
+  #epoch = 0
+  #arriving: Arriving | undefined
+  #round: Round | undefined
+  #snapshots = 0
+  #work: Promise<void> = Promise.resolve()
+
+  constructor(host: RegistrarHost) {
+    this.#host = host
+  }
+
+  /** From now on this connection publishes; undefined: nobody. What was under way is let go of. */
+  follow(connection: string | undefined, epoch: number): void {
+    this.#connection = connection ?? ''
+    this.#epoch = epoch
+    this.#arriving = undefined
+    this.#round = undefined
+  }
+
+  /** A frame of the connection that publishes, under its epoch. */
+  frame(frame: Extract<UplinkFrame, { kind: 'snapshot' | 'body' }>, payload: Uint8Array): void {
+    const label = frame.kind === 'snapshot' ? `snapshot ${frame.seq}` : `body ${frame.digest}`
+    const arriving = this.#arriving ?? { label, pieces: [], size: 0 }
+    this.#arriving = arriving
+    arriving.size += payload.length
+    if (arriving.label !== label) return this.#host.refuse(this.#connection, 'two texts at once')
+    if (arriving.size > (frame.kind === 'snapshot' ? MAX_SNAPSHOT : MAX_BODY))
+      return this.#host.refuse(this.#connection, `the ${frame.kind} is too large`)
+    arriving.pieces.push(payload)
+    if (!frame.last) return
+    this.#arriving = undefined
+    if (frame.kind === 'body') return this.#arrived(frame.digest, arriving)
+    if (this.#snapshots >= MAX_WAITING) return this.#host.refuse(this.#connection, 'too many snapshots at once')
+    this.#snapshots += 1
+    const round = { connection: this.#connection, epoch: this.#epoch, seq: frame.seq }
+    void this.#next(round.epoch, () => this.#snapshot(round, joined(arriving))).finally(() => {
+      this.#snapshots -= 1
+    })
+  }
+
+  /** Does something with what is stored, when nothing else does. Rejects as `work` does. */
+  async alone(work: () => Promise<void>): Promise<void> {
+    const done = this.#work.then(work)
+    this.#work = done.catch(() => undefined)
+    return done
+  }
+
+  /** One thing after the other, as long as the same connection publishes. If the store stays away, the uplink begins anew some time. */
+  #next(epoch: number, work: () => Promise<void>): Promise<void> {
+    return this.alone(async () => {
+      for (let attempt = 1; epoch === this.#epoch; attempt += 1) {
+        try {
+          await work()
+          return
+        } catch (error) {
+          console.error(JSON.stringify({ msg: 'registration_failed', attempt, error: String(error).slice(0, 300) }))
+          if (attempt >= TRIES) return
+          await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MS * 2 ** (attempt - 1)))
+        }
+      }
+    })
+  }
+
+  async #snapshot(begun: Pick<Round, 'connection' | 'epoch' | 'seq'>, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const read = readSnapshot(new TextDecoder().decode(bytes))
+    if (typeof read === 'string') return this.#host.refuse(begun.connection, read)
+    const cluster = await this.#host.entry()
+    if (cluster === undefined) return
+    const { value: before } = await readDocument(this.#host.store, registeredCodec(cluster.id))
+    const judged = decideSnapshot(cluster, read.items, before, this.#refused)
+    const round: Round = {
+      ...begun,
+      judged: { ...judged, dropped: [...read.dropped, ...judged.dropped] },
+      before,
+      cluster,
+      bodies: new Map(),
+      waiting: [...judged.wanted],
+      asked: new Map(),
+      unread: 0,
+      largest: BATCH_BYTES / FIRST_BATCH,
+    }
+    if (round.epoch !== this.#epoch) return
+    this.#round = round
+    this.#ask(round)
+  }
+
+  /** The next bodies; when there are none any more, all is registered. */
+  #ask(round: Round): void {
+    if (round.waiting.length === 0) {
+      void this.#next(round.epoch, () => this.#finish(round))
+      return
+    }
+    const size = Math.min(MAX_BATCH, Math.max(1, Math.floor(BATCH_BYTES / round.largest)))
+    for (const item of round.waiting.splice(0, size)) round.asked.set(item.digest, item)
+    this.#host.send(round.connection, { kind: 'want', seq: round.seq, digests: [...round.asked.keys()] })
+  }
+
+  /** A whole body; one that nobody asked for, or not any more, is let go of at once. */
+  #arrived(digest: string, arriving: Arriving): void {
+    const round = this.#round
+    const item = round?.asked.get(digest)
+    if (round === undefined || item === undefined) return
+    round.asked.delete(digest)
+    round.unread += 1
+    round.largest = Math.max(round.largest, arriving.size)
+    void this.#next(round.epoch, () => this.#body(round, item, joined(arriving)))
+  }
+
+  async #body(round: Round, item: SnapshotItem, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const opened = await openBody(item, bytes)
+    if (opened.ok) {
+      const catalog = opened.catalog === undefined ? undefined : await this.#keep(round.cluster.id, opened.catalog)
+      round.bodies.set(item.digest, { ok: true, resource: opened.resource, catalog })
+    } else {
+      this.#refused.set(item.digest, opened)
+      round.bodies.set(item.digest, opened)
+    }
+    round.unread -= 1
+    if (round.asked.size === 0 && round.unread === 0) this.#ask(round)
+  }
+
+  /** Stores a catalog; its digest. */
+  async #keep(cluster: string, catalog: ServerCatalog): Promise<string> {
+    const digest = (await sha256(JSON.stringify(catalog))).slice(0, 32)
+    if (this.#host.storing(digest))
+      await this.#host.store.set(registeredCatalogKey(cluster, digest), catalogBody(digest, catalog))
+    return digest
+  }
+
+  async #finish(round: Round): Promise<void> {
+    const { store, now } = this.#host
+    const { before, judged, bodies, cluster, seq, epoch, connection } = round
+    const registry = await readDocument(store, registryCodec)
+    const own = await readDocument(store, resourceCodec)
+    const named = [...own.value.resources.values()].filter((one) => one.kind === 'VirtualMCPServer' || isServer(one))
+    const around = { registry: registry.value, taken: new Set(named.map(serverKey)), now: now() }
+    const { items, dropped } = settle(cluster.id, judged, before, bodies, around)
+    const next: Registered = { epoch, seq, items }
+    const isNews = JSON.stringify(items) !== JSON.stringify(before.items)
+    if (isNews) await changeDocument(store, registeredCodec(cluster.id), () => ({ next, result: undefined }))
+    this.#host.needs(new Set(items.flatMap(({ catalog }) => catalog ?? [])))
+    const digests = items.map((item) => [
+      item.kind,
+      item.namespace,
+      item.name,
+      item.uid,
+      item.digest,
+      item.registeredAt,
+      item.catalog,
+    ])
+    await this.#host.registered((await sha256(JSON.stringify(digests))).slice(0, 32), virtualOf(items))
+    if (this.#round === round) this.#round = undefined
+    this.#host.send(connection, { kind: 'registered', seq, dropped: told(dropped) })
+    if (isNews) this.#host.changed(next, dropped)
+  }
+}
+
+function joined({ pieces, size }: Arriving): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(size)
+  let at = 0
+  for (const piece of pieces) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return bytes
+}
