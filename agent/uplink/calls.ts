@@ -161,9 +161,11 @@ export class UplinkCalls {
     const dash = id.lastIndexOf('-')
     const base = id.slice(0, dash)
     const number = Number(id.slice(dash + 1))
+    if (base === this.#base && number <= this.#last) return this.#refuse('a call whose id has been there before')
+    const inflow = new Inflow()
+    if (!inflow.receive(payload.length, last)) return this.#refuse('more bytes than there was credit for')
     // A hub with another base woke up without memory: nobody waits for the calls of before.
     const effects = base === this.#base ? [] : this.#abortAll()
-    if (base === this.#base && number <= this.#last) return this.#refuse('a call whose id has been there before')
     this.#base = base
     this.#last = number
     const refusal = this.#isDraining ? ENDING : this.#calls.size >= MAX_CALLS ? OVERLOADED : undefined
@@ -171,13 +173,12 @@ export class UplinkCalls {
     const call: Call = {
       id,
       out: new Outflow(),
-      in: new Inflow(),
+      in: inflow,
       ackAt: now + ACK_AFTER_MS,
       headBy: now + deadlineMs,
       isAcknowledged: false,
       isBegun: false,
     }
-    if (!call.in.receive(payload.length, last)) return this.#refuse('more bytes than there was credit for')
     this.#calls.set(id, call)
     this.#due = Math.min(this.#due, call.ackAt, call.headBy)
     effects.push({ kind: 'open', call: id, target, method, headers, deadlineMs, bytes: payload, last })
