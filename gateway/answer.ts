@@ -5,6 +5,7 @@ import { distinctMembers, errorText, isObject } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { edit, members, type Span } from '../protocol/text.ts'
 import { openQuestion, type Question } from './ask.ts'
+import { grantsAt } from './catalog/catalog.ts'
 import { SECTIONS } from './catalog/server.ts'
 import { legacyTargets, type Endpoint, type Host } from './endpoint.ts'
 import type { Forwarding } from './forwarding.ts'
@@ -80,9 +81,8 @@ export function mayUse(
   if (!catalog.servers.has(server)) return false
   if (server === sole) return true
   return SECTIONS.some((section) =>
-    catalog.entries[section].some(
-      (entry) =>
-        entry.server === server && entry.grants.some((grant) => grant.via === via && visible(principal, grant)),
+    catalog.entries[section].some((entry) =>
+      grantsAt(entry, server).some((grant) => grant.via === via && visible(principal, grant)),
     ),
   )
 }

@@ -1,10 +1,11 @@
 // One message forwarded to its server: breaker, deadline, translation, and the server's answer to begin with. Whatever
 // happens, the wait ends: with the server's answer, with a typed fault, or because the caller went away.
 
-import type { JsonObject } from '../protocol/envelope.ts'
-import { Fault } from '../protocol/fault.ts'
+import { isObject, type JsonObject, type Message } from '../protocol/envelope.ts'
+import { Fault, wire, type Reason } from '../protocol/fault.ts'
 import type { Era } from '../protocol/revision.ts'
 import { traceparent } from '../protocol/trace.ts'
+import { pulseOf } from './backend/pulse.ts'
 import type { Backend, Call, Owner, Reply } from './backend/upstream.ts'
 import { declared } from './bridge.ts'
 import { bridges, converse, deliver, type Exchange } from './converse.ts'
@@ -21,20 +22,79 @@ const CANCEL_MS = 5_000
 const RESUMES = 6
 const RESUME_MS = 1_500
 
-/** Throws the `Fault` that ends the call, whose clock is `deadline`. */
-export async function forward(
+/**
+ * Throws the `Fault` that ends the call, whose clock is `deadline`. Where the route has others the call is made there when the first
+ * one fails and has done nothing, or nothing that matters twice.
+ */
+export function forward(
   forwarding: Forwarding,
   route: Route,
   host: Host,
   target: Target,
   deadline: Deadline,
 ): Promise<Delivery> {
+  if (route.others === undefined) return attempt(forwarding, route, host, target, deadline)
+  return anywhere(forwarding, [route, ...route.others.slice(0, MAX_MOVES)], host, deadline)
+}
+
+/** Other instances that one call may be made at. */
+const MAX_MOVES = 3
+
+async function anywhere(
+  forwarding: Forwarding,
+  ways: readonly Route[],
+  host: Host,
+  deadline: Deadline,
+): Promise<Delivery> {
+  const { endpoint, record } = forwarding
+  let delivery: Delivery | undefined
+  let repeats = ways[0]?.entry?.fleet?.repeats === true
+  deadline.hold()
+  try {
+    for (const [at, way] of ways.entries()) {
+      const next = ways[at + 1]
+      const maySkip = (fault: Fault) =>
+        next !== undefined && (isUntouched(fault) || (repeats && FAILED.has(fault.reason)))
+      const target = endpoint.target(way.server, way.via)
+      const started = host.now()
+      try {
+        delivery = await attempt(forwarding, way, host, target, deadline, maySkip)
+        pulseOf(target.breaker).answered(host.now() - started, host.now())
+        return delivery
+      } catch (error) {
+        if (!(error instanceof Fault) || deadline.signal.aborted) throw error
+        if (FAILED.has(error.reason)) pulseOf(target.breaker).failed(host.now())
+        if (next === undefined || !maySkip(error)) throw error
+        repeats &&= isUntouched(error)
+        record.moved(way.server)
+        deadline.move(next.server)
+      }
+    }
+    throw new TypeError('a route has at least one way')
+  } finally {
+    deadline.release(delivery?.stream === undefined)
+  }
+}
+
+/** Failures after which another instance may do better. */
+const FAILED: ReadonlySet<Reason> = new Set(['backend_unavailable', 'backend_timeout', 'backend_overloaded'])
+
+/** Whether the call has provably not been executed. */
+const isUntouched = ({ unsent, reason }: Fault): boolean => unsent || reason === 'backend_overloaded'
+
+/** One call at one server. `maySkip`: the call may be made elsewhere after this fault. */
+async function attempt(
+  forwarding: Forwarding,
+  route: Route,
+  host: Host,
+  target: Target,
+  deadline: Deadline,
+  maySkip?: (fault: Fault) => boolean,
+): Promise<Delivery> {
   const { session, principal, record } = forwarding
   record.server = route.server
-  const asks =
-    session !== undefined && forwarding.opened.era === 'legacy' && readsStreams(forwarding.headers)
-      ? session.capabilities
-      : undefined
+  const isAskable = session !== undefined && forwarding.opened.era === 'legacy' && readsStreams(forwarding.headers)
+  const asks = isAskable && forwarding.share === undefined ? session.capabilities : undefined
   const passage = await passageOf(forwarding, route, host, asks)
   const sent = outbound(passage, forwarding.headers)
   const wait = target.breaker.enter()
@@ -42,13 +102,15 @@ export async function forward(
     throw new Fault('backend_unavailable', `Server ${route.server} failed repeatedly and is not called for now.`, {
       data: { server: route.server, retryAfterSeconds: Math.ceil(wait / 1000) },
       detail: 'circuit open',
+      unsent: true,
     })
   }
   const owner = ownerOf(session, principal)
   let exchange: Exchange = { forwarding, passage, sent, host, target, deadline, owner, asks, resumable: false }
+  let failed = false
   deadline.onAbort(() => {
     // Who may come back for the rest has not cancelled by leaving (MCP 2025-11-25, basic/transports).
-    if (deadline.left && exchange.resumable) return
+    if (failed || (deadline.left && exchange.resumable)) return
     const { passage, sent, target } = exchange
     if (passage.server.era === 'legacy' && sent.id !== undefined) host.defer(cancel(target.backend, owner, sent.id))
   })
@@ -69,6 +131,7 @@ export async function forward(
       const answer = reply.message
       if (answer === undefined) throw unacceptable(route.server)
       target.breaker.success()
+      if (maySkip !== undefined) refuseAbsence(answer, route.server, maySkip)
       if (!bridges(answer, exchange)) {
         deadline.end()
         return { response: await deliver(answer, exchange), stream: undefined }
@@ -80,16 +143,32 @@ export async function forward(
       throw new Fault('backend_protocol', `Server ${route.server} did not answer.`, { data: { server: route.server } })
     if (first.value.response !== undefined) {
       await stream.return()
+      if (maySkip !== undefined) refuseAbsence(first.value.response, route.server, maySkip)
       return { response: first.value, stream: undefined }
     }
     return { response: undefined, stream: prepend(first.value, watched(stream, exchange)) }
   } catch (error) {
+    failed = true
     deadline.end()
     settleBreaker(target.breaker, error)
     if (error instanceof Fault && error.reason === 'backend_protocol') host.changed(route.server)
     throw error
   }
 }
+
+/** What a proxy of ours answers for a server that it does not reach, as the fault that it is, where that helps. */
+function refuseAbsence({ error }: Message, server: string, maySkip: (fault: Fault) => boolean): void {
+  const data = error?.['data']
+  const reason = isObject(data) ? ABSENCES.find((one) => one === data['reason']) : undefined
+  if (reason === undefined || error?.['code'] !== wire(reason).code) return
+  const fault = new Fault(reason, `Server ${server} cannot be reached.`, {
+    data: { server },
+    detail: 'told by its proxy',
+  })
+  if (maySkip(fault)) throw fault
+}
+
+const ABSENCES = ['backend_unavailable', 'backend_timeout', 'backend_overloaded'] as const
 
 async function passageOf(
   forwarding: Forwarding,
@@ -123,7 +202,9 @@ async function passageOf(
 /** Sends the call, or asks for the rest of a stream whose call was sent before. */
 function begin(exchange: Exchange): Promise<Reply> {
   const { forwarding, sent, target, deadline, owner } = exchange
-  const call = { ...sent, signal: deadline.signal, requestId: forwarding.record.id }
+  const { record, share } = forwarding
+  const own = { ...sent, signal: deadline.signal, requestId: record.id }
+  const call = share === undefined ? own : { ...own, limit: share }
   return forwarding.after === undefined ? target.backend.call(call, owner) : goOn(call, forwarding.after, exchange)
 }
 
@@ -176,7 +257,9 @@ async function cancel(backend: Backend, owner: Owner, id: string): Promise<void>
 
 function settleBreaker(breaker: Target['breaker'], error: unknown): void {
   const reason = error instanceof Fault ? error.reason : 'internal'
-  if (reason === 'backend_unavailable' || reason === 'backend_timeout') breaker.failure()
+  // What has not reached the server tells nothing about it.
+  if (error instanceof Fault && error.unsent) breaker.release()
+  else if (reason === 'backend_unavailable' || reason === 'backend_timeout') breaker.failure()
   else if (reason.startsWith('backend_')) breaker.success()
   else breaker.release()
 }

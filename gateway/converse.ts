@@ -153,7 +153,7 @@ function updated(message: Message, { forwarding, passage }: Exchange): string | 
   const { server } = passage.route
   const exposed = endpoint.catalog.renamed(server)?.get(uri) ?? uri
   const route = decideSubscription(exposed, { catalog: endpoint.catalog, principal, sole: endpoint.sole })
-  if (route?.server !== server) return undefined
+  if (route === undefined || ![route, ...(route.others ?? [])].some((one) => one.server === server)) return undefined
   return exposed === uri
     ? message.text
     : JSON.stringify({ jsonrpc: '2.0', method: message.method, params: { uri: exposed } })
@@ -255,7 +255,7 @@ const knowsPriming = ({ forwarding: { session } }: Exchange): boolean =>
 async function eventOf(reply: Stream, exchange: Exchange): Promise<string | undefined> {
   const { forwarding, passage, host } = exchange
   const last = reply.lastEvent?.()
-  if (last === undefined || forwarding.session === undefined) return undefined
+  if (last === undefined || forwarding.session === undefined || forwarding.share !== undefined) return undefined
   const event = await sealEvent(last, forwarding, passage.route, host)
   if (event !== undefined) exchange.resumable = true
   return event

@@ -20,7 +20,7 @@ export class Deadline {
   readonly #controller = new AbortController()
   readonly #expired = Promise.withResolvers<never>()
   readonly #slow = Promise.withResolvers<undefined>()
-  readonly #server: string
+  #server: string
   readonly #idleMs: number
   readonly #slowAt: number
   #silentUntil: number
@@ -33,6 +33,7 @@ export class Deadline {
   readonly #onAbort: ((reason: unknown) => void)[] = []
   #onEnd: (() => void) | undefined
   #left = false
+  #held = false
 
   /** Starts at once; the server may be silent for `idleMs`. `now` is in milliseconds since the epoch. */
   constructor(server: string, idleMs: number, now: number, after: After = bySignal) {
@@ -97,8 +98,28 @@ export class Deadline {
     return this.#left
   }
 
+  /** The call may be made at another server if this one fails: until `release` it is not over, whatever ends. */
+  hold(): void {
+    this.#held = true
+  }
+
+  release(isOver: boolean): void {
+    this.#held = false
+    if (isOver) this.end()
+  }
+
+  /** It is another server's turn, for as long as the first one had. */
+  move(server: string): void {
+    this.#server = server
+    this.answered()
+  }
+
   /** The call is over; nothing will ring. */
   end(): void {
+    if (!this.#held) this.#end()
+  }
+
+  #end(): void {
     this.#ringsAt = Number.POSITIVE_INFINITY
     this.#onAbort.length = 0
     this.#onEnd?.()
@@ -107,7 +128,7 @@ export class Deadline {
 
   abort(reason: unknown): void {
     const aborted = [...this.#onAbort]
-    this.end()
+    this.#end()
     this.#controller.abort(reason)
     this.#expired.reject(reason)
     for (const one of aborted) one(reason)

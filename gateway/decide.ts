@@ -1,12 +1,15 @@
 // What shall happen with a message. Pure: the catalog, the caller and the message decide, nothing is called.
 // A name that is hidden from the caller and a name that does not exist are answered alike.
 
-import { isObject, type Json, type Message } from '../protocol/envelope.ts'
+import { isObject, type Json, type JsonObject, type Message } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
 import { META, type Era } from '../protocol/revision.ts'
 import type { Catalog, CatalogEntry } from './catalog/catalog.ts'
+import { unmapUri } from './catalog/names.ts'
 import type { Section } from './catalog/server.ts'
+import type { Spread } from './catalog/spread.ts'
 import { LOG_LEVELS } from './levels.ts'
+import { place, type Way } from './placing.ts'
 import { judge } from './policy.ts'
 import type { Principal } from './principal.ts'
 
@@ -17,6 +20,10 @@ export interface Route {
   /** The endpoint whose grant admitted the caller, where the catalog spans several. */
   readonly via?: string | undefined
   readonly rename: { readonly path: readonly string[]; readonly value: string } | undefined
+  /** An argument that is for the gateway and not for the server. */
+  readonly cut?: string | undefined
+  /** Where it would do as well. */
+  readonly others?: readonly Route[]
 }
 
 export type Decision =
@@ -27,6 +34,8 @@ export type Decision =
   | { readonly kind: 'level'; readonly level: string }
   | { readonly kind: 'cancel'; readonly request: Json }
   | { readonly kind: 'forward'; readonly route: Route }
+  /** To all of them, for one answer. */
+  | { readonly kind: 'scatter'; readonly routes: readonly Route[] }
   | { readonly kind: 'subscribe'; readonly route: Route; readonly uri: string; readonly on: boolean }
   | { readonly kind: 'step_up'; readonly scopes: readonly string[] }
   /** `denied`: policy hides what exists; the audit trail knows, the caller must not. */
@@ -38,6 +47,8 @@ export interface Whose {
   readonly principal: Principal
   /** The one server of the endpoint, where there is just one: it gets what nobody else could. */
   readonly sole: string | undefined
+  /** The instance where what the message is about began, if it did. */
+  readonly at?: string | undefined
 }
 
 export interface Situation extends Whose {
@@ -70,9 +81,10 @@ export function decide(message: Message, situation: Situation): Decision {
     case 'resources/unsubscribe': {
       const found = resource(params['uri'], ['uri'], situation)
       const on = message.method === 'resources/subscribe'
-      return found.kind === 'forward'
-        ? { kind: 'subscribe', route: found.route, uri: String(params['uri']), on }
-        : found
+      if (found.kind !== 'forward') return found
+      // Always the same instance: whoever listens must look where the subscription is.
+      const { others: _others, ...route } = found.route
+      return { kind: 'subscribe', route, uri: String(params['uri']), on }
     }
     case 'logging/setLevel': {
       const level = LOG_LEVELS.find((one) => one === params['level'])
@@ -89,7 +101,7 @@ export function decide(message: Message, situation: Situation): Decision {
     case 'resources/templates/list':
       return list('templates', params['cursor'])
     case 'tools/call':
-      return named('tools', params['name'], ['name'], situation)
+      return named('tools', params['name'], ['name'], situation, params)
     case 'prompts/get':
       return named('prompts', params['name'], ['name'], situation)
     case 'resources/read':
@@ -125,10 +137,16 @@ const LABEL: Readonly<Record<Section, string>> = {
   templates: 'resource template',
 }
 
-function named(section: Section, name: Json | undefined, path: readonly string[], situation: Whose): Decision {
+function named(
+  section: Section,
+  name: Json | undefined,
+  path: readonly string[],
+  situation: Whose,
+  params?: JsonObject,
+): Decision {
   if (typeof name !== 'string') return invalid(`"${path.join('.')}" must be a string.`)
   const entry = situation.catalog.find(section, name)
-  return entry === undefined ? unknownName(section, name) : admitted(entry, name, path, situation)
+  return entry === undefined ? unknownName(section, name) : admitted(entry, name, path, situation, params)
 }
 
 function resource(uri: Json | undefined, path: readonly string[], situation: Whose): Decision {
@@ -158,8 +176,15 @@ function completion(ref: Json | undefined, situation: Situation): Decision {
   return invalid('"ref.type" must be "ref/prompt" or "ref/resource".')
 }
 
-/** The entry's server, if this caller may go there; `name` is what the caller wrote. */
-function admitted(entry: CatalogEntry, name: string, path: readonly string[], situation: Whose): Decision {
+/** The entry's server, if this caller may go there; `name` is what the caller wrote, `params` are those of a call. */
+function admitted(
+  entry: CatalogEntry,
+  name: string,
+  path: readonly string[],
+  situation: Whose,
+  params?: JsonObject,
+): Decision {
+  if (entry.fleet !== undefined) return placed(entry, entry.fleet, name, path, situation, params)
   const verdict = judge(situation.principal, entry.grants)
   switch (verdict.kind) {
     case 'hidden':
@@ -174,12 +199,50 @@ function admitted(entry: CatalogEntry, name: string, path: readonly string[], si
   }
 }
 
+/** As `admitted`, for an entry of a fleet: the instances that the caller may use and means. */
+function placed(
+  entry: CatalogEntry,
+  fleet: Spread,
+  name: string,
+  path: readonly string[],
+  { principal, at }: Whose,
+  params: JsonObject = {},
+): Decision {
+  const args = params['arguments']
+  const written = fleet.argument !== undefined && isObject(args) ? args[fleet.argument] : undefined
+  const placing = place(fleet, principal, written, at)
+  const rename = renaming(entry, name, path)
+  const cut = written === undefined ? undefined : fleet.argument
+  const routeTo = ({ server, via }: Way): Route => ({ server, entry, via, rename, cut })
+  switch (placing.kind) {
+    case 'hidden':
+      return { ...unknownName(entry.section, name), denied: true }
+    case 'step_up':
+      return placing
+    case 'one': {
+      const others = placing.others.map(routeTo)
+      return { kind: 'forward', route: { ...routeTo(placing.way), ...(others.length > 0 && { others }) } }
+    }
+    case 'all':
+      if (params['task'] !== undefined) return invalid('A task runs in one cluster: name it.')
+      return { kind: 'scatter', routes: placing.ways.map(routeTo) }
+    case 'unclear': {
+      const { values, denied } = placing
+      const text = `"arguments.${fleet.argument ?? ''}" must be one of ${shown(values)}.`
+      const fault = new Fault('invalid_params', text, { data: { argument: fleet.argument, values } })
+      return { kind: 'refuse', fault, ...(denied && { denied }) }
+    }
+  }
+}
+
+const MAX_SHOWN = 32
+const shown = (values: readonly string[]): string =>
+  values.length <= MAX_SHOWN ? values.join(', ') : `${values.slice(0, MAX_SHOWN).join(', ')}, and others`
+
 function renaming(entry: CatalogEntry, name: string, path: readonly string[]): Route['rename'] {
   if ((entry.exposed as string) === (entry.original as string)) return undefined
-  if (name === (entry.exposed as string)) return { path, value: entry.original }
-  // An expansion of a mapped template: the owner's mark stands where the template has it.
-  const mark = `${entry.server.replaceAll('/', '.')}!`
-  return { path, value: name.replace(mark, '') }
+  const isUri = entry.section === 'resources' || entry.section === 'templates'
+  return { path, value: isUri ? unmapUri(name, entry.exposed, entry.original) : entry.original }
 }
 
 function other(message: Message, { era, sole, task }: Situation): Decision {

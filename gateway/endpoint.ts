@@ -9,7 +9,7 @@ import type { Breaker } from './backend/breaker.ts'
 import type { Backend } from './backend/upstream.ts'
 import type { Channel } from './channel/channel.ts'
 import type { Catalog } from './catalog/catalog.ts'
-import type { Health } from './catalog/fleet.ts'
+import { fleetOf, type Health } from './catalog/fleet.ts'
 import type { Projection } from './catalog/project.ts'
 import type { ServerCatalog } from './catalog/server.ts'
 import type { InFlight } from './inflight.ts'
@@ -116,15 +116,19 @@ export function offersSubscriptions({ capabilities: { resources } }: ServerCatal
   return isObject(resources) && resources['subscribe'] === true
 }
 
-/** The servers' own instructions, each under its name. */
+/** The servers' own instructions, each under its name; instances that say the same say it once, for all of their fleet. */
 export function instructions(servers: readonly [string, ServerCatalog][]): string | undefined {
-  const texts = servers.flatMap(([key, server]) =>
-    server.instructions === undefined ? [] : [{ key, text: server.instructions }],
-  )
-  const [only] = texts
+  const texts = new Map<string, { readonly key: string; readonly text: string }>()
+  for (const [key, { instructions: text }] of servers) {
+    if (text === undefined) continue
+    const fleet = fleetOf(key)
+    const isShared = texts.has(`${fleet} ${text}`)
+    texts.set(`${fleet} ${text}`, { key: isShared ? fleet : key, text })
+  }
+  const [only] = texts.values()
   if (only === undefined) return undefined
   if (servers.length === 1) return only.text
-  return texts
+  return [...texts.values()]
     .map(({ key, text }) => `# ${key}\n\n${text}`)
     .join('\n\n')
     .slice(0, 32_768)

@@ -20,6 +20,8 @@ export interface Forwarding {
   readonly record: RequestRecord
   /** The server's own id of the event after which a stream shall go on: the call was sent before, and is not sent again. */
   readonly after?: string
+  /** One of several calls for one answer: nothing precedes it, nobody is asked, and it has so many bytes at most. */
+  readonly share?: number
 }
 
 /** What goes back to the client: texts of messages, the last one being the response. */

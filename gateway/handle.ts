@@ -7,8 +7,11 @@ import { decodeHeader, mirroredValues } from '../protocol/header.ts'
 import { deliverAnswer, deliverProgress, deliverRoots } from './answer.ts'
 import { REQUEST_ID_HEADER } from './auth/assertion.ts'
 import { credentialsOf } from './auth/credentials.ts'
+import { pulseOf } from './backend/pulse.ts'
 import { batchMessage, readBody, splitBatch, type BatchPart } from './body.ts'
 import { forward } from './call.ts'
+import { grantsAt } from './catalog/catalog.ts'
+import { clusterOf, fleetOf } from './catalog/fleet.ts'
 import { Deadline } from './deadline.ts'
 import { decide, type Decision, type Route } from './decide.ts'
 import { offersSubscriptions, type Endpoint, type Host } from './endpoint.ts'
@@ -17,12 +20,16 @@ import { open, type Opened } from './open.ts'
 import { discovery, endSession, hear, initialize, listen, spreadLevel } from './own.ts'
 import { judge } from './policy.ts'
 import type { Principal } from './principal.ts'
+import { rank, type Vitals } from './rank.ts'
 import { RequestRecord } from './record.ts'
 import { answer, asFault, refusal, relay, type Asker } from './reply.ts'
 import { isCallEvent, resumption } from './resume.ts'
-import type { SealedTask } from './sealed.ts'
+import { scatter } from './scatter.ts'
+import { stateServer, type SealedTask } from './sealed.ts'
 
 const MAX_BATCH_REPLY = 8 * 1024 * 1024
+/** How much longer several calls for one answer may take than the slowest of them. */
+const SPARE_MS = 5_000
 
 /** Answers one HTTP request at an endpoint. Never throws. `refused` is the host's own objection (Origin, Host). */
 export async function handle(
@@ -132,6 +139,7 @@ async function serve(
       era: opened.era,
       sole: endpoint.sole,
       task: message.method.startsWith('tasks/') ? await openTask(message, principal, endpoint, host) : undefined,
+      at: endpoint.catalog.hasFleets ? await stateServer(message, host) : undefined,
     }
     const decision = decide(message, situation)
     const forwarding = { message, opened, session, principal, endpoint, headers, record }
@@ -194,13 +202,37 @@ async function act(decision: Decision, forwarding: Forwarding, asker: Asker, hos
     case 'forward':
       checkMirrored(decision.route, message, opened, forwarding.headers)
       return relayed(decision.route, forwarding, asker, host)
+    case 'scatter':
+      return scattered(decision.routes, forwarding, asker, host)
   }
 }
 
-async function relayed(route: Route, forwarding: Forwarding, asker: Asker, host: Host): Promise<Response> {
-  const { session, record, endpoint } = forwarding
+async function relayed(planned: Route, forwarding: Forwarding, asker: Asker, host: Host): Promise<Response> {
+  const { record, endpoint } = forwarding
+  const route = planned.others === undefined ? planned : preferred(planned, planned.others, forwarding, host.now())
   const target = endpoint.target(route.server, route.via)
-  const deadline = new Deadline(route.server, target.timeoutMs, host.now())
+  const deadline = clock(route.server, target.timeoutMs, forwarding, asker, host)
+  return relay(forward(forwarding, route, host, target, deadline), asker, record, deadline)
+}
+
+async function scattered(
+  routes: readonly Route[],
+  forwarding: Forwarding,
+  asker: Asker,
+  host: Host,
+): Promise<Response> {
+  const { record, endpoint, message, opened, headers } = forwarding
+  for (const route of routes) checkMirrored(route, message, opened, headers)
+  const longest = Math.max(...routes.map(({ server, via }) => endpoint.target(server, via).timeoutMs))
+  record.clusters = routes.map(({ server }) => clusterOf(server) ?? '')
+  const deadline = clock(fleetOf(routes[0]?.server ?? ''), longest + SPARE_MS, forwarding, asker, host)
+  return relay(scatter(forwarding, routes, host, deadline), asker, record, deadline)
+}
+
+/** The clock of a call: whatever ends it is recorded, and its client may cancel it. */
+function clock(server: string, silenceMs: number, forwarding: Forwarding, asker: Asker, host: Host): Deadline {
+  const { session, record } = forwarding
+  const deadline = new Deadline(server, silenceMs, host.now())
   // A client that leaves early must not take the audit event with it, nor one that neither reads nor leaves.
   if (host.endsWithClient) host.defer(record.settled())
   deadline.onAbort((reason) => record.fail(asFault(reason)))
@@ -208,7 +240,21 @@ async function relayed(route: Route, forwarding: Forwarding, asker: Asker, host:
     const cancel = () => deadline.abort(new Fault('cancelled', 'The request was cancelled.'))
     deadline.onEnd(host.inFlight.add(session.id, asker.id, cancel))
   }
-  return relay(forward(forwarding, route, host, target, deadline), asker, record, deadline)
+  return deadline
+}
+
+/** Of several instances that would do the best as far as this isolate knows, the others behind it. */
+function preferred(route: Route, others: readonly Route[], { endpoint, session }: Forwarding, now: number): Route {
+  const vitals = ({ server, via }: Route): Vitals => {
+    const { breaker } = endpoint.target(server, via)
+    const pulse = pulseOf(breaker)
+    const failing = breaker.wait() > 0 || pulse.failing(now)
+    return { health: endpoint.health?.(server) ?? 'online', failing, latencyMs: pulse.latencyMs(now) }
+  }
+  // A legacy server remembers the session, so it is the one to go back to.
+  const remembers = [route, ...others].some(({ server }) => endpoint.catalog.servers.get(server)?.era === 'legacy')
+  const [first = route, ...rest] = rank([route, ...others], vitals, remembers ? session?.id : undefined, Math.random)
+  return { ...first, others: rest }
 }
 
 /** `Mcp-Param-*` headers of a modern client must say what its arguments say (SEP-2243). */
@@ -238,9 +284,10 @@ async function openTask(
   const task = (await host.sealer.open('task', sealed)) as SealedTask | undefined
   const valid = task?.principal === principal.id && task.endpoint === endpoint.key && task.expires > host.now()
   if (!valid) return undefined
-  // Whoever may not call the tool any more may not follow what it does either.
+  // Whoever may not call the tool there any more may not follow what it does either.
   const entry = task.tool === undefined ? undefined : endpoint.catalog.find('tools', task.tool)
-  const allowed = task.tool === undefined || (entry !== undefined && judge(principal, entry.grants).kind === 'allow')
+  const grants = entry === undefined ? [] : grantsAt(entry, task.server)
+  const allowed = task.tool === undefined || judge(principal, grants).kind === 'allow'
   return allowed ? task : undefined
 }
 

@@ -6,6 +6,7 @@ import { isObject, type Message } from '../protocol/envelope.ts'
 import { wire, type Fault } from '../protocol/fault.ts'
 import { nameMember } from '../protocol/revision.ts'
 import { continueTrace, type Trace } from '../protocol/trace.ts'
+import { clusterOf, fleetOf } from './catalog/fleet.ts'
 import type { Clock } from './ports.ts'
 import type { Principal } from './principal.ts'
 
@@ -23,7 +24,10 @@ export class RequestRecord {
   trace: Trace
   principal: Principal | undefined
   client: { readonly name: string; readonly version: string } | undefined
+  /** Key of the server; an instance of a fleet by its own. */
   server: string | undefined
+  /** The clusters that one request went to, where there is more than one. */
+  clusters: readonly string[] | undefined
   era: string | undefined
   #settle: () => void = () => undefined
   readonly #host: RecordHost
@@ -34,6 +38,7 @@ export class RequestRecord {
   #method = ''
   #name: string | undefined
   #finished = false
+  #movedFrom: string[] | undefined
 
   constructor(headers: Headers, endpoint: string, host: RecordHost) {
     this.#host = host
@@ -65,6 +70,11 @@ export class RequestRecord {
     const meta = message.params['_meta']
     const parent = isObject(meta) ? meta['traceparent'] : undefined
     if (typeof parent === 'string') this.trace = continueTrace(parent, hexDigits(this.id))
+  }
+
+  /** The call failed at this instance and is made at another. */
+  moved(server: string): void {
+    this.#movedFrom = [...(this.#movedFrom ?? []), server]
   }
 
   /** Ends with a response; `error` is its JSON-RPC error code, `size` its length. */
@@ -118,13 +128,20 @@ export class RequestRecord {
           transport: 'http',
           trace_id: this.trace.traceId,
           ...(this.era !== undefined && { era: this.era }),
-          ...(this.server !== undefined && { backend_name: this.server }),
+          ...(this.server !== undefined && located(this.server)),
+          ...(this.clusters !== undefined && { clusters: this.clusters.join() }),
+          ...(this.#movedFrom !== undefined && { moved_from: this.#movedFrom.join() }),
           ...extra,
         },
       },
     })
     this.#settle()
   }
+}
+
+function located(key: string): { backend_name: string; cluster?: string } {
+  const cluster = clusterOf(key)
+  return cluster === undefined ? { backend_name: key } : { backend_name: fleetOf(key), cluster }
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/u

@@ -83,7 +83,7 @@ export async function resumption(
     `{"jsonrpc":"2.0","id":${sealed.id},"method":${JSON.stringify(method)},"params":${JSON.stringify(params)}}`,
   )
   const { catalog, sole } = endpoint
-  const decision = decide(message, { catalog, principal, era: 'legacy', sole, task: undefined })
+  const decision = decide(message, { catalog, principal, era: 'legacy', sole, task: undefined, at: sealed.server })
   if (decision.kind !== 'forward') return undefined
   const { route } = decision
   if (route.server !== sealed.server || route.via !== sealed.via) return undefined

@@ -94,6 +94,13 @@ export async function openState(forwarding: Forwarding, route: Route, host: Host
   return state.state
 }
 
+/** The server whose request state a message carries, as far as its seal tells; whether it is valid `openState` says. */
+export async function stateServer({ params }: Message, host: Host): Promise<string | undefined> {
+  const sealed = params['requestState']
+  if (typeof sealed !== 'string') return undefined
+  return ((await host.sealer.open('state', sealed)) as State | undefined)?.server
+}
+
 const endpointOf = ({ endpoint }: Forwarding, { via }: Route): string => via ?? endpoint.key
 
 const stateName = ({ params }: Message): string => String(params['name'] ?? params['uri'] ?? '')

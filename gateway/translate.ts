@@ -5,7 +5,7 @@ import { distinctMembers, isObject, paramSpan, type JsonObject, type Message } f
 import { Fault } from '../protocol/fault.ts'
 import { encodeHeader, mirroredValues } from '../protocol/header.ts'
 import { IMPLEMENTATION, META, MODERN_REVISION, nameMember } from '../protocol/revision.ts'
-import { edit, elements, members, rewrite, slice, type Edit, type Member, type Span } from '../protocol/text.ts'
+import { cut, edit, elements, members, rewrite, slice, type Edit, type Member, type Span } from '../protocol/text.ts'
 import type { ServerCatalog } from './catalog/server.ts'
 import { SERVER_INFO } from './catalog/project.ts'
 import type { Route } from './decide.ts'
@@ -69,6 +69,10 @@ function paramEdits(passage: Passage, params: Member): Edit[] {
   if (route.rename !== undefined) {
     const span = locate(text, spans, route.rename.path)
     if (span !== undefined) edits.push({ ...span, text: JSON.stringify(route.rename.value) })
+  }
+  if (route.cut !== undefined) {
+    const args = spans.get('arguments')
+    if (args !== undefined) edits.push({ ...cut(distinctMembers(text, args.start), route.cut), text: '' })
   }
   const state = spans.get('requestState')
   if (passage.requestState !== undefined && state !== undefined) {

@@ -1,6 +1,6 @@
 // The JSON-RPC 2.0 envelope as MCP uses it: requests have string or number ids, notifications none, no positional params.
 
-import { Fault, wire, type FaultData } from './fault.ts'
+import { Fault, publicData, wire, type FaultData } from './fault.ts'
 import { DuplicateKey, exceeds, members, type Member } from './text.ts'
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
@@ -128,7 +128,7 @@ export function errorText(id: string | undefined, code: number, message: string,
 
 /** The error response that a fault becomes. `data.reason` is the tag, so that programs need not read the text. */
 export function faultText(id: string | undefined, fault: Fault): string {
-  return errorText(id, wire(fault.reason).code, fault.message, { ...fault.data, reason: fault.reason })
+  return errorText(id, wire(fault.reason).code, fault.message, publicData(fault))
 }
 
 const invalid = (message: string): Fault => new Fault('invalid_request', message)

@@ -36,6 +36,8 @@ export type Reason =
 export interface FaultData {
   /** Key of the server that failed: `<namespace>/<name>`. */
   server?: string
+  /** The cluster of the instance that failed, where the server is in clusters. */
+  cluster?: string
   retryAfterSeconds?: number
   [key: string]: unknown
 }
@@ -69,6 +71,12 @@ export class Fault extends Error {
     this.headers = more.headers
     this.unsent = more.unsent ?? false
   }
+}
+
+/** `error.data` of a fault: what it says, with its tag, and the key of an instance (`<namespace>/<name>@<cluster>`) in its two parts. */
+export function publicData({ data, reason }: Fault): FaultData {
+  const [server, cluster] = data?.server?.split('@') ?? []
+  return { ...data, ...(server !== undefined && cluster !== undefined && { server, cluster }), reason }
 }
 
 export interface Wire {

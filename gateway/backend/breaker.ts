@@ -28,13 +28,16 @@ export class Breaker {
 
   /** Undefined when a call may go, else the milliseconds to wait. A call that may go must report its outcome. */
   enter(): number | undefined {
-    if (this.#failures < this.#settings.threshold) return undefined
-    const wait = this.#openUntil - this.#now()
+    const wait = this.wait()
     if (wait > 0) return wait
-    const trying = this.#tryingUntil - this.#now()
-    if (trying > 0) return trying
-    this.#tryingUntil = this.#now() + this.#settings.openMs
+    if (this.#failures >= this.#settings.threshold) this.#tryingUntil = this.#now() + this.#settings.openMs
     return undefined
+  }
+
+  /** How long a call would be refused from now on, in milliseconds; 0 when it may go. */
+  wait(): number {
+    if (this.#failures < this.#settings.threshold) return 0
+    return Math.max(0, this.#openUntil - this.#now(), this.#tryingUntil - this.#now())
   }
 
   success(): void {

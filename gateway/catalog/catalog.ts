@@ -41,6 +41,8 @@ export class Catalog {
   readonly problems: readonly MergeProblem[]
   /** Changes whenever anything in the catalog does. */
   readonly version: string
+  /** Some entry may be called in one of several places. */
+  readonly hasFleets: boolean
   readonly #byName: Readonly<Record<Section, ReadonlyMap<string, CatalogEntry>>>
   readonly #templates: readonly { entry: CatalogEntry; matches: (uri: string) => boolean }[]
   readonly #renamed = new Map<string, Map<string, string>>()
@@ -58,6 +60,7 @@ export class Catalog {
       templates: byName('templates'),
     }
     this.servers = servers
+    this.hasFleets = entries.some(({ fleet }) => fleet !== undefined)
     this.problems = problems
     this.#templates = sections.templates
       .map((entry) => ({
@@ -108,6 +111,12 @@ const places = ({ fleet }: CatalogEntry) =>
 /** Matches URIs against an RFC 6570 template in linear time: an expression stands for any run of characters. */
 function template(text: string): (uri: string) => boolean {
   return glob(text.replaceAll(/\*/gu, '%2A').replaceAll(/\{[^}]*\}/gu, '*'))
+}
+
+/** The ways to an entry that lead to this server; none where it is not there. */
+export function grantsAt(entry: CatalogEntry, server: string): readonly Grant[] {
+  if (entry.fleet === undefined) return entry.server === server ? entry.grants : []
+  return entry.fleet.places.find((place) => place.server === server)?.grants ?? []
 }
 
 /** The entry that these places share. */

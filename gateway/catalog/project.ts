@@ -157,9 +157,9 @@ export class Projection {
 
 /** What a complete, cacheable modern result carries besides its content (SEP-2549). */
 export function modernMembers(ttlMs: number): string {
-  return `"resultType":"complete","ttlMs":${ttlMs},"cacheScope":"private","_meta":${STAMP}`
+  return `"resultType":"complete","ttlMs":${ttlMs},"cacheScope":"private","_meta":${SERVER_INFO_META}`
 }
 
 /** `_meta` of every modern result: who answers. */
 export const SERVER_INFO = JSON.stringify(IMPLEMENTATION)
-const STAMP = `{${JSON.stringify(META.server)}:${SERVER_INFO}}`
+export const SERVER_INFO_META = `{${JSON.stringify(META.server)}:${SERVER_INFO}}`
