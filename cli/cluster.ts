@@ -3,6 +3,8 @@
 
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import type { Access } from '../agent/kube/access.ts'
+import type { KubeClient } from '../agent/kube/client.ts'
 import { allKinds, type Kind, kindOf, kinds } from '../crds/kinds.ts'
 import { Failure, messageOf, usage } from './failure.ts'
 import type { Io } from './io.ts'
@@ -24,9 +26,39 @@ export function hasKubeconfig({ env }: Io): boolean {
   return paths.some((path) => path !== '' && existsSync(path))
 }
 
+/** Who signs the tokens of a cluster's ServiceAccounts, and the public keys that they are signed with, as its API server tells them. */
+export async function readIssuer(io: Io, context: string | undefined): Promise<{ issuer: string; jwks: unknown }> {
+  const { client } = await openClient(io, context)
+  try {
+    const [about, jwks] = await Promise.all([
+      client.request('GET', '/.well-known/openid-configuration'),
+      client.request('GET', '/openid/v1/jwks'),
+    ])
+    const issuer = typeof about === 'object' && about !== null && 'issuer' in about ? about.issuer : undefined
+    if (typeof issuer === 'string') return { issuer, jwks }
+  } catch (error) {
+    if (statusOf(error) !== 403) throw explained(error)
+    throw new Failure(
+      'this login may not read the keys of the cluster',
+      'use a login that may, or bind it to the ClusterRole system:service-account-issuer-discovery',
+    )
+  } finally {
+    await client.close()
+  }
+  throw new Failure(
+    'the API server does not say who signs its tokens',
+    'name the issuer with --issuer, its keys with --jwks',
+  )
+}
+
 /** The cluster of a context, or of the current one. */
-export async function openCluster({ env }: Io, context: string | undefined): Promise<Cluster> {
-  const [{ kubeconfigAccess }, { KubeClient }] = await Promise.all([
+export async function openCluster(io: Io, context: string | undefined): Promise<Cluster> {
+  const { client, access } = await openClient(io, context)
+  return readCluster(client, access.server)
+}
+
+async function openClient({ env }: Io, context: string | undefined): Promise<{ client: KubeClient; access: Access }> {
+  const [{ kubeconfigAccess }, { KubeClient: Client }] = await Promise.all([
     import('../agent/kube/access.ts'),
     import('../agent/kube/client.ts'),
   ])
@@ -35,7 +67,10 @@ export async function openCluster({ env }: Io, context: string | undefined): Pro
   const access = await kubeconfigAccess(options).catch((error: unknown) => {
     throw new Failure(`the kubeconfig cannot be used: ${messageOf(error)}`, 'check it with `kubectl config view`')
   })
-  const client = new KubeClient(access, { timeoutMs: 20_000 })
+  return { client: new Client(access, { timeoutMs: 20_000 }), access }
+}
+
+function readCluster(client: KubeClient, server: string): Cluster {
   const typeOf = (kind: Kind) => ({ ...kinds[kind], kind, namespaced: true })
   const list = async (kind: Kind, namespace: string | undefined): Promise<Shown[] | undefined> => {
     try {
@@ -52,7 +87,7 @@ export async function openCluster({ env }: Io, context: string | undefined): Pro
       const found = await Promise.all((kind === undefined ? servers : [kind]).map((one) => list(one, namespace)))
       if (found.every((one) => one === undefined)) {
         throw new Failure(
-          `the cluster ${access.server} does not know ${kind === undefined ? 'these kinds' : kind}`,
+          `the cluster ${server} does not know ${kind === undefined ? 'these kinds' : kind}`,
           'install them: helm upgrade --install waggle-crds charts/waggle-crds',
         )
       }

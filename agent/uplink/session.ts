@@ -104,7 +104,7 @@ export class Sessions {
       const isStranger = error instanceof JoinError && error.reason === 'not_admitted'
       const token = isStranger ? await this.#host.joinToken?.() : undefined
       if (token === undefined) throw error
-      await this.#join(signal, token)
+      await this.#join(signal, token.trim())
       return this.#session(signal, {})
     }
   }
@@ -122,13 +122,8 @@ export class Sessions {
   async #session(signal: AbortSignal, more: Pick<SessionRequest, 'connection' | 'nextKey'>): Promise<Credential> {
     const { cluster, replica, accountToken, now } = this.#host
     const body: SessionRequest = { cluster, replica, ...more }
-    const { token, expires, serverTime } = await this.#post(
-      signal,
-      JOIN.session,
-      SessionShape,
-      body,
-      await accountToken?.(),
-    )
+    const account = (await accountToken?.())?.trim()
+    const { token, expires, serverTime } = await this.#post(signal, JOIN.session, SessionShape, body, account)
     const life = expires - serverTime
     const at = now()
     this.#credential = { token, expires: at + life, renewAt: at + (life * 2) / 3 }

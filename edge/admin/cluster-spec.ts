@@ -3,9 +3,9 @@
 import type { JWK } from 'jose'
 import * as z from 'zod'
 import { Namespace } from '../../crds/name.ts'
-import { type Cluster, MAX_TOKEN_SECONDS } from '../documents/clusters.ts'
+import { type Allowance, type Cluster, MAX_TOKEN_SECONDS } from '../documents/clusters.ts'
 
-const DEFAULT_SUBJECT = 'system:serviceaccount:waggle-system:waggle-agent-uplink'
+const DEFAULT_SUBJECT = 'system:serviceaccount:toolhive-system:waggle-agent-uplink'
 const MAX_LIST = 256
 const MAX_KEYS = 32
 
@@ -13,13 +13,13 @@ const everything = z.literal('*')
 const list = <S extends z.ZodType<string>>(item: S) => z.array(item).min(1).max(MAX_LIST)
 
 const Allow = z.strictObject({
-  namespaces: list(z.union([everything, Namespace], 'must be "*" or the name of a namespace')).default(['*']),
+  namespaces: list(z.union([everything, Namespace], 'must be "*" or the name of a namespace')).optional(),
   kinds: list(
     z.enum(
       ['*', 'MCPServer', 'MCPRemoteProxy', 'VirtualMCPServer'],
       'must be "*", MCPServer, MCPRemoteProxy or VirtualMCPServer; other kinds need no permission',
     ),
-  ).default(['*']),
+  ).optional(),
   virtualServers: list(
     z
       .string()
@@ -27,7 +27,7 @@ const Allow = z.strictObject({
         /^(\*|[a-z0-9.*-]{1,253}\/[a-z0-9.*-]{1,253})$/u,
         'must be "*" or namespace/name, where * matches anything',
       ),
-  ).default(['*']),
+  ).optional(),
 })
 
 const text = z.string().min(1).max(2048)
@@ -53,7 +53,7 @@ const PublicKey = z
   })
 
 const Spec = z.discriminatedUnion('method', [
-  z.strictObject({ method: z.literal('join-token'), allow: Allow.prefault({}) }),
+  z.strictObject({ method: z.literal('join-token'), allow: Allow.optional() }),
   z
     .strictObject({
       method: z.literal('kubernetes-oidc'),
@@ -65,8 +65,8 @@ const Spec = z.discriminatedUnion('method', [
           /^system:serviceaccount:[a-z0-9-]{1,63}:[a-z0-9.-]{1,253}$/u,
           'must be system:serviceaccount:NAMESPACE:NAME',
         )
-        .default(DEFAULT_SUBJECT),
-      allow: Allow.prefault({}),
+        .optional(),
+      allow: Allow.optional(),
     })
     .refine(({ issuer, jwks }) => jwks !== undefined || publishes(issuer), {
       path: ['issuer'],
@@ -81,19 +81,24 @@ function publishes(issuer: string): boolean {
 
 const TokenSpec = z.strictObject({ seconds: z.int().min(60).max(MAX_TOKEN_SECONDS).optional() })
 
+const ALL: Allowance = { namespaces: ['*'], kinds: ['*'], virtualServers: ['*'] }
+
+export type ClusterSpec = Pick<Cluster, 'method' | 'allow' | 'subject'> & Partial<Pick<Cluster, 'issuer' | 'jwks'>>
+
 type Checked<T> =
   | { readonly ok: true; readonly spec: T }
   | { readonly ok: false; readonly problems: { path: string; message: string }[] }
 
-export function clusterSpec(
-  input: unknown,
-): Checked<Pick<Cluster, 'method' | 'allow' | 'subject'> & Partial<Pick<Cluster, 'issuer' | 'jwks'>>> {
+/** What is said about the entry; what is not said stays as it is in `known`, or is the default for a new one: everything allowed. */
+export function clusterSpec(input: unknown, known: Cluster | undefined): Checked<ClusterSpec> {
   const checked = check(Spec, input)
   if (!checked.ok) return checked
-  const { spec } = checked
-  if (spec.method === 'join-token') return { ok: true, spec: { ...spec, subject: DEFAULT_SUBJECT } }
-  const { jwks, ...rest } = spec
-  return { ok: true, spec: { ...rest, ...(jwks !== undefined && { jwks }) } }
+  const { method, allow = {} } = checked.spec
+  const said = Object.fromEntries(Object.entries(allow).filter(([, list]) => list !== undefined))
+  const shared = { method, allow: { ...(known?.allow ?? ALL), ...said } }
+  if (checked.spec.method === 'join-token') return { ok: true, spec: { ...shared, subject: DEFAULT_SUBJECT } }
+  const { issuer, jwks, subject = known?.subject ?? DEFAULT_SUBJECT } = checked.spec
+  return { ok: true, spec: { ...shared, issuer, subject, ...(jwks !== undefined && { jwks }) } }
 }
 
 export function tokenSpec(input: unknown): Checked<z.output<typeof TokenSpec>> {

@@ -52,7 +52,7 @@ test('a cluster is created with everything allowed, changed, and left alone when
   assert.equal(created.status, 200, JSON.stringify(created.answer))
   assert.equal(created.answer['action'], 'created')
   assert.deepEqual(created.answer['allow'], ALL)
-  assert.equal(created.answer['subject'], 'system:serviceaccount:waggle-system:waggle-agent-uplink')
+  assert.equal(created.answer['subject'], 'system:serviceaccount:toolhive-system:waggle-agent-uplink')
   assert.equal((await call('PUT', '/clusters/a', oidc)).answer['action'], 'unchanged')
   assert.deepEqual(poked, [])
   const allow = { ...ALL, namespaces: ['team'] }
@@ -63,6 +63,17 @@ test('a cluster is created with everything allowed, changed, and left alone when
     events.map(({ action, target, outcome }) => [action, target, outcome]),
     Array.from({ length: 3 }, () => ['cluster.set', 'a', 'success']),
   )
+})
+
+test('what a change does not speak of stays: new keys never widen what a cluster may publish', async () => {
+  const { call, stored } = fixture()
+  const subject = 'system:serviceaccount:waggle:uplink'
+  await call('PUT', '/clusters/a', { ...oidc, subject, allow: { namespaces: ['team'], kinds: ['MCPServer'] } })
+  await call('PUT', '/clusters/a', { ...oidc, jwks: { keys: [{ ...jwk, kid: 'k2' }] } })
+  await call('PUT', '/clusters/a', { ...oidc, allow: { kinds: ['MCPRemoteProxy'] } })
+  const { allow, subject: kept } = (await stored('a')) ?? {}
+  assert.deepEqual(allow, { namespaces: ['team'], kinds: ['MCPRemoteProxy'], virtualServers: ['*'] })
+  assert.equal(kept, subject)
 })
 
 const wrong: readonly [name: string, body: unknown, path: string][] = [

@@ -41,17 +41,21 @@ export async function getCluster(call: Call): Promise<Reply> {
   return cluster === undefined ? missing(id) : { kind: 'done', body: shown(cluster), target: id }
 }
 
-/** `PUT /clusters/:id` `{method, issuer?, jwks?, subject?, allow?}` creates or changes → the entry with `action` and `warnings`. */
+/**
+ * `PUT /clusters/:id` `{method, issuer?, jwks?, subject?, allow?}` creates or changes → the entry with `action`. A `subject` and lists
+ * of `allow` that are left out stay as they are, so that new keys for a cluster never widen what it may publish.
+ */
 export async function putCluster(call: Call): Promise<Reply> {
   queryOf(call, [])
   const { host } = call
   const id = idOf(call)
   if (RESERVED.includes(id)) throw new Fault('invalid_request', `The id "${id}" is reserved. Choose another.`)
-  const parsed = clusterSpec(await readJson(call.request))
-  if (!parsed.ok) return invalid(id, parsed.problems)
-  const { spec } = parsed
+  const input = await readJson(call.request)
   const done = await change(host, (clusters) => {
     const known = clusters.get(id)
+    const parsed = clusterSpec(input, known)
+    if (!parsed.ok) return { reply: invalid(id, parsed.problems) }
+    const { spec } = parsed
     if (known === undefined && clusters.size >= MAX_CLUSTERS)
       throw new Fault('too_large', `There are ${MAX_CLUSTERS} clusters already. Delete some that are not needed.`)
     if (known?.revokedAt !== undefined) return conflict(id, 'is revoked. Delete it to add it anew')
