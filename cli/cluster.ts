@@ -32,7 +32,8 @@ export async function readIssuer(io: Io, context: string | undefined): Promise<{
   try {
     const [about, jwks] = await Promise.all([
       client.request('GET', '/.well-known/openid-configuration'),
-      client.request('GET', '/openid/v1/jwks'),
+      // It is of a media type of its own.
+      client.request('GET', '/openid/v1/jwks', { accept: '*/*' }),
     ])
     const issuer = typeof about === 'object' && about !== null && 'issuer' in about ? about.issuer : undefined
     if (typeof issuer === 'string') return { issuer, jwks }

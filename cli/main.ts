@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import type { Command } from './command.ts'
 import { apply } from './commands/apply.ts'
 import { audit } from './commands/audit.ts'
+import { cluster } from './commands/cluster.ts'
 import { remove } from './commands/delete.ts'
 import { get } from './commands/get.ts'
 import { login } from './commands/login.ts'
@@ -13,12 +14,13 @@ import { logout } from './commands/logout.ts'
 import { revoke } from './commands/revoke.ts'
 import { secret } from './commands/secret.ts'
 import { serve } from './commands/serve.ts'
+import { status } from './commands/status.ts'
 import { version } from './commands/version.ts'
 import { Failure, messageOf, usage } from './failure.ts'
 import type { Io } from './io.ts'
 
 const commands = new Map<string, Command>(
-  Object.entries({ login, logout, apply, get, delete: remove, secret, audit, revoke, serve, version }),
+  Object.entries({ login, logout, apply, get, delete: remove, secret, cluster, status, audit, revoke, serve, version }),
 )
 
 /** Runs a command line (without program name) and returns its exit code. */

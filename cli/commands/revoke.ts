@@ -3,6 +3,7 @@
 import * as z from 'zod'
 import { connect } from '../admin.ts'
 import { type Command, edgeOptions, parse } from '../command.ts'
+import { duration } from '../duration.ts'
 import { usage } from '../failure.ts'
 import { printable } from '../io.ts'
 import { table } from '../table.ts'
@@ -64,16 +65,6 @@ waggle revoke --list [--edge URL]
     const { until } = await admin.request('POST', 'revocations', Revocation, { body })
     return io.out(`${what} is refused${until === undefined ? '' : ` until ${time(until)}`}`)
   },
-}
-
-const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
-
-/** Seconds of `90s`, `30m`, `24h`, `7d`. */
-function duration(text: string): number {
-  const [, amount, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
-  const seconds = Number(amount) * (units[unit ?? ''] ?? Number.NaN)
-  if (seconds > 0) return seconds
-  throw usage(`--for ${JSON.stringify(text)} is not a duration`, 'write it as 90s, 30m, 24h or 7d')
 }
 
 function time(seconds: number | undefined): string {
