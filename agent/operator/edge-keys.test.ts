@@ -27,7 +27,7 @@ async function scene(t: TestContext) {
   const client = new KubeClient(server.access)
   t.after(async () => {
     await client.close()
-    await server.close()
+    server.close()
   })
   const edge = { answer: (): Response => new Response(set()), asked: [] as string[], ca: '' }
   const fetch =

@@ -8,7 +8,7 @@ import { parse } from 'yaml'
 import type { KubeObject } from '../../agent/kube/object.ts'
 import { run } from './bed/shell.ts'
 import { tools } from './bed/tools.ts'
-import { charts, objectsOf, render } from './chart.ts'
+import { charts, container, environmentOf, find, isOne, objectsOf, render, values as file } from './chart.ts'
 import { examples } from './release.ts'
 import { allowed, fill, rightsIn, sorted } from './rights.ts'
 import type { Rule } from './rights.ts'
@@ -22,28 +22,8 @@ const seed = join(examples, 'seed/namespace-mode.values.yaml')
 const managed = sorted(allowed.operator.managed)
 const own = sorted(fill(allowed.operator.own, { release: 'waggle-agent' }))
 const objects = (...values: string[]): KubeObject[] => objectsOf(render(built, ...values))
-const file = (name: string): string[] => ['--values', join(ci, `${name}-values.yaml`)]
 const rulesOf = (object: KubeObject): readonly Rule[] => object['rules'] as Rule[]
-const isOne = (kind: string, name?: string) => (object: KubeObject) =>
-  object.kind === kind && (name === undefined || object.metadata.name === name)
-
-function find(among: readonly KubeObject[], kind: string, name?: string): KubeObject {
-  const found = among.find(isOne(kind, name))
-  if (found === undefined) throw new Error(`no ${kind} ${name ?? ''} is rendered`)
-  return found
-}
-
-interface Container {
-  readonly image: string
-  readonly args: readonly string[]
-  readonly env: readonly { readonly name: string; readonly value?: string; readonly valueFrom?: unknown }[]
-}
-function container(among: readonly KubeObject[]): Container {
-  const { template } = find(among, 'Deployment').spec as { template: { spec: { containers: [Container] } } }
-  return template.spec.containers[0]
-}
-const environment = (...values: string[]): Record<string, string | undefined> =>
-  Object.fromEntries(container(objects(...values)).env.map(({ name, value }) => [name, value]))
+const environment = (...values: string[]): Record<string, string | undefined> => environmentOf(objects(...values))
 
 /** What Helm says when it refuses. */
 function refusal(...values: string[]): string {
@@ -179,6 +159,16 @@ test('values that cannot be meant are refused with what to do instead', () => {
     ['operator.defaultOIDCConfigRef.audience=mcp', /operator\.defaultOIDCConfigRef\.name: name the MCPOIDCConfig/],
     ['operator.image=ghcr.io/stacklok/toolhive/operator:v0.44.0', /operator\.image: .* remove the key/],
     ['operator.serviceAccount.create=false', /name an existing ServiceAccount in operator\.serviceAccount\.name/],
+    ['edge.url=https://edge.example', /edge\.cluster: name this cluster/],
+    ['edge.url=https://edge.example/', /'\/edge\/url': .* does not match pattern/],
+    ['edge.url=http://edge.example,edge.cluster=a', /edge\.url: must begin with https/],
+    ['edge.url=https://edge.example,edge.cluster=in-cluster', /no cluster can be called in-cluster/],
+    [
+      'edge.url=https://edge.example,edge.cluster=a,cluster.name=b',
+      /cluster\.name: edge\.cluster calls this cluster a/,
+    ],
+    ['edge.cluster=a', /edge\.url: say where the edge is/],
+    ['edge.cluster=A', /'\/edge\/cluster': .* does not match pattern/],
     ['cluster.name=edge', /cluster\.name: edge is what policies call the edge/],
   ]
   for (const [value, expected] of cases) assert.match(refusal('--set', value), expected, value)

@@ -11,7 +11,8 @@ export type Rights = Record<string, string[]>
 
 /** The allow-list of rights.yaml. */
 export const allowed = parse(readFileSync(join(import.meta.dirname, 'rights.yaml'), 'utf8'), { merge: true }) as {
-  operator: { managed: Rights; own: Rights; apart: Rights }
+  operator: { managed: Rights; own: Rights; apart: Rights; joined: Rights }
+  uplink: { managed: Rights; own: Rights }
   proxy: Rights
   virtualServer: Rights
 }

@@ -105,7 +105,8 @@ test('the uplink’s pods reach the proxies of what is published, from the opera
       const policy = objects.find(
         ({ kind: what, metadata }) => what === 'NetworkPolicy' && /-(proxy|vmcp)$/.test(metadata.name),
       )
-      return (policy?.spec as { ingress: { from?: object[]; ports: object[] }[] }).ingress
+      assert.ok(policy)
+      return (policy.spec as { ingress: { from?: object[]; ports: object[] }[] }).ingress
     }
     const [before, after] = [of({ cluster: 'prod' }), of(joined)]
     // The clients' port, which is closed to other namespaces as nobody has to log in, and the internal port.

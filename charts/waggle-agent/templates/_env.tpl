@@ -1,4 +1,29 @@
-{{/* The operator's settings as environment: the admin's own entries first, except those whose names the chart sets. */}}
+{{/* Settings as environment: the admin's own entries (`more`) first, except those whose names the chart sets. A setting without a value is left out. */}}
+{{- define "waggle.environment" -}}
+{{- $fields := dict "POD_NAME" "metadata.name" "POD_NAMESPACE" "metadata.namespace" }}
+{{- if .uid }}{{ $_ := set $fields "POD_UID" "metadata.uid" }}{{ end }}
+{{- $ours := keys $fields }}
+{{- range .settings }}{{ $ours = append $ours (first .) }}{{ end }}
+{{- range .more }}
+{{- if not (has .name $ours) }}
+{{- toYaml (list .) | nindent 0 }}
+{{- end }}
+{{- end }}
+{{- range $name, $path := $fields }}
+- name: {{ $name }}
+  valueFrom:
+    fieldRef:
+      fieldPath: {{ $path }}
+{{- end }}
+{{- range .settings }}
+{{- if not (has (last .) (list "" nil)) }}
+- name: {{ first . }}
+  value: {{ last . | toString | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The operator's settings. */}}
 {{- define "waggle.env" -}}
 {{- $operator := .Values.operator }}
 {{- $redis := $operator.defaultRedis }}
@@ -12,7 +37,7 @@
 {{- $image := default (include "waggle.image" .) $operator.toolhiveRunnerImage }}
 {{- $settings := list
   (list "WATCH_NAMESPACE" (ternary (join "," $operator.rbac.allowedNamespaces) "" (eq $operator.rbac.scope "namespace")))
-  (list "WAGGLE_CLUSTER" .Values.cluster.name)
+  (list "WAGGLE_CLUSTER" (include "waggle.cluster" .))
   (list "WAGGLE_LEASE" (include "waggle.lease" .))
   (list "WAGGLE_IMAGE" $image)
   (list "WAGGLE_VMCP_IMAGE" $operator.vmcpImage)
@@ -26,6 +51,10 @@
   (list "WAGGLE_DEFAULT_REDIS_SECRET_KEY" (ternary (default (default "redis-password" $global.existingSecretKey) $redis.existingSecretKey) "" (not (empty $secret))))
   (list "WAGGLE_EGRESS_ALLOW" (join "," $operator.egress.allow))
   (list "WAGGLE_EXTRA_CA_CONFIGMAP" $operator.extraCA.configMap)
+  (list "WAGGLE_EDGE_URL" .Values.edge.url)
+  (list "WAGGLE_EDGE_ALLOW_HTTP" (ternary true "" (and (not (empty .Values.edge.url)) .Values.edge.allowHttp)))
+  (list "WAGGLE_EDGE_KEYS_CONFIGMAP" (ternary (include "waggle.edgeKeys" .) "" (not (empty .Values.edge.url))))
+  (list "WAGGLE_UPLINK_KEYS_CONFIGMAP" (ternary (include "waggle.uplinkKeys" .) "" (not (empty .Values.edge.url))))
   (list "WAGGLE_POD_TEMPLATE_ALLOW" (join "," $operator.podTemplate.allow))
   (list "WAGGLE_NETWORK_POLICIES" .Values.networkPolicies.enabled)
   (list "WAGGLE_METRICS_NAMESPACES" (join "," .Values.metrics.namespaces))
@@ -35,25 +64,23 @@
   (list "WAGGLE_OPENSHIFT" $operator.openshift)
   (list "WAGGLE_TAKE_OVER" $operator.takeOver)
 }}
-{{- $ours := list "POD_NAME" "POD_NAMESPACE" }}
-{{- range $settings }}{{ $ours = append $ours (first .) }}{{ end }}
-{{- range $operator.env }}
-{{- if not (has .name $ours) }}
-{{- toYaml (list .) | nindent 0 }}
+{{- include "waggle.environment" (dict "settings" $settings "more" $operator.env "uid" false) }}
 {{- end }}
-{{- end }}
-- name: POD_NAME
-  valueFrom:
-    fieldRef:
-      fieldPath: metadata.name
-- name: POD_NAMESPACE
-  valueFrom:
-    fieldRef:
-      fieldPath: metadata.namespace
-{{- range $settings }}
-{{- if not (has (last .) (list "" nil)) }}
-- name: {{ first . }}
-  value: {{ last . | toString | quote }}
-{{- end }}
-{{- end }}
+
+{{/* The uplink's settings. The file of the token that it joins by says how it joins. */}}
+{{- define "waggle.uplinkEnv" -}}
+{{- $edge := .Values.edge }}
+{{- $rbac := .Values.operator.rbac }}
+{{- $settings := list
+  (list "WATCH_NAMESPACE" (ternary (join "," $rbac.allowedNamespaces) "" (eq $rbac.scope "namespace")))
+  (list "WAGGLE_CLUSTER" (include "waggle.cluster" .))
+  (list "WAGGLE_EDGE_URL" $edge.url)
+  (list "WAGGLE_EDGE_TOKEN_FILE" (ternary "/var/run/secrets/waggle/edge/token" "" (empty $edge.joinTokenSecret)))
+  (list "WAGGLE_JOIN_TOKEN_FILE" (ternary "/var/run/secrets/waggle/join/token" "" (not (empty $edge.joinTokenSecret))))
+  (list "WAGGLE_EXTRA_CA_DIR" (ternary "/etc/waggle/ca" "" (not (empty .Values.operator.extraCA.configMap))))
+  (list "WAGGLE_UPLINK_LEASE" (include "waggle.uplink" .))
+  (list "WAGGLE_UPLINK_SECRET" (include "waggle.uplink" .))
+  (list "WAGGLE_UPLINK_KEYS_CONFIGMAP" (include "waggle.uplinkKeys" .))
+}}
+{{- include "waggle.environment" (dict "settings" $settings "more" $edge.uplink.env "uid" true) }}
 {{- end }}

@@ -14,15 +14,38 @@
 {{- end }}
 {{- end }}
 
-{{- define "waggle.selector" -}}
+{{- define "waggle.instance" -}}
 app.kubernetes.io/name: {{ include "waggle.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "waggle.selector" -}}
+{{ include "waggle.instance" . }}
 app.kubernetes.io/component: operator
 {{- end }}
 
-{{- define "waggle.labels" -}}
+{{- define "waggle.uplinkSelector" -}}
+{{ include "waggle.instance" . }}
+app.kubernetes.io/component: uplink
+{{- end }}
+
+{{- define "waggle.chart" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "waggle.labels" -}}
+{{ include "waggle.chart" . }}
 {{ include "waggle.selector" . }}
+{{ include "waggle.marks" . }}
+{{- end }}
+
+{{- define "waggle.uplinkLabels" -}}
+{{ include "waggle.chart" . }}
+{{ include "waggle.uplinkSelector" . }}
+{{ include "waggle.marks" . }}
+{{- end }}
+
+{{- define "waggle.marks" -}}
 app.kubernetes.io/part-of: waggle
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
@@ -34,6 +57,33 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{- define "waggle.lease" -}}
 {{- include "waggle.fullname" . }}-leader
+{{- end }}
+
+{{/* What policies, audit events and assertions call this cluster. */}}
+{{- define "waggle.cluster" -}}
+{{- default .Values.cluster.name .Values.edge.cluster }}
+{{- end }}
+
+{{/* Name of everything of the uplink. */}}
+{{- define "waggle.uplink" -}}
+{{- include "waggle.fullname" . }}-uplink
+{{- end }}
+
+{{/* Where the operator keeps the public keys of the edge. */}}
+{{- define "waggle.edgeKeys" -}}
+{{- include "waggle.fullname" . }}-edge-keys
+{{- end }}
+
+{{/* Where the uplink keeps its own. */}}
+{{- define "waggle.uplinkKeys" -}}
+{{- include "waggle.uplink" . }}-keys
+{{- end }}
+
+{{/* The port at which the edge answers. */}}
+{{- define "waggle.edgePort" -}}
+{{- $url := urlParse .Values.edge.url }}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" }}
+{{- default (ternary "80" "443" (eq $url.scheme "http")) $port }}
 {{- end }}
 
 {{/* A port of the operator by its name, as values may number it otherwise. */}}
@@ -67,6 +117,23 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- if and (not $reference.name) (or $reference.namespace $reference.audience) }}
 {{- fail "operator.defaultOIDCConfigRef.name: name the MCPOIDCConfig, or remove its namespace and audience" }}
+{{- end }}
+{{- $edge := .Values.edge }}
+{{- if $edge.url }}
+{{- if not $edge.cluster }}
+{{- fail "edge.cluster: name this cluster as in `waggle cluster add NAME`" }}
+{{- end }}
+{{- if has $edge.cluster (list "edge" "in-cluster") }}
+{{- fail (printf "edge.cluster: no cluster can be called %s; take another name" $edge.cluster) }}
+{{- end }}
+{{- if not (has .Values.cluster.name (list "in-cluster" $edge.cluster)) }}
+{{- fail (printf "cluster.name: edge.cluster calls this cluster %s; remove cluster.name" $edge.cluster) }}
+{{- end }}
+{{- if and (hasPrefix "http:" $edge.url) (not $edge.allowHttp) }}
+{{- fail "edge.url: must begin with https://, as whoever is on the way could speak for every caller" }}
+{{- end }}
+{{- else if or $edge.cluster $edge.joinTokenSecret }}
+{{- fail "edge.url: say where the edge is, or remove edge.cluster and edge.joinTokenSecret" }}
 {{- end }}
 {{- range $key := list "image" "toolhiveRunnerImage" "vmcpImage" }}
 {{- if contains "stacklok/toolhive/" (get $operator $key) }}
@@ -122,6 +189,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [secrets]
   verbs: [{{ if .Values.operator.rollOnSecretChange }}get, list, watch, {{ end }}create]
+{{- end }}
+
+{{/* What the uplink may do in a namespace: read what it publishes, and say what the edge knows of it. */}}
+{{- define "waggle.uplinkRules" -}}
+{{- $groups := dict "toolhive.stacklok.dev" (list "mcpgroups" "mcpremoteproxies" "mcpservers" "mcptoolconfigs" "virtualmcpservers") "waggle.dev" (list "toolpolicies") }}
+{{- range $group, $kinds := $groups }}
+- apiGroups: [{{ $group }}]
+  resources: [{{ join ", " $kinds }}]
+  verbs: [get, list, watch]
+- apiGroups: [{{ $group }}]
+  resources: [{{ join "/status, " $kinds }}/status]
+  verbs: [patch]
+{{- end }}
 {{- end }}
 
 {{- define "waggle.toolhiveKinds" -}}
