@@ -46,9 +46,9 @@ export class Outflow {
     return this.#credit <= WINDOW
   }
 
-  /** Whether the source is to be read once more; true once for every piece. */
+  /** Whether the source is to be read once more; true once for every piece. Bytes wait only where no credit is left. */
   wants(): boolean {
-    if (this.#reading || this.#ended || this.#unsent.length > 0 || this.#credit === 0) return false
+    if (this.#reading || this.#ended || this.#credit === 0) return false
     this.#reading = true
     return true
   }

@@ -131,7 +131,7 @@ test('who leaves is done with the call, and its uplink is told', () => {
   const { call } = calls.open(wanted, 0)
   assert.deepEqual(story(calls.cancel(call)), ['send x cancel 0'])
   assert.deepEqual(calls.cancel(call), [])
-  assert.deepEqual(calls.frame('x', head(call), EMPTY), [])
+  assert.deepEqual(calls.frame('x', head(call, false), EMPTY), [])
   assert.deepEqual(calls.piece(call, EMPTY, true), [])
   assert.deepEqual(calls.took(call, 5), [])
 })

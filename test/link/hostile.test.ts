@@ -122,7 +122,7 @@ test('a hub bears any uplink: its calls end once, its window holds, and the call
           case 'frame':
             if (!isClosed && 'call' in step.frame && step.frame.kind === 'credit') {
               const { call, bytes } = step.frame
-              sent.set(call, (sent.get(call) ?? 0) - bytes)
+              sent.set(call, Math.max(0, (sent.get(call) ?? 0) - bytes))
             }
             act(hub.frame('hostile', step.frame, new Uint8Array(step.payload)))
             break
@@ -222,7 +222,7 @@ test('an uplink bears any edge: it makes no call twice, and ends all of them whe
           case 'frame': {
             const { frame } = step
             if (frame.kind === 'credit' && underWay.has(frame.call)) {
-              sent.set(frame.call, (sent.get(frame.call) ?? 0) - frame.bytes)
+              sent.set(frame.call, Math.max(0, (sent.get(frame.call) ?? 0) - frame.bytes))
             }
             act(uplink.frame(frame, new Uint8Array(step.payload), now))
             break
