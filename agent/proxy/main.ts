@@ -4,28 +4,16 @@
 import { createAdaptorServer } from '@hono/node-server'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Host } from '../../gateway/endpoint.ts'
-import { InFlight } from '../../gateway/inflight.ts'
-import { Levels } from '../../gateway/levels.ts'
-import { Sessions } from '../../gateway/backend/session.ts'
-import { Sealer } from '../../gateway/seal.ts'
-import { ClientSessions } from '../../gateway/session.ts'
-import { MemoryStore } from '../../gateway/store/memory.ts'
 import { orAborted } from '../../gateway/wait.ts'
 import { AuditTrail } from './audit.ts'
-import { LocalChannel } from './channel.ts'
 import { parseRunConfig } from './config.ts'
 import { follow } from './follow.ts'
-import { front } from './front.ts'
-import { internal, News } from './internal.ts'
-import { Issuers } from './issuers.ts'
+import { internal } from './internal.ts'
 import { readKeys } from './keys.ts'
 import { log, reasonOf } from './log.ts'
-import { Metrics } from './metrics.ts'
 import { placeOf, type Place } from './place.ts'
+import { makeProxy } from './proxy.ts'
 import { SecretFiles } from './secrets.ts'
-import { SseConnections } from './sse.ts'
-import { State } from './state.ts'
 
 /** How long a new proxy waits for the catalogs of its servers before it serves without them. */
 const FIRST_LOOK_MS = 10_000
@@ -40,59 +28,19 @@ export type Role = 'proxy' | 'vmcp'
 export async function run(role: Role, signal: AbortSignal): Promise<void> {
   const place = placeOf(process.env)
   const { sealing, signing } = await readKeys(place.keys)
-  const now = Date.now
-  const store = new MemoryStore(now)
-  const sealer = new Sealer(sealing)
-  const levels = new Levels(store, now)
-  const secrets = new SecretFiles(place.secrets)
-  const news = new News()
   const trail = new AuditTrail()
+  let connections = 0
   let isEnding = false
   let seen = false
-
-  const channel: LocalChannel = new LocalChannel({
-    store,
-    sealer,
-    now,
-    revoked: () => false,
-    endpoint: async () => state.endpoint,
-    changed: (server) => state.hint(server),
-  })
-  const state: State = new State({
-    sealer,
-    signing,
-    issuers: new Issuers(store, secrets, now),
-    secrets,
-    sessions: new Sessions(store, sealer, levels, channel),
-    sse: new SseConnections(levels, () => channel),
-    now,
-    changed: () => {
-      news.tell()
-      channel.look()
-    },
-  })
-  const metrics = new Metrics({
-    connections: () => connections,
-    servers: () => [...state.keepers].map(([server, keeper]) => [server, keeper.health.state] as const),
-    isTool: (name) => state.endpoint?.catalog.find('tools', name) !== undefined,
-  })
-  const shared: Omit<Host, 'source'> = {
+  const { state, channel, news, metrics, app } = makeProxy({
     component: role,
-    endsWithClient: false,
-    now,
-    sealer,
-    sessions: new ClientSessions(sealer, store, now),
-    levels,
-    inFlight: new InFlight(),
-    channel,
-    revoked: () => false,
-    audit: (event) => {
-      metrics.observe(event)
-      if (state.config?.audit.enabled === true) trail.write(event)
-    },
-    changed: (server) => state.hint(server),
-    defer: (work) => void work.catch(() => undefined),
-  }
+    sealing,
+    signing,
+    secrets: new SecretFiles(place.secrets),
+    audit: (event) => trail.write(event),
+    connections: () => connections,
+    isEnding: () => isEnding,
+  })
 
   const first = Promise.withResolvers<void>()
   const following = new AbortController()
@@ -120,7 +68,6 @@ export async function run(role: Role, signal: AbortSignal): Promise<void> {
     return seen ? undefined : 'the servers have not been seen yet'
   }
   const inner = listen(internal({ state, metrics, notReady, news }).fetch, place, place.internalPort, 'internal')
-  let connections = 0
   const internalServer = await inner
   try {
     await orAborted(first.promise, signal)
@@ -130,7 +77,6 @@ export async function run(role: Role, signal: AbortSignal): Promise<void> {
     return
   }
   void Promise.race([state.seen(), pause(FIRST_LOOK_MS)]).then(() => (seen = true))
-  const app = front({ state, pipeline: (source) => ({ ...shared, source }), isEnding: () => isEnding })
   const server = await listen(app.fetch, place, state.config?.port ?? 0, 'public', (change) => (connections += change))
 
   await orAborted(new Promise<never>(() => undefined), signal).catch(() => undefined)
