@@ -1,4 +1,4 @@
-// The agent: one program, one image, three roles. Each is loaded only when it is asked for.
+// The agent: one program, one image, four roles. Each is loaded only when it is asked for.
 
 const roles: Readonly<Record<string, () => Promise<(signal: AbortSignal) => Promise<void>>>> = {
   operator: async () => (await import('./operator/main.ts')).run,
@@ -10,6 +10,7 @@ const roles: Readonly<Record<string, () => Promise<(signal: AbortSignal) => Prom
     const { run } = await import('./proxy/main.ts')
     return (signal) => run('vmcp', signal)
   },
+  uplink: async () => (await import('./uplink/main.ts')).run,
 }
 
 /** Runs the role until SIGTERM or SIGINT; resolves with the exit code. */

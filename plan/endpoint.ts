@@ -10,6 +10,7 @@ import type { Override } from '../gateway/catalog/catalog.ts'
 import { instanceKey, type FleetMode } from '../gateway/catalog/fleet.ts'
 import { DEFAULT_AGGREGATION, type Aggregation } from '../gateway/catalog/merge.ts'
 import { glob, type Rule } from '../gateway/policy.ts'
+import type { EndpointResource } from './address.ts'
 import { consents, isServer, members, serverKey, type ServerResource, type VirtualResource } from './members.ts'
 import { resourceKey, type Resource, type Resources } from './resources.ts'
 import {
@@ -145,16 +146,18 @@ export function planProxy(
 }
 
 /**
- * Whether nobody may call, whoever vouches for them: what a server's owner states about callers and cannot be enforced must not
- * look enforced.
+ * Whether nobody may call, whoever vouches for them: what its owner states about callers and cannot be enforced must not look
+ * enforced.
  */
-export function isShut(proxy: Exclude<ServerResource, { kind: 'MCPServerEntry' }>): boolean {
-  const { spec } = proxy
-  return (
-    spec.authzConfig !== undefined ||
-    spec.authzConfigRef !== undefined ||
-    (proxy.kind === 'MCPServer' && proxy.spec.webhookConfigRef !== undefined)
-  )
+export function isShut(resource: EndpointResource): boolean {
+  if (resource.kind === 'VirtualMCPServer') {
+    const { incomingAuth, config } = resource.spec
+    const { authzConfig, authzConfigRef } = incomingAuth ?? {}
+    return authzConfig !== undefined || authzConfigRef !== undefined || config.incomingAuth?.authz !== undefined
+  }
+  const { authzConfig, authzConfigRef } = resource.spec
+  const isHooked = resource.kind === 'MCPServer' && resource.spec.webhookConfigRef !== undefined
+  return authzConfig !== undefined || authzConfigRef !== undefined || isHooked
 }
 
 /** The endpoint of a virtual server. */
@@ -162,17 +165,13 @@ export function planVirtual(virtual: VirtualResource, resources: Resources, site
   const { spec } = virtual
   const { incomingAuth } = spec
   const { incomingAuth: written, aggregation } = spec.config
-  const unenforceable =
-    incomingAuth?.authzConfig !== undefined ||
-    incomingAuth?.authzConfigRef !== undefined ||
-    written?.authz !== undefined
   const anonymous = incomingAuth?.type === 'anonymous'
   const closed = spec.authServerConfig !== undefined || (incomingAuth === undefined && written !== undefined)
   const door = closed ? { ...site, open: false } : site
   const { conflictResolution, conflictResolutionConfig, excludeAllTools, defaultToolVisibility } = aggregation
   return {
     key: serverKey(virtual),
-    guard: unenforceable
+    guard: isShut(virtual)
       ? NOBODY
       : anonymous
         ? { ...NOBODY, issuers: undefined }

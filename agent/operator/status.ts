@@ -3,6 +3,7 @@
 
 import type { Problem } from '../../crds/problem.ts'
 import { setCondition, type Condition, type NewCondition } from '../kube/condition.ts'
+import { EDGE_REGISTERED } from '../uplink/condition.ts'
 import type { ConditionDraft } from './kind.ts'
 
 /** Why a turn could not finish. `stalled`: trying again does not help before somebody changes something. */
@@ -70,7 +71,8 @@ export function invalidStatus(
 ): Pick<StatusDraft, 'conditions' | 'fields' | 'failure' | 'warnings'> {
   const message = problems.map(describe).join('; ')
   const { conditions: _conditions, observedGeneration: _generation, ...fields } = previous
-  const kept = readConditions(previous).filter(({ type }) => type !== 'OldFields')
+  // What the uplink says is the uplink's to say.
+  const kept = readConditions(previous).filter(({ type }) => type !== 'OldFields' && type !== EDGE_REGISTERED)
   const valid = kept.some(({ type }) => type === 'Valid')
     ? [{ type: 'Valid', status: 'False' as const, reason: 'ConfigInvalid', message }]
     : []

@@ -3,7 +3,7 @@
 
 import type { Dropped, EdgeFrame, UplinkFrame } from '../../protocol/link.ts'
 import { MAX_PIECE } from '../../protocol/link.ts'
-import type { SnapshotItem } from '../../protocol/snapshot.ts'
+import { itemKey } from '../../protocol/snapshot.ts'
 import { bodyText, makeSnapshot, type MadeSnapshot, type Offer } from './snapshot.ts'
 
 /** Changes come in crowds. */
@@ -20,7 +20,8 @@ export interface Line {
 
 /** What the edge lists now. */
 export interface Report {
-  readonly items: readonly SnapshotItem[]
+  /** Of everything that was offered, by `itemKey`. */
+  readonly uids: ReadonlyMap<string, string>
   /** By `itemKey`: what is not listed although it was offered. */
   readonly dropped: ReadonlyMap<string, Dropped>
 }
@@ -142,7 +143,7 @@ export class Publisher {
     tenure.silenceMs = SILENCE_MS
     tenure.isOpen = false
     const all = [...made.dropped, ...dropped].map((one) => [one.key, one] as const)
-    this.#host.registered({ items: made.items, dropped: new Map(all) })
+    this.#host.registered({ uids: new Map(made.items.map((item) => [itemKey(item), item.uid])), dropped: new Map(all) })
     this.#send()
   }
 

@@ -151,7 +151,7 @@ test('only who leads publishes: the snapshot, then the bodies that are wanted, a
   link.say({ kind: 'registered', seq: 1, dropped: [{ key: 'MCPServer/team/b', reason: 'not_allowed', message: 'no' }] })
   const second = await snapshotOf(link)
   assert.deepEqual([second.seq, second.names], [2, ['a', 'b', 'c', 'd', 'e']])
-  assert.equal(reports[0]?.items.length, 2)
+  assert.equal(reports[0]?.uids.size, 2)
   assert.equal(reports[0].dropped.get('MCPServer/team/b')?.reason, 'not_allowed')
 
   // Refused or not: what is the same is not sent again.
