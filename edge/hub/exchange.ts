@@ -5,6 +5,7 @@ import { EMPTY } from '../../protocol/flow.ts'
 import { encode } from '../../protocol/frame.ts'
 import type { CallTarget, LinkFault } from '../../protocol/link.ts'
 import { HubCalls, type HubEffect, type UplinkCallFrame } from './calls.ts'
+import { AnswerBody } from './answer-body.ts'
 import { FAULT_HEADER, FAULT_STATUS } from './fetch.ts'
 
 /** A body of a known length up to this is sent with the call. */
@@ -25,7 +26,7 @@ const REQUEST_HEADERS: ReadonlySet<string> = new Set([
   'waggle-request-id',
 ])
 /** Response headers that say something of the answer rather than of its way here. */
-const RESPONSE_HEADERS: ReadonlySet<string> = new Set(['content-type', 'retry-after', 'www-authenticate'])
+const RESPONSE_HEADERS: ReadonlySet<string> = new Set(['content-type', 'retry-after'])
 const isMcp = (name: string): boolean => name.startsWith('mcp-')
 
 export interface Wires {
@@ -46,7 +47,7 @@ interface Exchange {
   readonly started: number
   readonly answer: (response: Response) => void
   request: ReadableStreamDefaultReader<Uint8Array> | undefined
-  body: Body | undefined
+  body: AnswerBody | undefined
 }
 
 export class Exchanges {
@@ -195,7 +196,7 @@ export class Exchanges {
       exchange.answer(new Response(bytes.length === 0 ? null : bytes, init))
       return
     }
-    const body = new Body(
+    const body = new AnswerBody(
       (taken) => this.#do(this.#machine.took(call, taken)),
       () => this.#leave(call),
     )
@@ -255,64 +256,6 @@ export class Exchanges {
       },
       Math.max(0, due - Date.now()),
     )
-  }
-}
-
-/** A body on its way to a reader: handed over as the reader asks for it, so that what was handed over was taken. */
-class Body {
-  readonly stream: ReadableStream<Uint8Array>
-  readonly #took: (bytes: number) => void
-  #controller: ReadableStreamDefaultController<Uint8Array> | undefined
-  #pieces: Uint8Array[] = []
-  #isWanted = false
-  #isOver = false
-  #failure: string | undefined
-
-  constructor(took: (bytes: number) => void, left: () => void) {
-    this.#took = took
-    this.stream = new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          this.#controller = controller
-        },
-        pull: () => {
-          this.#isWanted = true
-          this.#flow()
-        },
-        cancel: () => {
-          this.#pieces = []
-          this.#controller = undefined
-          left()
-        },
-      },
-      { highWaterMark: 0 },
-    )
-  }
-
-  put(bytes: Uint8Array, last: boolean): void {
-    if (bytes.length > 0) this.#pieces.push(bytes)
-    if (last) this.#isOver = true
-    this.#flow()
-  }
-
-  /** What has arrived is read first. */
-  fail(why: string): void {
-    this.#failure ??= why
-    this.#isOver = true
-    this.#flow()
-  }
-
-  #flow(): void {
-    const piece = this.#isWanted ? this.#pieces.shift() : undefined
-    if (piece !== undefined) {
-      this.#isWanted = false
-      this.#controller?.enqueue(piece)
-      this.#took(piece.length)
-    }
-    if (!this.#isOver || this.#pieces.length > 0) return
-    if (this.#failure === undefined) this.#controller?.close()
-    else this.#controller?.error(new Error(this.#failure))
-    this.#controller = undefined
   }
 }
 

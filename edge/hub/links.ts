@@ -2,7 +2,7 @@
 // What must survive the object's sleep is attached to the sockets or written to its storage; the rest is asked of the runtime.
 
 import { encode } from '../../protocol/frame.ts'
-import type { EdgeFrame } from '../../protocol/link.ts'
+import { LINK_PROTOCOLS, type EdgeFrame } from '../../protocol/link.ts'
 
 /** Close codes, besides that for frames that make no sense. */
 export const CLOSED = {
@@ -33,6 +33,9 @@ export interface Attached {
   readonly claims: boolean
   /** The epoch under which it publishes; 0: it does not. */
   readonly epoch: number
+  /** Was told that the edge wants it replaced. */
+  readonly isWarned: boolean
+  /** Takes no new calls: its replica has another link, or ends. */
   readonly isDraining: boolean
   /** Closed by this end, though the other may not know. */
   readonly isClosed: boolean
@@ -88,23 +91,38 @@ export class Links {
     return this.all().find(({ attached }) => attached.epoch === this.#epoch && attached.epoch > 0)
   }
 
-  /** Takes a socket over: from here on the object may sleep while it is open. */
-  accept(socket: WebSocket, admitted: Pick<Attached, 'uid' | 'replica' | 'thumbprint' | 'expires'>, now: number): Link {
+  /** Takes the request's socket over: from here on the object may sleep while it is open. */
+  accept(
+    request: Request,
+    admitted: Pick<Attached, 'uid' | 'replica' | 'thumbprint' | 'expires'>,
+    now: number,
+  ): { readonly kind: 'accepted'; readonly link: Link; readonly response: Response } | Refused {
+    const offered = (request.headers.get('sec-websocket-protocol') ?? '').split(',').map((one) => one.trim())
+    const protocol = LINK_PROTOCOLS.find((one) => offered.includes(one))
+    if (protocol === undefined)
+      return refused(CLOSED.unknownProtocol, `this edge speaks ${LINK_PROTOCOLS.join(', ')}`, offered[0])
+    if (this.size >= MAX_LINKS) return refused(CLOSED.tooMany, `there are ${MAX_LINKS} links already`, protocol)
+    const { uid, replica, thumbprint, expires } = admitted
     const attached: Attached = {
-      ...admitted,
       id: crypto.randomUUID(),
+      uid,
+      replica,
+      thumbprint,
+      expires,
       since: now,
       version: '',
       claims: false,
       epoch: 0,
+      isWarned: false,
       isDraining: false,
       isClosed: false,
     }
+    const { 0: client, 1: socket } = new WebSocketPair()
     this.#ctx.acceptWebSocket(socket)
     socket.serializeAttachment(attached)
     const link = { socket, attached, heard: now }
     this.#links.set(attached.id, link)
-    return link
+    return { kind: 'accepted', link, response: upgraded(client, protocol) }
   }
 
   note(link: Link, change: Partial<Attached>): void {
@@ -137,17 +155,16 @@ export class Links {
     return this.leader() === undefined ? this.all().findLast(({ attached }) => attached.claims) : undefined
   }
 
-  /** False when the socket is gone. */
-  send(link: Link, frame: EdgeFrame): boolean {
-    return this.write(link, encode(frame))
+  send({ attached }: Link, frame: EdgeFrame): void {
+    this.write(attached.id, encode(frame))
   }
 
-  write({ socket }: Link, bytes: Uint8Array): boolean {
+  /** Of a socket that is gone the runtime tells by itself. */
+  write(id: string, bytes: Uint8Array): void {
     try {
-      socket.send(bytes)
-      return true
+      this.#links.get(id)?.socket.send(bytes)
     } catch {
-      return false
+      // Then nobody reads it.
     }
   }
 
@@ -162,4 +179,22 @@ export class Links {
       // It was closed already.
     }
   }
+}
+
+interface Refused {
+  readonly kind: 'refused'
+  readonly response: Response
+}
+
+/** Says why over the socket itself: clients see neither status nor body of an upgrade that failed. */
+function refused(code: number, reason: string, protocol: string | undefined): Refused {
+  const { 0: client, 1: socket } = new WebSocketPair()
+  socket.accept()
+  socket.close(code, reason)
+  return { kind: 'refused', response: upgraded(client, protocol) }
+}
+
+function upgraded(webSocket: WebSocket, protocol: string | undefined): Response {
+  const headers = protocol === undefined || protocol === '' ? {} : { 'sec-websocket-protocol': protocol }
+  return new Response(null, { status: 101, webSocket, headers })
 }

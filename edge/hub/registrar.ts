@@ -50,6 +50,8 @@ export interface RegistrarHost {
   send(connection: string, frame: EdgeFrame): void
   /** Its frames make no sense. */
   refuse(connection: string, why: string): void
+  /** Does something with what is stored, when nothing else does. */
+  alone(work: () => Promise<void>): Promise<void>
   /** A catalog is about to be stored; false when it is there already. */
   storing(digest: string): boolean
   /** Of all catalogs that were stored only these are needed any more. */
@@ -91,7 +93,6 @@ export class Registrar {
   #arriving: Arriving | undefined
   #round: Round | undefined
   #snapshots = 0
-  #work: Promise<void> = Promise.resolve()
 
   constructor(host: RegistrarHost) {
     this.#host = host
@@ -126,16 +127,9 @@ export class Registrar {
     })
   }
 
-  /** Does something with what is stored, when nothing else does. Rejects as `work` does. */
-  async alone(work: () => Promise<void>): Promise<void> {
-    const done = this.#work.then(work)
-    this.#work = done.catch(() => undefined)
-    return done
-  }
-
   /** One thing after the other, as long as the same connection publishes. If the store stays away, the uplink begins anew some time. */
   #next(epoch: number, work: () => Promise<void>): Promise<void> {
-    return this.alone(async () => {
+    return this.#host.alone(async () => {
       for (let attempt = 1; epoch === this.#epoch; attempt += 1) {
         try {
           await work()

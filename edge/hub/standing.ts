@@ -1,0 +1,129 @@
+// How a cluster stands with the edge: what the index says of it, since when nobody is connected, and which of its catalogs are stored.
+// Kept in the hub's storage first and told to the store afterwards, one thing after the other, so that the last word is the true one.
+
+import type { Clock, Store } from '../../gateway/ports.ts'
+import { registeredCatalogKey, registeredCodec, setPresence, type Presence } from '../documents/registry.ts'
+import { Catalogs } from './catalogs.ts'
+import { sleepOf, stateAfter, type LinkClock } from './lease.ts'
+
+export interface StandingHost {
+  readonly storage: DurableObjectStorage
+  readonly store: Store
+  readonly clock: LinkClock
+  readonly now: Clock
+}
+
+export class Standing {
+  readonly catalogs: Catalogs
+  readonly #host: StandingHost
+  readonly #kv: SyncKvStorage
+  #announcing: Promise<void> = Promise.resolve()
+  #work: Promise<void> = Promise.resolve()
+
+  constructor(host: StandingHost) {
+    this.#host = host
+    this.#kv = host.storage.kv
+    this.catalogs = new Catalogs(host.storage.sql)
+  }
+
+  /** The cluster's id: objects do not know their own names. */
+  get cluster(): string {
+    return this.#kv.get<string>('cluster') ?? ''
+  }
+  set cluster(id: string) {
+    if (this.cluster !== id) this.#kv.put('cluster', id)
+  }
+
+  /** Of the entry that whatever is registered was registered under. */
+  get uid(): string | undefined {
+    return this.#kv.get<string>('uid')
+  }
+  set uid(uid: string) {
+    if (this.uid !== uid) this.#kv.put('uid', uid)
+  }
+
+  /** What the index says, or will; undefined: nothing is registered. */
+  get presence(): Presence | undefined {
+    return this.#kv.get<Presence>('presence')
+  }
+
+  /** Since when nobody is connected; undefined: somebody is. */
+  get lostAt(): number | undefined {
+    return this.#kv.get<number>('lostAt')
+  }
+  set lostAt(at: number | undefined) {
+    if (at === undefined) this.#kv.delete('lostAt')
+    else this.#kv.put('lostAt', at)
+  }
+
+  /** What the cluster is by now, if nobody is connected. */
+  get silent(): Presence['state'] | 'evicted' {
+    return stateAfter(this.#silence(), this.#host.clock)
+  }
+
+  /** When something is to be looked at, if nobody is connected: a state that ends, catalogs that go. */
+  due(isConnected: boolean): number {
+    const now = this.#host.now()
+    const garbage = Math.max(now, this.catalogs.due() ?? Number.POSITIVE_INFINITY)
+    if (isConnected || this.presence === undefined) return garbage
+    return Math.min(garbage, now + (sleepOf(this.#silence(), this.#host.clock) ?? 0))
+  }
+
+  /** True when that is news; `announce` tells it. */
+  turn(state: Presence['state']): boolean {
+    const { presence } = this
+    if (presence === undefined || presence.state === state) return false
+    this.#kv.put<Presence>('presence', { ...presence, state, since: this.#host.now() })
+    return true
+  }
+
+  /** Something is registered under this version. Rejects when isolates could not be told. */
+  async registered(version: string, virtual: Readonly<Record<string, number>>): Promise<void> {
+    const { presence } = this
+    const since = presence?.state === 'online' ? presence.since : this.#host.now()
+    this.#kv.put<Presence>('presence', { version, state: 'online', since, virtual })
+    await this.announce()
+  }
+
+  /** Tells the isolates how it is by then. Rejects when the store does not answer. */
+  async announce(): Promise<void> {
+    this.#announcing = this.#announcing
+      .catch(() => undefined)
+      .then(() => setPresence(this.#host.store, this.cluster, this.presence))
+    return this.#announcing
+  }
+
+  /** Everything that was registered goes: from the index at once, from the store when nobody writes there. */
+  async forget(): Promise<void> {
+    this.#kv.delete('presence')
+    await this.announce()
+    await this.alone(async () => {
+      await this.#host.store.del(registeredCodec(this.cluster).key)
+      await this.#discard(this.catalogs.garbage(this.#host.now(), true))
+    })
+  }
+
+  /** Catalogs that nobody needs any more go. */
+  async tidy(): Promise<void> {
+    await this.alone(() => this.#discard(this.catalogs.garbage(this.#host.now())))
+  }
+
+  /** Does something with what is stored, when nothing else does. Rejects as `work` does. */
+  async alone(work: () => Promise<void>): Promise<void> {
+    const done = this.#work.then(work)
+    this.#work = done.catch(() => undefined)
+    return done
+  }
+
+  async #discard(digests: readonly string[]): Promise<void> {
+    for (const digest of digests) {
+      await this.#host.store.del(registeredCatalogKey(this.cluster, digest))
+      this.catalogs.forget(digest)
+    }
+  }
+
+  #silence(): number {
+    const now = this.#host.now()
+    return now - (this.lostAt ?? now)
+  }
+}
