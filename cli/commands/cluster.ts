@@ -60,7 +60,7 @@ What it may publish; without: everything. Each may be given several times.
 
   -n, --namespace   of the Helm release in the cluster (default: toolhive-system)
       --subject     the uplink's ServiceAccount, where it is not the chart's: system:serviceaccount:NAMESPACE:NAME
-      --for         how long the token may be used: 5m to 1h
+      --for         how long the token may be used, at most 1h
 
 Adding a cluster again changes what is said and leaves the rest. A revoked cluster is cut off at once and never joins again;
 delete it to add it anew.`,
@@ -158,7 +158,7 @@ async function token(argv: readonly string[], io: Io): Promise<void> {
   const { values, positionals } = parse(argv, { ...edgeOptions, for: { type: 'string' } })
   const name = one(positionals)
   const seconds = duration(values.for ?? '1h')
-  if (seconds < 60 || seconds > 3600) throw usage(`--for ${values.for ?? ''} is not possible`, 'a token lasts 1m to 1h')
+  if (seconds > 3600) throw usage(`--for ${values.for ?? ''} is too long`, 'a token lasts an hour at most')
   const admin = await connect(io, values.edge)
   const { token: made, expires } = await admin.request('POST', `clusters/${name}/token`, Token, { body: { seconds } })
   // Alone on stdout, so that it can go into a Secret without passing a screen or a shell's history.

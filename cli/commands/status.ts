@@ -19,9 +19,8 @@ const Link = z.looseObject({
 const Hub = z.looseObject({
   state: z.string().optional(),
   epoch: z.number().optional(),
-  seq: z.number().optional(),
+  /** Those that are listed. */
   servers: z.number().optional(),
-  wakes: z.number().optional(),
   connections: z.array(Link).catch([]),
 })
 const Cluster = z.object({
@@ -55,13 +54,12 @@ LEASE is how long ago a link was last heard of, LATENCY how long its calls took 
     const now = Date.now()
     const rows = found.clusters.map(({ id, revokedAt, hub, error }) => [
       id,
-      revokedAt !== undefined ? 'revoked' : (error ?? hub?.state ?? 'never joined'),
+      revokedAt !== undefined ? 'revoked' : (error ?? stateOf(hub)),
       String(hub?.connections.length ?? 0),
       number(hub?.servers),
       number(hub?.epoch),
-      number(hub?.seq),
     ])
-    for (const line of table([['CLUSTER', 'STATE', 'LINKS', 'SERVERS', 'EPOCH', 'SNAPSHOT'], ...rows])) io.out(line)
+    for (const line of table([['CLUSTER', 'STATE', 'LINKS', 'SERVERS', 'EPOCH'], ...rows])) io.out(line)
     if (found.left > 0) io.err(`${found.left} more: name the cluster`)
     const links = found.clusters.flatMap(({ id, hub }) =>
       (hub?.connections ?? []).map((link) => [
@@ -81,6 +79,12 @@ LEASE is how long ago a link was last heard of, LATENCY how long its calls took 
     for (const line of table([head, ...links])) io.out(line)
     return undefined
   },
+}
+
+function stateOf(hub: z.infer<typeof Hub> | undefined): string {
+  const { state = 'unregistered', connections = [] } = hub ?? {}
+  if (state !== 'unregistered') return state
+  return connections.length > 0 ? 'joined, publishes nothing' : 'not connected'
 }
 
 const number = (value: number | undefined): string => (value === undefined ? '-' : String(value))

@@ -79,7 +79,7 @@ function publishes(issuer: string): boolean {
   return /^https:\/\/[^/]|^http:\/\/(127\.0\.0\.1|localhost|\[::1\])[:/]/u.test(issuer) && URL.canParse(issuer)
 }
 
-const TokenSpec = z.strictObject({ seconds: z.int().min(60).max(MAX_TOKEN_SECONDS).optional() })
+const TokenSpec = z.strictObject({ seconds: z.int().min(1).max(MAX_TOKEN_SECONDS).optional() })
 
 const ALL: Allowance = { namespaces: ['*'], kinds: ['*'], virtualServers: ['*'] }
 

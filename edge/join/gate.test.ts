@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { sha256 } from '../../gateway/sha256.ts'
 import type { Cluster } from '../documents/clusters.ts'
+import { Fault } from '../../protocol/fault.ts'
 import { JOIN, PROOF_HEADER } from '../../protocol/join.ts'
 import { MAX_KNOCKS, type Sql } from './admission.ts'
 import { apiServer, EDGE, entry, pair, stage as stageWith, type Wrong } from './knocker.ts'
@@ -306,7 +307,7 @@ test('a body that is too large, a wrong method and a wrong path are refused', as
 test('while the store is away the answer is to try again', async () => {
   const { me, session, store, attempts } = await joined()
   store.peek = async () => {
-    throw new Error('away')
+    throw new Fault('store_unavailable', 'away')
   }
   const answer = await session(me, 'a')
   assert.deepEqual([answer.status, answer.reason, answer.headers.get('retry-after')], [503, 'unavailable', '2'])

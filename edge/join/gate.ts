@@ -20,7 +20,7 @@ import { changeDocument } from '../documents/document.ts'
 import { KNOCK_HEADER, type Knock } from './admission.ts'
 import type { ClusterBook } from './book.ts'
 import type { Nonces } from './nonce.ts'
-import { type Proven, publicKey, verifyProof } from './proof.ts'
+import { checkProof, openProof, publicKey, type Signed } from './proof.ts'
 import { Refusal, refusalOf } from './refusal.ts'
 import type { ServiceAccounts } from './service-account.ts'
 import type { LinkSessions } from './session.ts'
@@ -56,6 +56,11 @@ export interface Trace {
   thumbprint?: string
   subject?: { readonly issuer: string; readonly subject: string }
   detail?: string
+}
+
+interface Proven extends Pick<Signed, 'jwk' | 'thumbprint'> {
+  readonly cluster: string
+  readonly jti: string
 }
 
 const replica = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/u)
@@ -153,11 +158,14 @@ export class Gate {
     const { nonces, now } = this.#host
     if (asked.proof === undefined) throw new Refusal('invalid_proof', 'no proof')
     const { method, url, body } = asked
-    const proven = await verifyProof(asked.proof, { method, url, token, body }, now())
-    trace.cluster = proven.cluster
-    trace.thumbprint = proven.thumbprint
-    if (!(await nonces.isLive(proven.nonce, proven.cluster))) throw new Refusal('stale_nonce', 'nonce is not live')
-    return proven
+    const signed = await openProof(asked.proof)
+    const { claims, jwk, thumbprint } = signed
+    const { cluster, jti, nonce } = claims
+    trace.cluster = cluster
+    trace.thumbprint = thumbprint
+    await checkProof(signed, { method, url, token, body }, now())
+    if (!(await nonces.isLive(nonce, cluster))) throw new Refusal('stale_nonce', 'nonce is not live')
+    return { cluster, jti, jwk, thumbprint }
   }
 
   /** The entry that vouches for the key, or for the ServiceAccounts of the cluster. An old copy may admit, never refuse. */

@@ -1,7 +1,7 @@
 // Proof of possession: a signature over one request by the key that it names. What it proves is only that whoever sent the request
 // holds that key and made the proof for it, just now.
 
-import { calculateJwkThumbprint, compactVerify, decodeProtectedHeader, importJWK, type JWK } from 'jose'
+import { calculateJwkThumbprint, compactVerify, decodeProtectedHeader, errors, importJWK, type JWK } from 'jose'
 import * as z from 'zod'
 import { Namespace } from '../../crds/name.ts'
 import { PROOF_SECONDS, PROOF_TYPE } from '../../protocol/join.ts'
@@ -26,10 +26,9 @@ const Claims = z.object({
   dig: z.string().optional(),
 })
 
-export interface Proven {
-  readonly cluster: string
-  readonly jti: string
-  readonly nonce: string
+/** A signature that holds, whatever it says. */
+export interface Signed {
+  readonly claims: z.infer<typeof Claims>
   readonly jwk: JWK
   /** RFC 7638. */
   readonly thumbprint: string
@@ -44,22 +43,31 @@ export interface Shown {
   readonly body: Uint8Array | undefined
 }
 
-/** Who signed the request. Throws `Refusal` invalid_proof or clock_skew. `now` in milliseconds. */
-export async function verifyProof(proof: string, shown: Shown, now: number): Promise<Proven> {
+/** Who signed, and what. Throws `Refusal` invalid_proof. */
+export async function openProof(proof: string): Promise<Signed> {
   if (proof.length > MAX_PROOF) throw new Refusal('invalid_proof', 'proof is too long')
-  const { jwk, claims } = await opened(proof)
-  const { jti, iat, nonce, cluster } = claims
+  try {
+    const { jwk } = Header.parse(decodeProtectedHeader(proof))
+    const { payload } = await compactVerify(proof, await importJWK(jwk, 'ES256'), { algorithms: ['ES256'] })
+    const claims = Claims.parse(JSON.parse(new TextDecoder().decode(payload)))
+    return { claims, jwk, thumbprint: await calculateJwkThumbprint(jwk) }
+  } catch (error) {
+    throw new Refusal('invalid_proof', `proof does not verify: ${codeOf(error)}`)
+  }
+}
+
+/** That it was signed for this request, and just now. Throws `Refusal` invalid_proof or clock_skew. `now` in milliseconds. */
+export async function checkProof({ claims }: Signed, shown: Shown, now: number): Promise<void> {
   const refuse = (what: string) => new Refusal('invalid_proof', `proof is for another ${what}`)
   if (claims.htm !== shown.method) throw refuse('method')
   if (claims.htu !== shown.url) {
-    const message = `The proof was made for another URL. Set edge.url to the address that the edge knows as its own.`
-    throw new Refusal('invalid_proof', `proof is for another URL`, { message })
+    const message = 'The proof was made for another URL. Set edge.url to the address that the edge knows as its own.'
+    throw new Refusal('invalid_proof', 'proof is for another URL', { message })
   }
   if (claims.ath !== (shown.token === undefined ? undefined : await digest(encode(shown.token)))) throw refuse('token')
   if (claims.dig !== (shown.body === undefined ? undefined : await digest(shown.body))) throw refuse('body')
-  const off = Math.round(iat - now / 1000)
+  const off = Math.round(claims.iat - now / 1000)
   if (Math.abs(off) > PROOF_SECONDS) throw new Refusal('clock_skew', `proof is ${off} s off`)
-  return { cluster, jti, nonce, jwk, thumbprint: await calculateJwkThumbprint(jwk) }
 }
 
 /** A public key that may become an identity. Throws `Refusal` invalid_request. */
@@ -74,16 +82,10 @@ export async function publicKey(input: unknown): Promise<{ jwk: JWK; thumbprint:
   return { jwk: parsed.data, thumbprint: await calculateJwkThumbprint(parsed.data) }
 }
 
-async function opened(proof: string): Promise<{ jwk: z.infer<typeof PublicKey>; claims: z.infer<typeof Claims> }> {
-  try {
-    const header = Header.parse(decodeProtectedHeader(proof))
-    const key = await importJWK(header.jwk, 'ES256')
-    const { payload } = await compactVerify(proof, key, { algorithms: ['ES256'] })
-    return { jwk: header.jwk, claims: Claims.parse(JSON.parse(new TextDecoder().decode(payload))) }
-  } catch (error) {
-    // The library's own words may quote what a stranger sent.
-    throw new Refusal('invalid_proof', `proof does not verify: ${error instanceof Error ? error.name : 'malformed'}`)
-  }
+/** What is wrong in one word: the library's own messages may quote what a stranger sent. */
+export function codeOf(error: unknown): string {
+  if (error instanceof errors.JOSEError) return error.code
+  return error instanceof z.ZodError ? 'a field is missing or of another form' : 'malformed'
 }
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text)

@@ -1,5 +1,6 @@
 // The URLs of joining. Every request ends in exactly one audit event, except a nonce that was given: it lets nobody in.
 
+import { Fault } from '../../protocol/fault.ts'
 import { JOIN, MAX_JOIN_BODY, PROOF_HEADER } from '../../protocol/join.ts'
 import { type Asked, Gate, type GateHost, type Trace } from './gate.ts'
 import { Refusal } from './refusal.ts'
@@ -100,5 +101,7 @@ async function bodyOf(request: Request): Promise<Uint8Array> {
 }
 
 function detailOf(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 200) : 'failed'
+  if (error instanceof Fault) return `${error.reason}: ${error.detail ?? error.message}`.slice(0, 200)
+  console.error(JSON.stringify({ msg: 'internal_error', error: String(error).slice(0, 300) }))
+  return 'internal error'
 }

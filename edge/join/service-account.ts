@@ -15,6 +15,7 @@ import { Lru } from '../../gateway/lru.ts'
 import { sha256 } from '../../gateway/sha256.ts'
 import { Fault } from '../../protocol/fault.ts'
 import type { Cluster } from '../documents/clusters.ts'
+import { codeOf } from './proof.ts'
 import { Refusal } from './refusal.ts'
 
 const MAX_TOKEN = 8192
@@ -112,7 +113,7 @@ function explained(error: unknown): Refusal {
     if (error.claim === 'aud') return new Refusal('wrong_audience', 'token is for another audience')
     return new Refusal('not_admitted', `claim ${error.claim} does not hold`)
   }
-  return new Refusal('not_admitted', `token does not verify: ${error instanceof Error ? error.name : 'malformed'}`)
+  return new Refusal('not_admitted', `token does not verify: ${codeOf(error)}`)
 }
 
 function podOf(payload: JWTPayload): string | undefined {
