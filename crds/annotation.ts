@@ -37,7 +37,11 @@ const consent: Check = (value) =>
 
 const switched: Check = (value) => (value === 'true' || value === 'false' ? undefined : 'must be "true" or "false"')
 
-const server = { 'waggle.dev/allow-virtual-servers-from': consent, 'waggle.dev/federation': federation }
+const server = {
+  'waggle.dev/allow-virtual-servers-from': consent,
+  'waggle.dev/federation': federation,
+  'waggle.dev/trust-hints': switched,
+}
 /** What has a proxy in a cluster can be kept from the edge. */
 const published = { 'waggle.dev/publish': switched }
 

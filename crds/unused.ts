@@ -108,7 +108,7 @@ export function unusedFields(kind: Kind, spec: Tree): Problem[] {
 function unusedInRule(item: Tree, path: readonly PropertyKey[]): Problem[] {
   const fields = Object.keys(item)
   if (fields.length === 1) return [{ path: formatPath(path), message: 'asks for nothing, so it changes nothing' }]
-  return ['pinning', 'trustHints']
+  return ['pinning']
     .filter((field) => fields.includes(field))
     .map((field) => ({ path: formatPath([...path, field]), message: later }))
 }

@@ -252,7 +252,8 @@ function fleetOf(
       const { kind, metadata, spec } = instance
       const { namespace, name } = metadata
       const at = { cluster, namespace }
-      const ofVirtual = virtual === undefined ? [] : [resources, around].flatMap((one) => rulesFor(virtual, one, at))
+      const ofVirtual =
+        virtual === undefined ? [] : [resources, around].flatMap((one, nth) => rulesFor(virtual, one, at, `${nth} `))
       const ref = kind === 'MCPServerEntry' ? undefined : spec.toolConfigRef
       const own = ref === undefined ? [] : [toolConfig(namespace, ref.name, around)]
       return {
@@ -399,8 +400,11 @@ export function memberRules(
   return [...rulesFor(server, resources, place), ...placements]
 }
 
-/** The rules of every ToolPolicy on this target, for servers at `place`. */
-export function rulesFor(target: Resource, resources: Resources, place: Place): Rule[] {
+/**
+ * The rules of every ToolPolicy on this target, for servers at `place`. `origin` tells apart policies of one name in several
+ * `resources`: one must not be an alternative to the other.
+ */
+export function rulesFor(target: Resource, resources: Resources, place: Place, origin = ''): Rule[] {
   const { kind } = target
   const { namespace, name } = target.metadata
   const found: Rule[] = []
@@ -414,7 +418,7 @@ export function rulesFor(target: Resource, resources: Resources, place: Place): 
         ...(elsewhere ? { groups: [] } : groups !== undefined && { groups }),
         ...(claims !== undefined && { claims }),
         ...(scopes !== undefined && { scopes }),
-        ...(isPlacement && { place: { policy: `${namespace}/${policy.metadata.name}`, here: !elsewhere } }),
+        ...(isPlacement && { place: { policy: `${origin}${namespace}/${policy.metadata.name}`, here: !elsewhere } }),
         ...(trustHints !== undefined && { trustHints }),
       })
     }
