@@ -27,7 +27,8 @@ export function rank<W extends { readonly server: string }>(
 ): W[] {
   const known = ways.map((way) => ({ way, ...vitals(way), tie: random() }))
   // What has never answered may be the best of all: it is tried as if it were.
-  const best = Math.min(...known.map(({ latencyMs = 0 }) => latencyMs))
+  const latencies = known.flatMap(({ latencyMs }) => latencyMs ?? [])
+  const best = latencies.length === 0 ? 0 : Math.min(...latencies)
   const near = best * CLOSE + CLOSE_MS
   const scored = known.map(({ way, health, failing, latencyMs = best, tie }) => ({
     way,

@@ -2,6 +2,7 @@
 
 import { isObject, parseMessage, type Json, type Message } from '../protocol/envelope.ts'
 import type { Era } from '../protocol/revision.ts'
+import { instanceKey, type FleetMode, type Instance } from './catalog/fleet.ts'
 import type { Member } from './catalog/merge.ts'
 import { LISTS, SECTIONS, readItems, type Section, type ServerCatalog } from './catalog/server.ts'
 import { anonymous, type Principal } from './principal.ts'
@@ -36,6 +37,20 @@ export function serverOf(lists: Lists, more: Partial<ServerCatalog> = {}): Serve
 /** A member whose server is `<namespace>/<name>`. */
 export function memberOf(server: string, lists: Lists, more: Partial<Member> = {}): Member {
   return { server, workload: server.split('/')[1] ?? '', catalog: serverOf(lists), rules: [], ...more }
+}
+
+/** A member that is a fleet: its instances by cluster, the oldest first. */
+export function fleetMember(
+  server: string,
+  mode: FleetMode,
+  clusters: Readonly<Record<string, Lists>>,
+  more: (cluster: string) => Partial<Instance> = () => ({}),
+): Member {
+  const instances = Object.entries(clusters).map(([cluster, lists], since): Instance => {
+    const key = instanceKey(server, cluster)
+    return { server: key, cluster, since, catalog: serverOf(lists), rules: [], trustHints: false, ...more(cluster) }
+  })
+  return { ...memberOf(server, {}), fleet: { mode, instances } }
 }
 
 /** A caller of issuer `https://idp` with these scopes. */

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { anyArray, anyObject, anyValue, exact, type Exact } from '../test/lossless/json.ts'
-import { DuplicateKey, edit, elements, exceeds, members, rewrite, slice } from './text.ts'
+import { cut, DuplicateKey, edit, elements, exceeds, members, rewrite, slice } from './text.ts'
 
 /** The value as our spans see it, down to the last scalar. */
 function read(text: string): Exact {
@@ -138,4 +138,23 @@ test('reading takes linear time on strings of escapes and on deep nesting', () =
   assert.equal(members(`{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}}`).size, 1)
   assert.equal(members(`{"a":"${'\\"'.repeat(200_000)}"}`).size, 1)
   assert.ok(performance.now() - started < 1000)
+})
+
+test('a member that is cut takes one comma with it, and everything else stays byte for byte', () => {
+  const without = (text: string, key: string) => edit(text, [{ ...cut(members(text), key), text: '' }])
+  assert.equal(without('{"a":1, "b" : 2 }', 'a'), '{"b" : 2 }')
+  assert.equal(without('{"a":1, "b" : 2 }', 'b'), '{"a":1 }')
+  assert.equal(without('{ "a" :1 , "b":2,"c":3}', 'b'), '{ "a" :1 , "c":3}')
+  assert.equal(without('{ "a":1 }', 'a'), '{  }')
+  assert.equal(without('{"a":1}', 'b'), '{"a":1}')
+  fc.assert(
+    fc.property(anyObject, fc.nat(), (text, at) => {
+      const spans = members(text)
+      const key = [...spans.keys()][at % Math.max(1, spans.size)]
+      if (key === undefined) return
+      const rest = [...members(without(text, key))].map(([name, span]) => [name, slice(without(text, key), span)])
+      const expected = [...spans].filter(([name]) => name !== key).map(([name, span]) => [name, slice(text, span)])
+      assert.deepEqual(rest, expected)
+    }),
+  )
 })
