@@ -65,7 +65,7 @@ export function readSettings(environment: Environment): Settings {
     ),
     egressAllow: list('WAGGLE_EGRESS_ALLOW'),
     extraCaConfigMap: text('WAGGLE_EXTRA_CA_CONFIGMAP'),
-    edge: edge(text, flag('WAGGLE_EDGE_ALLOW_HTTP', false)),
+    edge: edge(text),
     podTemplateAllow: new Set(some('WAGGLE_POD_TEMPLATE_ALLOW', allowances)),
     networkPolicies: flag('WAGGLE_NETWORK_POLICIES', true),
     metricsNamespaces: list('WAGGLE_METRICS_NAMESPACES'),
@@ -85,14 +85,12 @@ function oidcConfig(place: string | undefined, audience: string | undefined): Se
   return { namespace, name, audience }
 }
 
-function edge(text: (name: string) => string | undefined, allowHttp: boolean): Settings['edge'] {
+function edge(text: (name: string) => string | undefined): Settings['edge'] {
   const url = text('WAGGLE_EDGE_URL')
   if (url === undefined) return undefined
-  const scheme = URL.canParse(url) ? new URL(url).protocol : ''
   // Whoever can change what is fetched there can speak for every caller.
-  if (scheme !== 'https:' && !(allowHttp && scheme === 'http:'))
-    throw new Error('WAGGLE_EDGE_URL: must be an https URL')
-  if (/[?#]|\/$/.test(url)) throw new Error('WAGGLE_EDGE_URL: must have no query, and no slash at its end')
+  if (!URL.canParse(url) || new URL(url).protocol !== 'https:' || /[?#]|\/$/.test(url))
+    throw new Error('WAGGLE_EDGE_URL: must be an https URL without query, and without a slash at its end')
   return {
     url,
     keysConfigMap: text('WAGGLE_EDGE_KEYS_CONFIGMAP') ?? 'waggle-agent-edge-keys',

@@ -152,6 +152,4 @@ test('the uplink’s own policy lets out what it must do, and in what asks how i
     .filter(({ to }) => to === undefined)
     .flatMap(({ ports = [] }) => ports.map(({ port }) => port))
   assert.deepEqual([...new Set(anywhere)], [53, 8443, 443, 6443])
-  const plain = ['--set', 'edge.url=http://edge.example,edge.allowHttp=true,edge.cluster=a']
-  assert.match(JSON.stringify(find(objects(...plain), 'NetworkPolicy', UPLINK)), /"port":80,/)
 })

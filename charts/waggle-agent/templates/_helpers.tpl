@@ -81,9 +81,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/* The port at which the edge answers. */}}
 {{- define "waggle.edgePort" -}}
-{{- $url := urlParse .Values.edge.url }}
-{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" }}
-{{- default (ternary "80" "443" (eq $url.scheme "http")) $port }}
+{{- regexFind ":[0-9]+$" (urlParse .Values.edge.url).host | trimPrefix ":" | default "443" }}
 {{- end }}
 
 {{/* A port of the operator by its name, as values may number it otherwise. */}}
@@ -128,9 +126,6 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- if not (has .Values.cluster.name (list "in-cluster" $edge.cluster)) }}
 {{- fail (printf "cluster.name: edge.cluster calls this cluster %s; remove cluster.name" $edge.cluster) }}
-{{- end }}
-{{- if and (hasPrefix "http:" $edge.url) (not $edge.allowHttp) }}
-{{- fail "edge.url: must begin with https://, as whoever is on the way could speak for every caller" }}
 {{- end }}
 {{- else if or $edge.cluster $edge.joinTokenSecret }}
 {{- fail "edge.url: say where the edge is, or remove edge.cluster and edge.joinTokenSecret" }}
