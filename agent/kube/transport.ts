@@ -6,6 +6,7 @@ import { Agent as HttpAgent, request as http, type ClientRequest, type IncomingM
 import { Agent as HttpsAgent, request as https } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
+import { createSecureContext } from 'node:tls'
 import type { Access } from './access.ts'
 import { KubeError } from './error.ts'
 import type { Fence } from './fence.ts'
@@ -72,11 +73,15 @@ export class Transport {
     const keep = { keepAlive: true, keepAliveMsecs: 15_000, timeout: IDLE_MS, ...options }
     const { ca, cert, key, serverName, insecure } = this.#access
     if (this.#url.protocol === 'http:') return new HttpAgent(keep)
-    return new HttpsAgent({
-      ...keep,
+    // One context for all connections: each would have its own otherwise.
+    const secureContext = createSecureContext({
       ...(ca !== undefined && { ca }),
       ...(cert !== undefined && { cert }),
       ...(key !== undefined && { key }),
+    })
+    return new HttpsAgent({
+      ...keep,
+      secureContext,
       ...(serverName !== undefined && { servername: serverName }),
       ...(insecure === true && { rejectUnauthorized: false }),
     })

@@ -86,6 +86,8 @@ function byToolHiveName({ metadata }: KubeObject): string[] {
 }
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
+/** What others note on objects for themselves. The revision comes a moment after every new template, and is nobody's edit. */
+const NOTES = [LAST_APPLIED, 'deployment.kubernetes.io/revision']
 
 /** A resource without what kubectl keeps in it for itself. */
 function lean(object: KubeObject): KubeObject {
@@ -117,11 +119,11 @@ function bare({ name, namespace, uid, resourceVersion, generation }: KubeObject[
 /** Enough to notice every edit. Labels and owners are the same for many objects, and kept once. */
 function marked(metadata: KubeObject['metadata']): KubeObject['metadata'] {
   const { labels, annotations, ownerReferences, finalizers, deletionTimestamp } = metadata
-  delete annotations?.[LAST_APPLIED]
+  for (const note of NOTES) delete annotations?.[note]
   return {
     ...bare(metadata),
     ...(labels !== undefined && { labels: share(JSON.stringify(labels), labels) }),
-    ...(annotations !== undefined && { annotations }),
+    ...(annotations !== undefined && Object.keys(annotations).length > 0 && { annotations }),
     ...(ownerReferences !== undefined && { ownerReferences: share(JSON.stringify(ownerReferences), ownerReferences) }),
     ...(finalizers !== undefined && { finalizers }),
     ...(deletionTimestamp !== undefined && { deletionTimestamp }),
