@@ -43,15 +43,18 @@ function cluster(configMaps: readonly KubeObject[], refuseSecrets?: KubeError) {
         writes.push(`${object.kind} ${object.metadata.name}`)
         return { outcome: 'unchanged' }
       },
-      applyStatus: async (object: KubeObject) => void statuses.push(object),
+      applyStatus: async (object: KubeObject) => {
+        statuses.push(object)
+        return { outcome: 'applied', object }
+      },
     } as unknown as Applier,
     events: { record: () => undefined } as unknown as EventRecorder,
     types: resourceTypes,
     owned: [],
     configMap: async () => undefined,
   })
-  const turn = { now: 0, signal: new AbortController().signal }
-  return { writes, statuses, turn: () => reconciler.reconcile('VirtualMCPServer/team/fleet', turn) }
+  const { signal } = new AbortController()
+  return { writes, statuses, turn: (now = 0) => reconciler.reconcile('VirtualMCPServer/team/fleet', { now, signal }) }
 }
 
 function ready(statuses: readonly KubeObject[]): unknown {
@@ -93,4 +96,12 @@ test('a key that may not be made is said in the status, and tried again', async 
   await assert.rejects(turn, refusal)
   assert.deepEqual(writes, [])
   assert.deepEqual(ready(statuses), ['False', 'Forbidden'])
+})
+
+test('a status that was written and is not seen yet keeps its times', async () => {
+  const { statuses, turn } = cluster([])
+  await turn(0)
+  await turn(5_000)
+  assert.equal(statuses.length, 2)
+  assert.deepEqual(statuses[1], statuses[0])
 })

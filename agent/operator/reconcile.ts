@@ -37,6 +37,8 @@ export interface ReconcilerOptions {
 
 export class Reconciler {
   readonly #options: ReconcilerOptions
+  /** The status that was written for a resource as it was seen, until it is seen otherwise. */
+  readonly #reported = new WeakMap<KubeObject, Readonly<Record<string, unknown>>>()
 
   constructor(options: ReconcilerOptions) {
     this.#options = options
@@ -191,7 +193,8 @@ export class Reconciler {
   async #write(raw: KubeObject, draft: StatusDraft, turn: Turn): Promise<void> {
     const { apiVersion, kind, metadata } = raw
     const { name, namespace } = metadata
-    const previous = (raw.status ?? {}) as Readonly<Record<string, unknown>>
+    // What was just written may not be seen yet: with the times of an older status the same would be written again.
+    const previous = this.#reported.get(raw) ?? ((raw.status ?? {}) as Readonly<Record<string, unknown>>)
     const status = composeStatus(draft, previous, turn.now)
     const desired: KubeObject = {
       apiVersion,
@@ -200,7 +203,8 @@ export class Reconciler {
       status,
     }
     try {
-      await this.#options.applier.applyStatus(desired, { signal: turn.signal })
+      const { outcome } = await this.#options.applier.applyStatus(desired, { signal: turn.signal })
+      if (outcome === 'applied') this.#reported.set(raw, status)
     } catch (error) {
       if (!isNotFound(error)) throw error
     }
