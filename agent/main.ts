@@ -1,6 +1,6 @@
 // The agent: one program, one image, four roles. Each is loaded only when it is asked for.
 
-const roles: Readonly<Record<string, () => Promise<(signal: AbortSignal) => Promise<void>>>> = {
+const roles: Readonly<Record<string, (args: readonly string[]) => Promise<(signal: AbortSignal) => Promise<void>>>> = {
   operator: async () => (await import('./operator/main.ts')).run,
   proxy: async () => {
     const { run } = await import('./proxy/main.ts')
@@ -11,10 +11,14 @@ const roles: Readonly<Record<string, () => Promise<(signal: AbortSignal) => Prom
     return (signal) => run('vmcp', signal)
   },
   uplink: async () => (await import('./uplink/main.ts')).run,
+  local: async (args) => {
+    const { run } = await import('./local/main.ts')
+    return (signal) => run(args, signal)
+  },
 }
 
 /** Runs the role until SIGTERM or SIGINT; resolves with the exit code. */
-async function main([name = '']: readonly string[]): Promise<number> {
+async function main([name = '', ...args]: readonly string[]): Promise<number> {
   const load = roles[name]
   if (load === undefined) {
     process.stderr.write(`usage: agent ${Object.keys(roles).join(' | ')}\n`)
@@ -23,7 +27,7 @@ async function main([name = '']: readonly string[]): Promise<number> {
   const stop = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort(new Error(signal)))
   try {
-    const run = await load()
+    const run = await load(args)
     await run(stop.signal)
     return 0
   } catch (error) {

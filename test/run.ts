@@ -83,7 +83,7 @@ if (wanted.includes('cluster')) {
   try {
     served = await phase(await files(['cluster']), 1, 900_000)
   } finally {
-    for (const letter of 'abcdef') await down(cluster(letter))
+    for (const letter of 'abcdefo') await down(cluster(letter))
   }
 }
 for (const [word, count] of totals) console.log(`ℹ ${word} ${count}`)

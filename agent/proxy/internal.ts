@@ -69,7 +69,8 @@ async function catalog(
 
 const texts = new WeakMap<object, { readonly text: string; readonly digest: string }>()
 
-function published({ endpoint }: State): { readonly text: string; readonly digest: string } | undefined {
+/** What the proxy publishes of its one server; undefined while that has not been seen. */
+export function published({ endpoint }: State): { readonly text: string; readonly digest: string } | undefined {
   if (endpoint === undefined) return undefined
   const known = texts.get(endpoint.catalog)
   if (known !== undefined) return known

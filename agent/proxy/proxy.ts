@@ -18,7 +18,7 @@ import type { Keys } from './keys.ts'
 import { Metrics } from './metrics.ts'
 import type { SecretFiles } from './secrets.ts'
 import { SseConnections } from './sse.ts'
-import { State } from './state.ts'
+import { State, type StateHost } from './state.ts'
 
 export interface ProxyHost extends Keys {
   /** Who writes the audit events. */
@@ -27,6 +27,7 @@ export interface ProxyHost extends Keys {
   readonly audit: (event: AuditEvent) => void
   /** Clients connected now. */
   readonly connections: () => number
+  readonly reach?: StateHost['reach']
   /** The process is about to end: connections are given up after each answer. */
   readonly isEnding: () => boolean
 }
@@ -64,6 +65,7 @@ export function makeProxy(host: ProxyHost): Proxy {
     sessions: new Sessions(store, sealer, levels, channel),
     sse: new SseConnections(levels, () => channel),
     now,
+    ...(host.reach !== undefined && { reach: host.reach }),
     changed: () => {
       news.tell()
       channel.look()

@@ -8,7 +8,7 @@ import { AssertedBackend } from '../../gateway/backend/asserted.ts'
 import { Breaker } from '../../gateway/backend/breaker.ts'
 import { ModernBackend } from '../../gateway/backend/modern.ts'
 import { LegacyBackend, type Sessions } from '../../gateway/backend/session.ts'
-import type { Backend, Upstream } from '../../gateway/backend/upstream.ts'
+import type { Backend, Fetch, Upstream } from '../../gateway/backend/upstream.ts'
 import { merge } from '../../gateway/catalog/merge.ts'
 import { readPublished } from '../../gateway/catalog/published.ts'
 import { Projection } from '../../gateway/catalog/project.ts'
@@ -41,6 +41,8 @@ export interface StateHost {
   readonly sessions: Sessions
   readonly sse: SseConnections
   readonly now: Clock
+  /** The way to a server that is not on the network; undefined for all others. */
+  readonly reach?: (server: string) => Fetch | undefined
   /** The endpoint is another one now. */
   changed(): void
 }
@@ -169,7 +171,10 @@ export class State {
     const { secrets } = this.#host
     const { catalogUrl, credential } = server
     if (catalogUrl === undefined)
-      return new ServerSource(upstream(server, server.credential, secrets, network), () => this.hint(server.key))
+      return new ServerSource(
+        upstream(server, server.credential, secrets, network, this.#host.reach?.(server.key)),
+        () => this.hint(server.key),
+      )
     const host: MemberHost = {
       server: server.key,
       url: catalogUrl,
@@ -236,7 +241,7 @@ export class State {
     const { secrets, sessions, sse, now } = this.#host
     const network = this.#network?.network
     if (network === undefined) throw new TypeError('no network yet')
-    const up = upstream(server, member.credential, secrets, network)
+    const up = upstream(server, member.credential, secrets, network, this.#host.reach?.(server.key))
     const breakerKey = `${server.key} ${server.url} ${JSON.stringify(member.breaker)}`
     // Calls that fail are how a server's end is noticed that offers no stream which could break.
     const breaker = this.#breakers.get(breakerKey) ?? new Breaker(member.breaker, now, () => this.hint(server.key))
