@@ -7,7 +7,7 @@ import { edit, members, type Span } from '../protocol/text.ts'
 import { openQuestion, type Question } from './ask.ts'
 import { grantsAt } from './catalog/catalog.ts'
 import { SECTIONS } from './catalog/server.ts'
-import { legacyTargets, type Endpoint, type Host } from './endpoint.ts'
+import { legacyTargets, soleFor, type Endpoint, type Host } from './endpoint.ts'
 import type { Forwarding } from './forwarding.ts'
 import { visible } from './policy.ts'
 import type { Principal } from './principal.ts'
@@ -74,12 +74,13 @@ async function asked(
 
 /** Whether anything of the server is there for the caller, by the way on which the question came. */
 export function mayUse(
-  { catalog, sole }: Endpoint,
+  endpoint: Endpoint,
   principal: Principal,
   { server, via }: Pick<Question, 'server' | 'via'>,
 ): boolean {
+  const { catalog } = endpoint
   if (!catalog.servers.has(server)) return false
-  if (server === sole) return true
+  if (server === soleFor(endpoint, principal)) return true
   return SECTIONS.some((section) =>
     catalog.entries[section].some((entry) =>
       grantsAt(entry, server).some((grant) => grant.via === via && visible(principal, grant)),

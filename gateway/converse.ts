@@ -21,7 +21,7 @@ import {
 } from './bridge.ts'
 import { decideSubscription } from './decide.ts'
 import type { Deadline } from './deadline.ts'
-import type { Host, Target } from './endpoint.ts'
+import { soleFor, type Host, type Target } from './endpoint.ts'
 import type { Delivered, Forwarding } from './forwarding.ts'
 import { atLeast } from './levels.ts'
 import { sealEvent } from './resume.ts'
@@ -152,7 +152,11 @@ function updated(message: Message, { forwarding, passage }: Exchange): string | 
   if (session === undefined || passage.server.era === 'modern' || typeof uri !== 'string') return undefined
   const { server } = passage.route
   const exposed = endpoint.catalog.renamed(server)?.get(uri) ?? uri
-  const route = decideSubscription(exposed, { catalog: endpoint.catalog, principal, sole: endpoint.sole })
+  const route = decideSubscription(exposed, {
+    catalog: endpoint.catalog,
+    principal,
+    sole: soleFor(endpoint, principal),
+  })
   if (route === undefined || ![route, ...(route.others ?? [])].some((one) => one.server === server)) return undefined
   return exposed === uri
     ? message.text

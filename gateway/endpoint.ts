@@ -71,10 +71,16 @@ export interface Host {
   defer(work: Promise<unknown>): void
 }
 
+/** The endpoint's only server, as far as it is there for this caller: an instance in some cluster may be out of bounds for it. */
+export function soleFor({ sole, catalog, projection }: Endpoint, principal: Principal): string | undefined {
+  return sole === undefined || !catalog.hasFleets || projection.servers(principal).has(sole) ? sole : undefined
+}
+
 /** The servers of which this caller sees anything, with the endpoint's only one in any case. */
 export function visibleServers(endpoint: Endpoint, principal: Principal): [string, ServerCatalog][] {
   const seen = endpoint.projection.servers(principal)
-  return [...endpoint.catalog.servers].filter(([key]) => key === endpoint.sole || seen.has(key))
+  const sole = soleFor(endpoint, principal)
+  return [...endpoint.catalog.servers].filter(([key]) => key === sole || seen.has(key))
 }
 
 /** What the endpoint offers: the union of its servers' capabilities. Changes are told whether a server tells them or not. */

@@ -14,7 +14,7 @@ import { grantsAt } from './catalog/catalog.ts'
 import { clusterOf, fleetOf } from './catalog/fleet.ts'
 import { Deadline } from './deadline.ts'
 import { decide, type Decision, type Route } from './decide.ts'
-import { offersSubscriptions, type Endpoint, type Host } from './endpoint.ts'
+import { offersSubscriptions, soleFor, type Endpoint, type Host } from './endpoint.ts'
 import { readsStreams, type Forwarding, type Presented } from './forwarding.ts'
 import { open, type Opened } from './open.ts'
 import { discovery, endSession, hear, initialize, listen, spreadLevel } from './own.ts'
@@ -137,7 +137,7 @@ async function serve(
       catalog: endpoint.catalog,
       principal,
       era: opened.era,
-      sole: endpoint.sole,
+      sole: soleFor(endpoint, principal),
       task: message.method.startsWith('tasks/') ? await openTask(message, principal, endpoint, host) : undefined,
       at: endpoint.catalog.hasFleets ? await stateServer(message, host) : undefined,
     }

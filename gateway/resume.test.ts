@@ -8,7 +8,7 @@ import type { Forwarding } from './forwarding.ts'
 import type { Rule } from './policy.ts'
 import { RequestRecord } from './record.ts'
 import { isCallEvent, resumption, sealEvent } from './resume.ts'
-import { caller, memberOf } from './sample.ts'
+import { caller, fleetMember, memberOf } from './sample.ts'
 import { Sealer } from './seal.ts'
 import type { ClientSession } from './session.ts'
 
@@ -75,6 +75,27 @@ describe('an event of a call', () => {
       await resumption(id, presented(catalogOf([{ tools: ['get'], scopes: ['more'] }])), host),
     ]
     assert.deepEqual(none, Array(none.length).fill(undefined))
+  })
+
+  test('of an instance of a fleet goes on there, as long as its caller may be there', async () => {
+    const fleet = (rules: readonly Rule[] = []) =>
+      merge(
+        [
+          fleetMember('ns/a', 'addressable', { x: list, y: list }, (cluster) => ({
+            rules: cluster === 'y' ? rules : [],
+          })),
+        ],
+        DEFAULT_AGGREGATION,
+        [],
+      )
+    const message = parseMessage(call)
+    const opened = { era: 'legacy', revision: '2025-11-25', meta: {}, client: undefined } as const
+    const route = { server: 'ns/a@y', entry: undefined, rename: undefined }
+    const id = await sealEvent('e', { ...presented(fleet()), message, opened }, route, hostAt(START))
+    assert.ok(id)
+    assert.equal((await resumption(id, presented(fleet()), hostAt(START)))?.route.server, 'ns/a@y')
+    const shut = fleet([{ tools: ['*'], place: { policy: 'p', here: false } }])
+    assert.equal(await resumption(id, presented(shut), hostAt(START)), undefined)
   })
 
   test('is not made where it could not come back', async () => {

@@ -3,7 +3,7 @@
 
 import { isObject, parseMessage, type Json } from '../protocol/envelope.ts'
 import { decide, type Route } from './decide.ts'
-import type { Host } from './endpoint.ts'
+import { soleFor, type Host } from './endpoint.ts'
 import type { Forwarding, Presented } from './forwarding.ts'
 import type { ClientSession } from './session.ts'
 
@@ -82,7 +82,8 @@ export async function resumption(
   const message = parseMessage(
     `{"jsonrpc":"2.0","id":${sealed.id},"method":${JSON.stringify(method)},"params":${JSON.stringify(params)}}`,
   )
-  const { catalog, sole } = endpoint
+  const { catalog } = endpoint
+  const sole = soleFor(endpoint, principal)
   const decision = decide(message, { catalog, principal, era: 'legacy', sole, task: undefined, at: sealed.server })
   if (decision.kind !== 'forward') return undefined
   const { route } = decision

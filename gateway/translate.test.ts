@@ -21,6 +21,27 @@ const call = (params: string, id = '7') => `{ "jsonrpc":"2.0","id": ${id} ,"meth
 const text = (params: string, client: Era, server: Era, more?: Partial<Passage>) =>
   outbound(passageOf(call(params), client, server, more), none).text
 
+test('an argument that is for the gateway goes, and no other byte of a call between equals', () => {
+  const route: Passage['route'] = { server: 'ns/s@a', entry: undefined, rename: undefined, cut: 'cluster' }
+  const through = (args: string) => text(`{"arguments": ${args} ,"name":"x"}`, 'modern', 'modern', { route })
+  const expected = (args: string) => call(`{"arguments": ${args} ,"name":"x"}`)
+  assert.equal(through('{ "cluster" : "a" }'), expected('{  }'))
+  assert.equal(
+    through('{"q":1.0,"cluster":"a","big":12345678901234567890}'),
+    expected('{"q":1.0,"big":12345678901234567890}'),
+  )
+  fc.assert(
+    fc.property(anyValue, anyValue, (before, after) => {
+      const rest = (more: string) => `{"before" :${before}${more},"after":${after}}`
+      assert.equal(through(rest(',"cluster":"a"')), expected(rest('')))
+    }),
+  )
+  assert.throws(
+    () => through('{"cluster":"a","cluster":"b"}'),
+    (error) => error instanceof Fault && error.reason === 'invalid_request',
+  )
+})
+
 describe('a call on its way to a server', () => {
   const cases: readonly [
     title: string,

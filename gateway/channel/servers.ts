@@ -8,7 +8,7 @@ import type { Guard } from '../auth/guard.ts'
 import { decline } from '../backend/handshake.ts'
 import type { Owner } from '../backend/upstream.ts'
 import { decideSubscription } from '../decide.ts'
-import { offersSubscriptions, visibleServers, type Endpoint, type Target } from '../endpoint.ts'
+import { offersSubscriptions, soleFor, visibleServers, type Endpoint, type Target } from '../endpoint.ts'
 import type { Clock } from '../ports.ts'
 import type { Principal } from '../principal.ts'
 import type { Sealer } from '../seal.ts'
@@ -79,7 +79,11 @@ export class Servers {
     }
     const { endpoint, principal, request } = subscriber
     for (const uri of subscriber.uris) {
-      const route = decideSubscription(uri, { catalog: endpoint.catalog, principal, sole: endpoint.sole })
+      const route = decideSubscription(uri, {
+        catalog: endpoint.catalog,
+        principal,
+        sole: soleFor(endpoint, principal),
+      })
       const server = route === undefined ? undefined : endpoint.catalog.servers.get(route.server)
       if (route === undefined || server === undefined || !offersSubscriptions(server)) continue
       const target = endpoint.target(route.server, route.via)
