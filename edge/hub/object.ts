@@ -348,12 +348,13 @@ export class HubObject extends DurableObject<Env> {
   #arm(): void {
     const now = Date.now()
     this.#armedAt = now
-    const ends = this.#links
-      .all()
-      .map(({ attached: { expires, isWarned } }) => (isWarned ? expires : Math.max(now, expires - WARN_MS)))
-    const isConnected = this.#links.size > 0
-    const rest = isConnected ? now + restOf(this.#clock) : Number.POSITIVE_INFINITY
-    this.#ring(Math.min(rest, this.#standing.due(isConnected), ...ends))
+    const times = this.#links.all().map((link) => {
+      const { expires, isWarned } = link.attached
+      const seen = this.#links.lastSeen(link)
+      const silent = now - seen > this.#clock.suspect ? seen + this.#clock.offline : now + restOf(this.#clock)
+      return Math.min(silent, isWarned ? expires : expires - WARN_MS)
+    })
+    this.#ring(Math.max(now, Math.min(this.#standing.due(times.length > 0), ...times)))
   }
 
   #ring(at: number): void {

@@ -1,62 +1,303 @@
-// The hub of a cluster on real workerd, with an uplink that the test plays.
+// Calls over the hub of a cluster on real workerd, with an uplink that the test plays.
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Identity } from '../../agent/uplink/identity.ts'
+import { WINDOW } from '../../protocol/link.ts'
 import { startEdge, type TestEdge } from '../edge.ts'
-import { manifest, virtual } from '../peers/manifests.ts'
-import { exchange } from '../peers/wire.ts'
+import { virtual } from '../peers/manifests.ts'
+import { exchange, modernRevision, type Exchange } from '../peers/wire.ts'
+import { catalogOf, serverOf } from './published.ts'
 import { join, ScriptedUplink } from './scripted-uplink.ts'
 
-const catalog = (...tools: string[]) =>
-  JSON.stringify({
-    tools: tools.map((name) => ({ name, description: name, inputSchema: { type: 'object' } })),
-    prompts: [],
-    resources: [],
-    resourceTemplates: [],
-    era: 'modern',
-    revision: '2026-07-28',
-    capabilities: { tools: {} },
-    ttlMs: 60000,
-  })
+const SSE = { 'content-type': 'text/event-stream' }
 
-const server = (name: string) => manifest('MCPServer', name, { image: 'example.com/x:1', transport: 'streamable-http' })
-
-describe('a hub', () => {
+describe('calls over a hub', () => {
   let edge: TestEdge
   let identity: Identity
   let uplink: ScriptedUplink
+  let endpoint: string
+  let token: string
 
   before(async () => {
     edge = await startEdge({ resources: [virtual('tools', ['echo'])] })
     identity = await join(edge, 'alpha')
-    uplink = await ScriptedUplink.connect(edge, 'alpha', identity)
+    uplink = await ScriptedUplink.connect(edge, 'alpha', identity, { replica: 'one' })
+    const published = [{ manifest: serverOf('echo'), catalog: catalogOf('say') }]
+    assert.deepEqual((await uplink.publish(await uplink.leads(), 1, published)).dropped, [])
+    endpoint = edge.endpoint('tools')
+    token = await edge.token(endpoint)
+    await edge.lists(endpoint, ['say'])
   })
   after(async () => {
     uplink?.close()
     await edge?.close()
   })
 
-  test('lists what an uplink publishes, and carries a call to it', async () => {
-    const epoch = await uplink.leads()
-    const { dropped } = await uplink.publish(epoch, 1, [{ manifest: server('echo'), catalog: catalog('say') }])
-    assert.deepEqual(dropped, [])
-    const endpoint = edge.endpoint('tools')
-    await edge.lists(endpoint, ['say'])
+  const say = (text = 'hello'): Promise<Exchange> =>
+    exchange(endpoint, { method: 'tools/call', token, params: { name: 'say', arguments: { text } } })
+
+  /** The call that `asking` leads to, and what is asked in it. */
+  async function arrival(asking: Promise<unknown>, from: number, at = uplink) {
+    asking.catch(() => undefined)
+    const arrived = await at.arrived(from)
+    const message = JSON.parse(arrived.body) as { id: unknown; params: { arguments: { text: string } } }
+    return { ...arrived, message }
+  }
+
+  const result = (id: unknown, text: string) => ({
+    jsonrpc: '2.0',
+    id,
+    result: { content: [{ type: 'text', text }], resultType: 'complete' },
+  })
+  const textOf = ({ answer }: Exchange) => (answer?.result?.['content'] as { text: string }[] | undefined)?.[0]?.text
+  const event = (message: unknown) => `data: ${JSON.stringify(message)}\n\n`
+
+  async function oneCall(at = uplink): Promise<void> {
+    const from = at.received.length
+    const asking = say()
+    const { call, message } = await arrival(asking, from, at)
+    at.reply(call, result(message.id, 'done'))
+    assert.equal(textOf(await asking), 'done')
+  }
+
+  const statusOf = async () => {
+    const response = await edge.admin('GET', '/admin/v1/status?cluster=alpha')
+    const { clusters } = (await response.json()) as { clusters: { hub: { wakes: number; connections: unknown[] } }[] }
+    assert.ok(clusters[0])
+    return clusters[0].hub
+  }
+
+  test('a call reaches the proxy that it is for, with what concerns it and nothing else', async () => {
     const from = uplink.received.length
-    const asking = exchange(endpoint, {
-      method: 'tools/call',
-      token: await edge.token(endpoint),
-      params: { name: 'say', arguments: { text: 'hello' } },
-    })
-    const arrived = await uplink.arrived(from)
-    assert.deepEqual(arrived.target, { kind: 'MCPServer', namespace: 'test', name: 'echo' })
-    const message = JSON.parse(arrived.body) as { id: unknown; params: { arguments: unknown } }
+    const asking = say()
+    const { call, target, headers, message } = await arrival(asking, from)
+    assert.deepEqual(target, { kind: 'MCPServer', namespace: 'test', name: 'echo' })
     assert.deepEqual(message.params.arguments, { text: 'hello' })
-    uplink.reply(arrived.call, { jsonrpc: '2.0', id: message.id, result: { content: [], resultType: 'complete' } })
+    assert.equal(headers['mcp-method'], 'tools/call')
+    assert.ok(headers['waggle-assertion'])
+    assert.equal(headers['authorization'], undefined)
+    assert.equal(headers['waggle-cluster'], undefined)
+    uplink.reply(call, result(message.id, 'hi'))
+    assert.equal(textOf(await asking), 'hi')
+  })
+
+  test('large bodies travel both ways in pieces', async () => {
+    const large = 'x'.repeat(3 * 1024 * 1024)
+    const from = uplink.received.length
+    const asking = say(large)
+    const { frame, payload, at } = await uplink.until('open', undefined, from)
+    const { call } = frame
+    const pieces = [payload]
+    for (let last = frame.last, after = at + 1; !last;) {
+      const next = await uplink.until('data', (data) => data.call === call, after)
+      pieces.push(next.payload)
+      last = next.frame.last
+      after = next.at + 1
+      if (!last) uplink.send({ kind: 'credit', call, bytes: next.payload.length })
+    }
+    const message = JSON.parse(Buffer.concat(pieces).toString()) as { id: unknown; params: { arguments: unknown } }
+    assert.deepEqual(message.params.arguments, { text: large })
+    const text = Buffer.from(JSON.stringify(result(message.id, large)))
+    uplink.send({ kind: 'head', call, status: 200, headers: { 'content-type': 'application/json' }, last: false })
+    let credit = WINDOW
+    let seen = uplink.received.length
+    for (let sent = 0; sent < text.length;) {
+      const piece = text.subarray(sent, sent + Math.min(credit, 128 * 1024))
+      if (piece.length === 0) {
+        const more = await uplink.until('credit', (one) => one.call === call, seen)
+        seen = more.at + 1
+        credit += more.frame.bytes
+        continue
+      }
+      sent += piece.length
+      credit -= piece.length
+      uplink.send({ kind: 'data', call, last: sent === text.length }, piece)
+    }
+    assert.equal(textOf(await asking), large)
+  })
+
+  /** Begins a call whose answer is a stream, as a client that reads it by itself. */
+  async function streaming(controller: AbortController) {
+    const meta = {
+      'io.modelcontextprotocol/protocolVersion': modernRevision,
+      'io.modelcontextprotocol/clientCapabilities': {},
+      progressToken: 'mine',
+    }
+    const from = uplink.received.length
+    const asking = fetch(endpoint, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        authorization: `Bearer ${token}`,
+        'mcp-protocol-version': modernRevision,
+        'mcp-method': 'tools/call',
+        'mcp-name': 'say',
+      },
+      body: JSON.stringify({
+        jsonrpc: '2.0',
+        id: 1,
+        method: 'tools/call',
+        params: { name: 'say', arguments: { text: 'slow' }, _meta: meta },
+      }),
+      signal: controller.signal,
+    })
+    const { call, body } = await arrival(asking, from)
+    const { id, params } = JSON.parse(body) as { id: unknown; params: { _meta: { progressToken: unknown } } }
+    const { progressToken } = params._meta
+    const step = { jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken, progress: 1 } }
+    uplink.send({ kind: 'head', call, status: 200, headers: SSE, last: false }, event(step))
+    return { response: await asking, call, id }
+  }
+
+  test('messages of a stream arrive as they are sent', async () => {
+    const { response, call, id } = await streaming(new AbortController())
+    assert.equal(response.headers.get('content-type'), 'text/event-stream')
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
+    assert.ok(reader)
+    let text = ''
+    while (!text.includes('notifications/progress')) text += (await reader.read()).value ?? ''
+    uplink.send({ kind: 'data', call, last: true }, event(result(id, 'at last')))
+    for (let done = false; !done;) {
+      const next = await reader.read()
+      text += next.value ?? ''
+      ;({ done } = next)
+    }
+    assert.match(text, /at last/u)
+  })
+
+  test('a caller that leaves a stream cancels its call at the uplink', async () => {
+    const controller = new AbortController()
+    const from = uplink.received.length
+    const { response, call } = await streaming(controller)
+    const reader = response.body?.getReader()
+    await reader?.read()
+    controller.abort()
+    await uplink.until('cancel', (frame) => frame.call === call, from)
+  })
+
+  test('a stream that breaks off fails its call, and says which server and cluster it was', async () => {
+    const { response, call } = await streaming(new AbortController())
+    uplink.send({ kind: 'fault', call, reason: 'lost', message: 'the proxy went away', unsent: false })
+    const text = await response.text()
+    assert.match(text, /notifications\/progress/u)
+    assert.match(text, /"error"/u)
+    assert.match(text, /test\/echo/u)
+  })
+
+  for (const [reason, code] of [
+    ['unreachable', 1502],
+    ['timeout', 1504],
+    ['unknown_target', 1502],
+    ['overloaded', 1529],
+    ['refused', 1521],
+    ['protocol', 1520],
+  ] as const) {
+    test(`what an uplink says went wrong, ${reason}, is a typed error of the server in its cluster`, async () => {
+      const from = uplink.received.length
+      const asking = say()
+      const { call } = await arrival(asking, from)
+      uplink.send({ kind: 'fault', call, reason, message: 'because', unsent: false })
+      const { answer } = await asking
+      assert.equal(answer?.error?.code, code)
+      assert.equal(answer.error.data?.['server'], 'test/echo')
+      assert.equal(answer.error.data['cluster'], 'alpha')
+      assert.doesNotMatch(JSON.stringify(answer), /because/u)
+    })
+  }
+
+  test('a proxy that answers with the status of a fault is not taken for one', async () => {
+    const from = uplink.received.length
+    const asking = say()
+    const { call } = await arrival(asking, from)
+    const headers = { 'content-type': 'application/json', 'waggle-link-fault': '1' }
+    const fault = JSON.stringify({ reason: 'unreachable', message: 'mine', unsent: true })
+    uplink.send({ kind: 'head', call, status: 599, headers, last: true }, fault)
     const { answer } = await asking
-    assert.deepEqual(answer?.result?.['content'], [])
-    await sleep(1)
+    assert.match(answer?.error?.message ?? '', /answers HTTP 599/u)
+  })
+
+  test('a call that nobody acknowledges fails within moments, and one that was acknowledged may take longer', async () => {
+    const from = uplink.received.length
+    const silent = say()
+    await arrival(silent, from)
+    const started = Date.now()
+    const { answer } = await silent
+    assert.equal(answer?.error?.code, 1502)
+    assert.ok(Date.now() - started < 3_000, 'within the time for acknowledgements')
+    const later = uplink.received.length
+    const slow = say()
+    const { call, message } = await arrival(slow, later)
+    uplink.send({ kind: 'ack', call })
+    await sleep(2_500)
+    uplink.reply(call, result(message.id, 'late'))
+    assert.equal(textOf(await slow), 'late')
+  })
+
+  test('a link that breaks fails its calls at once, and the next link takes new ones', async () => {
+    const from = uplink.received.length
+    const asking = say()
+    await arrival(asking, from)
+    const started = Date.now()
+    uplink.close()
+    const { answer } = await asking
+    assert.ok(Date.now() - started < 2_000)
+    assert.equal(answer?.error?.code, 1502)
+    assert.equal(answer.error.data?.['retryAfterSeconds'], 5)
+    const { answer: none } = await say()
+    assert.match(none?.error?.message ?? '', /not connected/u)
+    uplink = await ScriptedUplink.connect(edge, 'alpha', identity, { replica: 'one' })
+    await oneCall()
+    assert.equal((await statusOf()).connections.length, 1)
+  })
+
+  test('calls spread over the links of replicas, and leave a link that is about to end', async () => {
+    const other = await ScriptedUplink.connect(edge, 'alpha', identity, { replica: 'two', isLeader: false })
+    const counts = { one: uplink.received.length, two: other.received.length }
+    const first = say()
+    const second = say()
+    const at = await Promise.all([arrival(first, counts.one, uplink), arrival(second, counts.two, other)])
+    uplink.reply(at[0].call, result(at[0].message.id, 'by one'))
+    other.reply(at[1].call, result(at[1].message.id, 'by two'))
+    assert.deepEqual([textOf(await first), textOf(await second)].sort(), ['by one', 'by two'])
+    other.send({ kind: 'goaway' })
+    await sleep(100)
+    await oneCall()
+    await oneCall()
+    other.close()
+  })
+
+  test('a link whose frames make no sense is closed with the reason', async () => {
+    for (const nonsense of ['hello', Buffer.from('{"kind":"head"}\n')]) {
+      const other = await ScriptedUplink.connect(edge, 'alpha', identity, { replica: 'three', isLeader: false })
+      other.sendRaw(nonsense)
+      const { code, reason } = await other.ended()
+      assert.equal(code, 4400)
+      assert.notEqual(reason, '')
+    }
+  })
+
+  test('an uplink that speaks no version of the link that the edge speaks is told which there are', async () => {
+    const options = { replica: 'old', protocols: ['waggle.link.v99'], isLeader: false, pingMs: 0 }
+    const stranger = await ScriptedUplink.connect(edge, 'alpha', identity, options)
+    assert.deepEqual(await stranger.ended(), { code: 4406, reason: 'this edge speaks waggle.link.v1' })
+    const newer = await ScriptedUplink.connect(edge, 'alpha', identity, {
+      replica: 'new',
+      protocols: ['waggle.link.v2', 'waggle.link.v1'],
+      isLeader: false,
+    })
+    assert.equal(newer.protocol, 'waggle.link.v1')
+    newer.close()
+  })
+
+  test('a link that idles lets the hub sleep, and the first call after it arrives', async () => {
+    const { wakes } = await statusOf()
+    await sleep(25_000)
+    const after = await statusOf()
+    // Asking wakes it up once; nothing else did, though pings went on.
+    assert.equal(after.wakes, wakes + 1)
+    await oneCall()
   })
 })
