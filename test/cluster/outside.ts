@@ -1,5 +1,5 @@
-// The world outside the clusters, on the bridge: a vendor's MCP server at https://mcp.linear.app/mcp and an OpenID issuer at https://idp.test,
-// with certificates of an authority of the tests' own. It remembers which headers the vendor got.
+// The world outside the clusters, on the bridge: a vendor's MCP server at https://mcp.linear.app/mcp, an OpenID issuer at https://idp.test and
+// the keys of an edge at https://edge.test, of which nothing else is there; with certificates of an authority of the tests' own. It remembers which headers the vendor got.
 
 import { toNodeHandler } from '@modelcontextprotocol/node'
 import type { NodeIncomingMessageLike } from '@modelcontextprotocol/node'
@@ -14,11 +14,13 @@ import { pipeline } from 'node:stream'
 import { startIssuer } from '../issuer.ts'
 import type { Issuer } from '../issuer.ts'
 import { bridge } from './bed/plan.ts'
+import { signingPair, type SigningPair } from '../proxy/proxy.ts'
 import { run } from './bed/shell.ts'
 import { serveFleet } from './fixtures/fleet.ts'
 
 const VENDOR = 'mcp.linear.app'
 const IDP = 'idp.test'
+const EDGE = 'edge.test'
 const KEPT = 1000
 
 export interface Outside {
@@ -26,6 +28,8 @@ export interface Outside {
   readonly ca: string
   /** Its identifier is https://idp.test. */
   readonly issuer: Issuer
+  /** What a cluster that has joined the edge believes for its callers. */
+  readonly edge: { readonly url: string; readonly keys: SigningPair }
   /** Headers of the requests to the vendor, oldest first. */
   readonly vendor: IncomingHttpHeaders[]
   close(): Promise<void>
@@ -33,9 +37,10 @@ export interface Outside {
 
 /** Starts it at port 443 of the bridge, which is there as long as a cluster is up. */
 export async function startOutside(): Promise<Outside> {
-  const { ca, cert, key } = certify([VENDOR, IDP])
+  const { ca, cert, key } = certify([VENDOR, IDP, EDGE])
   const issuer = await startIssuer({ url: `https://${IDP}` })
   const vendor: IncomingHttpHeaders[] = []
+  const keys = await signingPair('edge')
   const linear = toNodeHandler(serveFleet('linear'))
   const server = createServer({ cert, key }, (request, response) => {
     const { host } = request.headers
@@ -43,13 +48,16 @@ export async function startOutside(): Promise<Outside> {
       if (vendor.length < KEPT) vendor.push(request.headers)
       void linear(request as NodeIncomingMessageLike, response)
     } else if (host === IDP) relay(issuer.address, request, response)
-    else response.writeHead(421).end()
+    else if (host === EDGE && request.url === '/.well-known/jwks.json')
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: [keys.publicJwk] }))
+    else response.writeHead(host === EDGE ? 503 : 421).end()
   })
   server.listen(443, bridge.address)
   await once(server, 'listening')
   return {
     ca,
     issuer,
+    edge: { url: `https://${EDGE}`, keys },
     vendor,
     close: async () => {
       server.close()

@@ -4,9 +4,9 @@
 import type { Pod } from 'kubernetes-types/core/v1.js'
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { importJWK, SignJWT } from 'jose'
-import type { JWK } from 'jose'
 import { call, Refusal } from './bed/api.ts'
+import { ask as askIn, attempt as attemptIn, type Attempt } from './attempt.ts'
+import { assertion, calling, keyIn } from './assertion.ts'
 import { installWithLogin } from './login.ts'
 import { startOutside } from './outside.ts'
 import type { Outside } from './outside.ts'
@@ -101,31 +101,8 @@ test('the rights of every account of the fleet are those of the allow-list', asy
   }
 })
 
-type Attempt = [method: string, url: string, headers?: Readonly<Record<string, string>>, body?: string]
-
-/** Asks, from inside a pod and with its own token if it has one; for each attempt the status, or the reason why there is no answer. */
-async function attempt(pod: Pod, attempts: readonly Attempt[]): Promise<string[]> {
-  const script = `
-    const fs = require('node:fs')
-    const folder = '/var/run/secrets/kubernetes.io/serviceaccount/'
-    const bearer = fs.existsSync(folder + 'token') ? { authorization: 'Bearer ' + fs.readFileSync(folder + 'token') } : {}
-    const ask = ([method, url, headers = {}, body = '']) => new Promise((resolve) => {
-      const api = url.startsWith('/')
-      const target = api ? 'https://kubernetes.default.svc.cluster.local' + url : url
-      const { request } = require(api ? 'node:https' : 'node:http')
-      const options = { method, headers: { ...(api && bearer), ...headers }, rejectUnauthorized: false, timeout: 4000, agent: false }
-      const asked = request(target, options, (response) => { resolve(String(response.statusCode)); response.destroy() })
-      asked.on('timeout', () => asked.destroy(new Error('no answer'))).on('error', (error) => resolve(error.code ?? error.message))
-      asked.end(body)
-    })
-    Promise.all(JSON.parse(process.argv[1]).map(ask)).then((all) => { console.log(JSON.stringify(all)); process.exit() })`
-  const command = ['node', '-e', script, JSON.stringify(attempts)]
-  const { out, complaint } = await exec(shared, pod.metadata?.namespace ?? '', nameOf(pod), command)
-  if (out === '') throw new Error(complaint)
-  return JSON.parse(out) as string[]
-}
-
-const ask = async (pod: Pod, ...one: Attempt): Promise<string> => (await attempt(pod, [one]))[0] ?? ''
+const attempt = (pod: Pod, attempts: readonly Attempt[]): Promise<string[]> => attemptIn(shared, pod, attempts)
+const ask = (pod: Pod, ...one: Attempt): Promise<string> => askIn(shared, pod, ...one)
 
 test('no pod may read Secrets, list pods, or attach to another pod', async () => {
   const victim = await server('two')
@@ -172,44 +149,18 @@ test('a server answers its own proxy and nobody else', async () => {
 })
 
 test('an assertion for one server is worth nothing at another, and a stranger’s nowhere', async () => {
-  const secrets = await call<{ items: { metadata: { name: string }; data: Record<string, string> }[] }>(
-    cluster,
-    'GET',
-    `/api/v1/namespaces/${NAMESPACE}/secrets`,
-  )
-  const secret = secrets.items.find(({ metadata }) => metadata.name.startsWith('all-signing-'))
-  assert.ok(secret, 'the virtual server has a key')
-  const jwk = JSON.parse(Buffer.from(secret.data['signing.jwk'] ?? '', 'base64').toString()) as JWK
+  const jwk = await keyIn(cluster, NAMESPACE, 'all-signing-', 'signing.jwk')
   const identity = (kind: string, name: string): string => `in-cluster/${NAMESPACE}/${kind}/${name}`
-  const sign = async (audience: string, issuer = identity('VirtualMCPServer', 'all')): Promise<string> => {
-    const key = await importJWK(jwk, 'ES256')
-    const claims = { use: 'call', sub_id: { format: 'iss_sub', iss: outside.issuer.url, sub: 'ada' } }
-    return new SignJWT(claims)
-      .setProtectedHeader({ alg: 'ES256', typ: 'waggle-assertion+jwt', kid: jwk.kid ?? '' })
-      .setIssuer(issuer)
-      .setAudience(audience)
-      .setIssuedAt()
-      .setExpirationTime('50s')
-      .sign(key)
-  }
+  const one = identity('MCPServer', 'one')
+  const sign = (issuer: string): Promise<string> => assertion(jwk, { issuer, audience: one, user })
+  const user = { issuer: outside.issuer.url, subject: 'ada' }
   const client = await readyPod(cluster, NAMESPACE, 'app=client')
-  const list = JSON.stringify({
-    jsonrpc: '2.0',
-    id: 1,
-    method: 'initialize',
-    params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'pod', version: '1' } },
-  })
-  const types = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
-  const present = (name: string, assertion: string): Promise<string> =>
-    ask(client, 'POST', `http://mcp-${name}-proxy:8080/mcp`, { ...types, 'waggle-assertion': assertion }, list)
-  const forOne = await sign(identity('MCPServer', 'one'))
+  const present = (name: string, given?: string): Promise<string> => ask(client, ...calling(name, given))
+  const forOne = await sign(identity('VirtualMCPServer', 'all'))
   assert.equal(await present('one', forOne), '200', 'it is good where it is for')
   assert.equal(await present('two', forOne), '401')
-  assert.equal(
-    await present('one', await sign(identity('MCPServer', 'one'), identity('VirtualMCPServer', 'other'))),
-    '401',
-  )
-  assert.equal(await ask(client, 'POST', 'http://mcp-one-proxy:8080/mcp', types, list), '401', 'without any')
+  assert.equal(await present('one', await sign(identity('VirtualMCPServer', 'other'))), '401')
+  assert.equal(await present('one'), '401', 'without any')
 })
 
 test('the operator cannot read a Secret, not even one that it made', async () => {
