@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { WorkerFacts } from './bundle.ts'
 import { configure, environmentName } from './capnp.ts'
 import { Failure, messageOf } from './failure.ts'
-import { leash } from './leash.ts'
+import { leash } from '../agent/local/leash.ts'
 import { eachLine } from './lines.ts'
 
 const startDeadline = 30_000

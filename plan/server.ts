@@ -43,7 +43,7 @@ export type ServerDraft = Omit<ServerPlan, 'source'>
 /** A server that is called directly. */
 export function planServer(server: ServerResource, resources: Resources, site: Site): ServerDraft {
   const { namespace } = server.metadata
-  if (server.kind === 'MCPServer') return planOwn(server, resources)
+  if (server.kind === 'MCPServer') return planOwn(server, resources, site)
   const { spec } = server
   const { addPlaintextHeaders = {}, addHeadersFromSecret = [] } = spec.headerForward ?? {}
   return {
@@ -65,9 +65,9 @@ export function planServer(server: ServerResource, resources: Resources, site: S
 }
 
 /** A server whose pods the operator runs: its proxy alone reaches it. */
-function planOwn(server: ServerResource & { kind: 'MCPServer' }, resources: Resources): ServerDraft {
+function planOwn(server: ServerResource & { kind: 'MCPServer' }, resources: Resources, site: Site): ServerDraft {
   const { transport } = server.spec
-  const isHttp = transport === 'streamable-http'
+  const isServed = transport === 'streamable-http' || (transport === 'stdio' && site.processes === true)
   const message = `servers with transport ${transport} are not served yet; use streamable-http`
   return {
     key: serverKey(server),
@@ -76,7 +76,7 @@ function planOwn(server: ServerResource & { kind: 'MCPServer' }, resources: Reso
     allowPrivate: true,
     ca: undefined,
     catalogUrl: undefined,
-    credential: isHttp ? ownCredential(server, resources) : { kind: 'refused', message },
+    credential: isServed ? ownCredential(server, resources) : { kind: 'refused', message },
     headers: {},
     secretHeaders: [],
   }

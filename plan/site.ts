@@ -14,6 +14,8 @@ export interface Site {
   readonly open: boolean
   /** Every MCPServer and MCPRemoteProxy has a proxy of its own, which virtual servers call. */
   readonly proxies: boolean
+  /** Servers that speak over stdio are processes beside their proxies. */
+  readonly processes?: boolean
   /** Tokens of the cluster's own service accounts can be verified here. */
   readonly serviceAccounts: boolean
   /** What clusters published; undefined in a cluster. */

@@ -72,7 +72,7 @@ export class LocalFleet implements Fleet {
     }
     for (const [key, resource] of wanted) {
       const known = this.#running.get(key)
-      const proxy = known?.proxy ?? this.#make(resource)
+      const proxy = known?.proxy ?? this.#make(key, resource.metadata.namespace)
       this.#running.set(key, { resource, proxy })
       proxy.state.apply(this.#runConfig(resource))
     }
@@ -128,16 +128,19 @@ export class LocalFleet implements Fleet {
     this.#running.clear()
   }
 
-  #make(resource: Proxied): Proxy {
+  #make(key: string, namespace: string): Proxy {
     const { secrets, audit, reach, changed } = this.#host
     const proxy = makeProxy({
       ...this.#keys,
       component: 'proxy',
-      secrets: new SecretFiles(`${secrets}/${resource.metadata.namespace}`),
+      secrets: new SecretFiles(`${secrets}/${namespace}`),
       audit,
       connections: () => 0,
       isEnding: () => false,
-      reach: () => reach(resource),
+      reach: () => {
+        const running = this.#running.get(key)
+        return running === undefined ? undefined : reach(running.resource)
+      },
     })
     const follow = async (): Promise<void> => {
       while (await proxy.news.next(NEWS_MS, new AbortController().signal)) changed()
@@ -177,6 +180,7 @@ const siteOf = (cluster: string): Site => ({
   open: false,
   proxies: true,
   serviceAccounts: false,
+  processes: true,
   fleets: undefined,
   configMap: () => undefined,
 })

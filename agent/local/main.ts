@@ -17,6 +17,7 @@ import { Sessions } from '../uplink/session.ts'
 import { Uplink } from '../uplink/uplink.ts'
 import { LocalFleet } from './fleet.ts'
 import { readFolder } from './folder.ts'
+import { Processes } from './processes.ts'
 
 const KEYS_EVERY_MS = 5 * 60_000
 const RETRY_MS = 2_000
@@ -70,12 +71,13 @@ export async function run(args: readonly string[], signal: AbortSignal): Promise
   const trail = new AuditTrail()
   const fetch = edgeFetch(undefined)
   const identity = await keepIdentity(state)
+  const processes = new Processes({ folder, secrets, said: (server, line) => log('info', 'said', { server, line }) })
   const fleet: LocalFleet = await LocalFleet.make({
     cluster,
     secrets,
     egressAllow,
     audit: (event) => trail.write(event),
-    reach: () => undefined,
+    reach: processes.reach,
     changed: () => uplink.changed(),
   })
   const uplink: Uplink = new Uplink({
@@ -106,13 +108,23 @@ export async function run(args: readonly string[], signal: AbortSignal): Promise
       failed: (what, error) => log('warn', what, { reason: reasonOf(error) }),
     },
   })
+  const load = async (): Promise<void> => {
+    try {
+      const { resources, problems } = await readFolder(folder)
+      for (const problem of problems) log('error', 'manifest_refused', { reason: problem })
+      fleet.apply(resources)
+      processes.keep(resources)
+    } catch (error) {
+      log('error', 'manifests_unreadable', { reason: reasonOf(error) })
+    }
+  }
   uplink.lead(true)
-  await load(fleet, folder)
+  await load()
   const files = watch(folder, { recursive: true })
   let settling: NodeJS.Timeout | undefined
   files.on('change', () => {
     clearTimeout(settling)
-    settling = setTimeout(() => void load(fleet, folder), SETTLE_MS)
+    settling = setTimeout(() => void load(), SETTLE_MS)
   })
   try {
     await Promise.all([uplink.run(signal, GRACE_MS), followKeys(fleet, edge, fetch, signal)])
@@ -120,17 +132,8 @@ export async function run(args: readonly string[], signal: AbortSignal): Promise
     files.close()
     clearTimeout(settling)
     fleet.close()
+    await processes.close()
     trail.flush()
-  }
-}
-
-async function load(fleet: LocalFleet, folder: string): Promise<void> {
-  try {
-    const { resources, problems } = await readFolder(folder)
-    for (const problem of problems) log('error', 'manifest_refused', { reason: problem })
-    fleet.apply(resources)
-  } catch (error) {
-    log('error', 'manifests_unreadable', { reason: reasonOf(error) })
   }
 }
 
