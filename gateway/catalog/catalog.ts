@@ -77,12 +77,25 @@ export class Catalog {
         this.#renamed.set(server, map.set(entry.original, entry.exposed))
       }
     }
+    const grants = new Map<Grant, number>()
+    const nth = (grant: Grant): number => {
+      const known = grants.get(grant) ?? grants.size
+      grants.set(grant, known)
+      return known
+    }
     const lines = SECTIONS.flatMap((section) =>
-      sections[section].map((e) => [section, e.exposed, e.server, e.item.text, e.override, e.grants, places(e)]),
+      sections[section].map((e) => [
+        section,
+        e.exposed,
+        e.server,
+        e.item.text,
+        e.override,
+        e.grants.map(nth),
+        places(e),
+      ]),
     )
-    this.version = fingerprint(
-      JSON.stringify([lines, [...servers].map(([key, { era, revision }]) => [key, era, revision])]),
-    )
+    const speaks = [...servers].map(([key, { era, revision }]) => [key, era, revision])
+    this.version = fingerprint(JSON.stringify([lines, speaks, [...grants.keys()]]))
   }
 
   find(section: Section, name: string): CatalogEntry | undefined {
@@ -100,13 +113,13 @@ export class Catalog {
   }
 }
 
-const places = ({ fleet }: CatalogEntry) =>
-  fleet && [
-    fleet.mode,
-    fleet.scatters,
-    fleet.repeats,
-    fleet.places.map(({ server, item, grants }) => [server, item.text, grants]),
-  ]
+/** What an entry of a fleet says that its own members do not. */
+function places({ fleet, item }: CatalogEntry): unknown {
+  if (fleet === undefined) return undefined
+  const { mode, scatters, repeats } = fleet
+  const others = fleet.places.map((place) => [place.server, place.item.text === item.text ? '' : place.item.text])
+  return [mode, scatters, repeats, others]
+}
 
 /** Matches URIs against an RFC 6570 template in linear time: an expression stands for any run of characters. */
 function template(text: string): (uri: string) => boolean {

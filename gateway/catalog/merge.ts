@@ -1,6 +1,6 @@
 // Members' catalogs → one catalog: overrides, filters, conflict strategies with ToolHive's keys, then names that fit.
 
-import { glob, type Rule } from '../policy.ts'
+import { glob, type Grant, type Rule } from '../policy.ts'
 import { Catalog, spreadEntry, type CatalogEntry, type MergeProblem, type Override } from './catalog.ts'
 import { instanceKey, type Fleet, type Instance } from './fleet.ts'
 import { exposed, mapUri, original } from './names.ts'
@@ -69,14 +69,16 @@ interface Spot {
 /** `rules` are those of the endpoint itself; members bring those of their servers, and instances of fleets bring both. */
 export function merge(members: readonly Member[], aggregation: Aggregation, rules: readonly Rule[]): Catalog {
   const problems: MergeProblem[] = []
-  const sorted = [...members].sort((a, b) => (a.server < b.server ? -1 : 1))
+  const sorted = members
+    .map((member) => ({ ...member, rules: [...rules, ...member.rules] }))
+    .sort((a, b) => (a.server < b.server ? -1 : 1))
   const entries: CatalogEntry[] = []
   for (const section of SECTIONS) {
     const found = sorted.flatMap((member) => candidates(member, section, aggregation, problems))
     const isUri = section === 'resources' || section === 'templates'
     const resolved = isUri ? found : resolve(found, aggregation, problems)
     for (const { candidate, name } of unique(resolved, isUri, problems)) {
-      entries.push(entry(candidate, name, rules, aggregation))
+      entries.push(entry(candidate, name, aggregation))
     }
   }
   const seen = sorted.flatMap(
@@ -173,41 +175,48 @@ function resolve(found: Candidate[], aggregation: Aggregation, problems: MergePr
   return kept
 }
 
-function entry(
-  candidate: Candidate,
-  name: string,
-  endpointRules: readonly Rule[],
-  aggregation: Aggregation,
-): CatalogEntry {
+function entry(candidate: Candidate, name: string, aggregation: Aggregation): CatalogEntry {
   const { member, section, item, override, spots } = candidate
   const known = { section, exposed: exposed(name), original: original(item.id), override }
-  if (spots === undefined) {
-    const grants = [
-      { access: undefined, rules: applying([...endpointRules, ...member.rules], candidate, name, aggregation) },
-    ]
-    return { ...known, server: member.server, item, grants }
-  }
+  const applies = ruling(candidate, name, aggregation)
+  if (spots === undefined) return { ...known, server: member.server, item, grants: [grantOf(member.rules, applies)] }
   const mode = member.fleet?.mode ?? 'prefixed'
   const places = spots.map(({ instance, ...spot }): Place => {
-    const rules = applying(instance.rules, candidate, name, aggregation)
-    const said = rules.map(({ trustHints }) => trustHints).filter((one) => one !== undefined)
+    const grant = grantOf(instance.rules, applies)
+    const said = grant.rules.map(({ trustHints }) => trustHints).filter((one) => one !== undefined)
     const trusted = said.length === 0 ? instance.trustHints : !said.includes(false)
-    return { ...spot, server: instance.server, grants: [{ access: undefined, rules }], trusted }
+    return { ...spot, server: instance.server, grants: [grant], trusted }
   })
   return spreadEntry(known, mode, places)
 }
 
-/** A rule holds for every name that the item has or would have, so that no other server can move it out of reach. */
-function applying(
-  rules: readonly Rule[],
-  candidate: Candidate,
-  name: string,
-  aggregation: Aggregation,
-): readonly Rule[] {
+/** Whether a rule is about an item: it holds for every name that the item has or would have, so that no other server can move it out of reach. */
+function ruling(candidate: Candidate, name: string, aggregation: Aggregation): (rule: Rule) => boolean {
+  const { section, item, bare, wanted } = candidate
   // Who may not be at a place with any tool has no business with its prompts and resources either.
-  if (candidate.section !== 'tools') return rules.filter((rule) => rule.place !== undefined && rule.tools.includes('*'))
-  const { item, bare, wanted } = candidate
+  if (section !== 'tools') return ({ place, tools }) => place !== undefined && tools.includes('*')
   const unmarked = prefixed({ ...candidate, mark: undefined }, aggregation)
-  const names = new Set([item.id, bare, unmarked, prefixed(candidate, aggregation), wanted, name])
-  return rules.filter((rule) => rule.tools.some((pattern) => [...names].some(glob(pattern))))
+  const names = [item.id, bare, unmarked, prefixed(candidate, aggregation), wanted, name]
+  return (rule) => matchers(rule).some((matches) => names.some(matches))
+}
+
+const compiled = new WeakMap<Rule, ReturnType<typeof glob>[]>()
+
+function matchers(rule: Rule): ReturnType<typeof glob>[] {
+  const known = compiled.get(rule) ?? rule.tools.map(glob)
+  compiled.set(rule, known)
+  return known
+}
+
+const granted = new WeakMap<readonly Rule[], Map<string, Grant>>()
+
+/** The grant by those of a server's rules that apply; items with the same ones share it. */
+function grantOf(rules: readonly Rule[], applies: (rule: Rule) => boolean): Grant {
+  const found = rules.map(applies)
+  const known = granted.get(rules) ?? new Map<string, Grant>()
+  granted.set(rules, known)
+  const key = found.map((one) => (one ? '1' : '0')).join('')
+  const grant = known.get(key) ?? { access: undefined, rules: rules.filter((_, at) => found[at]) }
+  known.set(key, grant)
+  return grant
 }

@@ -53,6 +53,7 @@ export class Projection {
     const grants: Grant[] = []
     for (const entries of Object.values(catalog.entries)) {
       for (const grant of entries.flatMap((entry) => entry.grants)) {
+        if (this.#index.has(grant)) continue
         const text = JSON.stringify([grant.access, grant.rules.map((rule) => [rule.groups, rule.claims, rule.place])])
         let at = byText.get(text)
         if (at === undefined) {

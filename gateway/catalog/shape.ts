@@ -7,31 +7,45 @@ import { fingerprint } from './hash.ts'
 import type { Item } from './server.ts'
 
 export interface Shape {
-  /** Equal for items that callers cannot tell apart. */
-  readonly digest: string
   /** Names of the arguments; undefined where the schema's text has no certain meaning, so that nothing can be added to it. */
   readonly properties: ReadonlySet<string> | undefined
   readonly annotations: JsonObject
 }
 
-const known = new WeakMap<Item, Shape>()
+const shapes = new WeakMap<Item, Shape>()
 
 export function shapeOf(item: Item): Shape {
-  const found = known.get(item) ?? read(item)
-  known.set(item, found)
+  const found = shapes.get(item) ?? readShape(item)
+  shapes.set(item, found)
   return found
+}
+
+const digests = new WeakMap<Item, string>()
+
+/** Equal for items that callers cannot tell apart. */
+export function digestOf(item: Item): string {
+  const found = digests.get(item) ?? fingerprint(canonical(noticed(item)))
+  digests.set(item, found)
+  return found
+}
+
+function readShape({ text }: Item): Shape {
+  const value = JSON.parse(text) as Json
+  const item = isObject(value) ? value : {}
+  const annotations = isObject(item['annotations']) ? item['annotations'] : {}
+  return { properties: properties(text, item['inputSchema']), annotations }
 }
 
 /** Members of an item that are words for people and models. */
 const WORDING = new Set(['title', 'description', 'icons', '_meta'])
 
-function read({ text }: Item): Shape {
+function noticed({ text }: Item): JsonObject {
   const value = JSON.parse(text) as Json
   const item = isObject(value) ? value : {}
   const annotations = isObject(item['annotations']) ? item['annotations'] : {}
   const { title: _title, ...hints } = annotations
   const meta = item['_meta']
-  const noticed = {
+  return {
     ...Object.fromEntries(Object.entries(item).filter(([key]) => !WORDING.has(key))),
     inputSchema: bare(item['inputSchema'] ?? null),
     outputSchema: bare(item['outputSchema'] ?? null),
@@ -39,7 +53,6 @@ function read({ text }: Item): Shape {
     annotations: hints,
     ui: (isObject(meta) ? meta['ui'] : undefined) ?? null,
   }
-  return { digest: fingerprint(canonical(noticed)), properties: properties(text, item['inputSchema']), annotations }
 }
 
 /** Members of a schema that are words, or that hold values rather than schemas, or schemas by name. */

@@ -20,7 +20,13 @@ export function unite(
   const fleets = new Map<string, { readonly part: CatalogEntry; readonly places: Map<string, Place> }>()
   const servers = new Map<string, ServerCatalog>()
   for (const { key: via, catalog, access } of parts) {
-    const through = (grants: readonly Grant[]) => grants.map(({ rules }) => ({ via, access, rules }))
+    const ways = new Map<Grant, Grant>()
+    const way = (grant: Grant): Grant => {
+      const known = ways.get(grant) ?? { via, access, rules: grant.rules }
+      ways.set(grant, known)
+      return known
+    }
+    const through = (grants: readonly Grant[]) => grants.map(way)
     for (const [key, server] of catalog.servers) servers.set(key, server)
     for (const section of SECTIONS) {
       for (const part of catalog.entries[section]) {
