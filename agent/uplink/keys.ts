@@ -8,6 +8,8 @@ import { TYPES, type KubeObject } from '../kube/object.ts'
 import { Identity } from './identity.ts'
 
 export const IDENTITY_KEY = 'identity.jwk'
+/** When it became the key. */
+export const SINCE_KEY = 'identity.since'
 export const SIGNING_KEYS = 'signing.json'
 /** Public keys that are told; older ones verify nothing any more by then. */
 const MAX_KEYS = 8
@@ -41,27 +43,53 @@ export async function keepIdentity(
   }
 }
 
-async function readIdentity(
-  client: KubeClient,
-  { namespace, secret: name }: KeyPlaces,
-  signal: AbortSignal,
-): Promise<Identity> {
-  const secret = await client.get({ type: TYPES.Secret, namespace, name }, { signal })
-  const kept = secret.data?.[IDENTITY_KEY]
-  if (kept !== undefined && kept !== '') {
-    // What cannot be read is not replaced: somebody may have put it there, and the edge knows the key.
-    return Identity.import(
-      parsed(Buffer.from(kept, 'base64').toString(), `Secret ${namespace}/${name}, ${IDENTITY_KEY}`),
-    )
-  }
+async function readIdentity(client: KubeClient, places: KeyPlaces, signal: AbortSignal): Promise<Identity> {
+  const secret = await readSecret(client, places, signal)
+  const kept = await identityOf(secret, IDENTITY_KEY, places)
+  if (kept !== undefined) return kept
   const made = await Identity.generate()
-  const data = { ...secret.data, [IDENTITY_KEY]: Buffer.from(JSON.stringify(made.export())).toString('base64') }
+  const data = {
+    ...secret.data,
+    [IDENTITY_KEY]: base64(privateText(made)),
+    [SINCE_KEY]: base64(new Date().toISOString()),
+  }
   await client.replace({ ...secret, data }, TYPES.Secret, { signal })
   return made
 }
 
+export async function readSecret(
+  client: KubeClient,
+  { namespace, secret: name }: KeyPlaces,
+  signal: AbortSignal,
+): Promise<KubeObject> {
+  return client.get({ type: TYPES.Secret, namespace, name }, { signal })
+}
+
+/**
+ * The key under this name; undefined where there is none. Throws for what is no key: it is not replaced, since somebody may have put it
+ * there, and the edge may know it.
+ */
+export async function identityOf(
+  secret: KubeObject,
+  name: string,
+  { namespace, secret: of }: KeyPlaces,
+): Promise<Identity | undefined> {
+  const kept = secret.data?.[name]
+  if (kept === undefined || kept === '') return undefined
+  return Identity.import(parsed(Buffer.from(kept, 'base64').toString(), `Secret ${namespace}/${of}, ${name}`))
+}
+
+/** What is kept of a key. */
+export function privateText(identity: Identity): string {
+  return JSON.stringify(identity.export())
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64')
+}
+
 /** Adds the public part, the newest first. */
-async function publishKey(
+export async function publishKey(
   client: KubeClient,
   { namespace, keysConfigMap: name }: KeyPlaces,
   { publicJwk, thumbprint }: Identity,

@@ -1,7 +1,6 @@
 // The role `uplink`: joins the edge, carries calls to the proxies of the cluster, and, on the one replica that leads, publishes and writes
 // conditions. The edge being away makes no pod unready.
 
-import { importJWK, type CryptoKey } from 'jose'
 import { readFile } from 'node:fs/promises'
 import { AssertionSigner } from '../../gateway/auth/assertion-signer.ts'
 import { IMPLEMENTATION } from '../../protocol/revision.ts'
@@ -16,9 +15,11 @@ import { Cluster } from './cluster.ts'
 import { Conditions } from './conditions.ts'
 import { HttpDoors } from './door.ts'
 import { edgeFetch, trusted } from './edge-fetch.ts'
+import type { Identity } from './identity.ts'
 import { keepIdentity } from './keys.ts'
 import { UplinkMetrics } from './metrics.ts'
 import type { Report } from './publisher.ts'
+import { keepRotating } from './rotation.ts'
 import { Sessions, type SessionHost } from './session.ts'
 import { readUplinkSettings, type UplinkSettings } from './settings.ts'
 import { Uplink } from './uplink.ts'
@@ -43,9 +44,7 @@ export async function run(
   let closing: (() => void) | undefined
   try {
     const identity = await keepIdentity(client, settings, (error) => failed('identity', error), signal)
-    const issuer = `${settings.cluster}/uplink`
-    const key = (await importJWK(identity.export(), 'ES256')) as CryptoKey
-    const signer = new AssertionSigner(issuer, { kid: identity.thumbprint, key }, Date.now)
+    let signer = signerOf(settings, identity)
     let conditions: Conditions | undefined
     const cluster: Cluster = new Cluster({
       client,
@@ -60,6 +59,7 @@ export async function run(
     })
     closing = () => cluster.close()
     const ca = await trusted(settings.extraCa)
+    const sessions = new Sessions(sessionHost(settings, ca), identity)
     const watch = {
       linked: () => {
         log('info', 'linked')
@@ -80,7 +80,7 @@ export async function run(
     }
     const uplink: Uplink = new Uplink({
       fleet: cluster,
-      sessions: new Sessions(sessionHost(settings, ca), identity),
+      sessions,
       replica: settings.replica,
       version: IMPLEMENTATION.version,
       ca,
@@ -96,7 +96,22 @@ export async function run(
     await Promise.race([cluster.watch(watching.signal), aborted(signal)])
     signal.throwIfAborted()
     log('info', 'watching')
-    await Promise.all([uplink.run(signal, settings.graceMs), lead()])
+    const rotating = keepRotating(
+      {
+        client,
+        places: settings,
+        sessions,
+        rotates: () => settings.joinToken !== undefined && conditions !== undefined,
+        changed: (next) => {
+          log('info', 'identity_changed')
+          signer = signerOf(settings, next)
+          sessions.use(next)
+        },
+        failed: (error) => failed('identity', error),
+      },
+      signal,
+    )
+    await Promise.all([uplink.run(signal, settings.graceMs), lead(), rotating])
     log('info', 'ended')
 
     /** Leads whenever it may, until the signal aborts. Losing the lease ends no call. */
@@ -134,6 +149,10 @@ export async function run(
     await doors.close()
     await client.close()
   }
+}
+
+function signerOf({ cluster }: UplinkSettings, identity: Identity): AssertionSigner {
+  return new AssertionSigner(`${cluster}/uplink`, { kid: identity.thumbprint, key: identity.export() }, Date.now)
 }
 
 function sessionHost(settings: UplinkSettings, ca: readonly string[] | undefined): SessionHost {

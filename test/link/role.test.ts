@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -28,11 +29,24 @@ async function until(what: string, holds: () => boolean | Promise<boolean>, with
     assert.ok(performance.now() < end, `not within ${withinMs} ms: ${what}`)
 }
 
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => {
+    server.listen(0, resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve())
+  })
+  return port
+}
+
 describe('the role uplink', () => {
   let edge: TestEdge
   let objects: Objects
   let folder: string
   let ending: (() => Promise<void>) | undefined
+  let pages: { health: number; metrics: number }
 
   const apply = (one: Manifest): void => objects.put(path(one.kind, one.metadata.name), { ...one })
   const condition = (kind: string, name: string) => objects.condition(path(kind, name), 'EdgeRegistered')
@@ -51,8 +65,8 @@ describe('the role uplink', () => {
         WAGGLE_UPLINK_LEASE: 'waggle-agent-uplink',
         WAGGLE_UPLINK_SECRET: 'waggle-agent-uplink',
         WAGGLE_UPLINK_KEYS_CONFIGMAP: 'waggle-agent-uplink-keys',
-        WAGGLE_HEALTH_PORT: '0',
-        WAGGLE_METRICS_PORT: '0',
+        WAGGLE_HEALTH_PORT: String(pages.health),
+        WAGGLE_METRICS_PORT: String(pages.metrics),
         WAGGLE_GRACE_SECONDS: '1',
       },
       objects.server.access,
@@ -67,6 +81,7 @@ describe('the role uplink', () => {
 
   before(async () => {
     edge = await startEdge()
+    pages = { health: await freePort(), metrics: await freePort() }
     folder = await mkdtemp(join(tmpdir(), 'waggle-uplink-'))
     const entry = { method: 'join-token', allow: { namespaces: ['test'] } }
     assert.ok((await edge.admin('PUT', '/admin/v1/clusters/alpha', entry)).ok)
@@ -189,6 +204,17 @@ describe('the role uplink', () => {
     assert.equal(typeof before, 'string')
     objects.remove(path('MCPServer', 'elsewhere'))
     await until('it is gone', async () => (await version()) !== before, 2_000)
+  })
+
+  test('is ready, and counts what it does', async () => {
+    const page = async (port: number, at: string) => fetch(`http://127.0.0.1:${port}${at}`)
+    assert.equal((await page(pages.health, '/readyz')).status, 200)
+    assert.equal((await page(pages.health, '/livez')).status, 200)
+    const text = await (await page(pages.metrics, '/metrics')).text()
+    assert.match(text, /^waggle_uplink_links 1$/mu)
+    assert.match(text, /^waggle_leader 1$/mu)
+    assert.match(text, /^waggle_uplink_snapshot_seq [1-9]/mu)
+    assert.match(text, /^waggle_uplink_dropped\{reason="not_allowed"\} 1$/mu)
   })
 
   test('comes back with the same key, and what it publishes is known already', async () => {
