@@ -18,7 +18,7 @@ function store({ method, path, body }: Asked): Answer | undefined {
   if (method === 'DELETE') return { body: { id } }
   if (method !== 'PUT') return undefined
   const { allow = {}, ...rest } = body as { allow?: object }
-  const times = { createdAt: '2026-11-01T00:00:00.000Z' }
+  const times = { createdAt: '2026-11-01T00:00:00.000Z', edge: 'https://mcp.example.com' }
   return {
     body: { id, keys: [], tokens: [], action: 'created', allow: { ...everything, ...allow }, ...times, ...rest },
   }
@@ -54,7 +54,7 @@ async function kubeconfig(t: TestContext, shell: Terminal, refuses = false): Pro
 }
 
 test('a cluster of the kubeconfig is added by its issuer and keys, and the commands for Helm are all that stdout has', async (t) => {
-  const { shell, asked, url } = await stage(t)
+  const { shell, asked } = await stage(t)
   await kubeconfig(t, shell)
   assert.equal(await shell.run(['cluster', 'add', 'prod', '--from-kubeconfig']), 0, shell.err.join('\n'))
   assert.deepEqual(
@@ -63,7 +63,7 @@ test('a cluster of the kubeconfig is added by its issuer and keys, and the comma
   )
   assert.deepEqual(shell.out, [
     'helm upgrade --install waggle-crds charts/waggle-crds -n toolhive-system --create-namespace',
-    `helm upgrade --install waggle-agent charts/waggle-agent -n toolhive-system --set edge.url=${url} --set edge.cluster=prod`,
+    'helm upgrade --install waggle-agent charts/waggle-agent -n toolhive-system --set edge.url=https://mcp.example.com --set edge.cluster=prod',
   ])
   assert.match(shell.err.join('\n'), /cluster prod created: joins by tokens of .*; may publish everything/)
 })

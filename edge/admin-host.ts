@@ -19,6 +19,7 @@ export function adminHost(edge: EdgeHost, defer: (work: Promise<unknown>) => voi
   const { store, state, env } = edge
   return {
     store,
+    publicUrl: env.PUBLIC_URL,
     vaultKeys: edge.vaultKeys,
     now: Date.now,
     random: () => crypto.randomUUID(),

@@ -25,6 +25,12 @@ const Entry = z.looseObject({
   revokedAt: z.string().optional(),
   keys: z.array(z.unknown()),
   allow: Allow,
+  /** The address that uplinks must use: it is part of what they sign. It is printed as part of a command, so it must be plain. */
+  edge: z
+    .string()
+    .regex(/^https?:\/\/[\w.:[\]/-]+$/)
+    .optional()
+    .catch(undefined),
   action: z.string().optional(),
   warnings: Warnings,
 })
@@ -116,7 +122,7 @@ async function add(argv: readonly string[], io: Io): Promise<void> {
   warn(entry, io)
   io.err(`cluster ${name} ${entry.action ?? 'stored'}: joins ${how(entry)}; may publish ${what(entry)}`)
   io.err('\nIn the cluster:\n')
-  for (const line of commands(admin.edge, name, namespace, isToken)) io.out(line)
+  for (const line of commands(entry.edge ?? admin.edge, name, namespace, isToken)) io.out(line)
 }
 
 async function identityOf(

@@ -22,6 +22,7 @@ function fixture(over: Partial<AdminHost> = {}) {
   let uids = 0
   const host: AdminHost = {
     store,
+    publicUrl: 'https://mcp.example.com',
     vaultKeys: [{ kid: 'k', key: new Uint8Array(32).fill(7) }],
     now: () => Date.UTC(2026, 10, 1),
     random: () => `uid-${++uids}`,

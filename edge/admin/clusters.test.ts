@@ -20,6 +20,7 @@ function fixture(over: Partial<AdminHost['hubs']> = {}) {
   let uids = 0
   const host: AdminHost = {
     store,
+    publicUrl: 'https://mcp.example.com',
     vaultKeys: [],
     now: () => NOW,
     random: () => `uid-${++uids}`,
@@ -51,6 +52,7 @@ test('a cluster is created with everything allowed, changed, and left alone when
   const created = await call('PUT', '/clusters/a', oidc)
   assert.equal(created.status, 200, JSON.stringify(created.answer))
   assert.equal(created.answer['action'], 'created')
+  assert.equal(created.answer['edge'], 'https://mcp.example.com')
   assert.deepEqual(created.answer['allow'], ALL)
   assert.equal(created.answer['subject'], 'system:serviceaccount:toolhive-system:waggle-agent-uplink')
   assert.equal((await call('PUT', '/clusters/a', oidc)).answer['action'], 'unchanged')

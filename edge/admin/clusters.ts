@@ -42,7 +42,8 @@ export async function getCluster(call: Call): Promise<Reply> {
 }
 
 /**
- * `PUT /clusters/:id` `{method, issuer?, jwks?, subject?, allow?}` creates or changes → the entry with `action`. A `subject` and lists
+ * `PUT /clusters/:id` `{method, issuer?, jwks?, subject?, allow?}` creates or changes → the entry with `action` and the
+ * `edge` that its uplinks must name. A `subject` and lists
  * of `allow` that are left out stay as they are, so that new keys for a cluster never widen what it may publish.
  */
 export async function putCluster(call: Call): Promise<Reply> {
@@ -67,7 +68,12 @@ export async function putCluster(call: Call): Promise<Reply> {
     const action = known === undefined ? 'created' : isSame(known, next) ? 'unchanged' : 'configured'
     return {
       next,
-      reply: { kind: 'done', body: { ...shown(next), action }, target: id, detail: `${action}, ${spec.method}` },
+      reply: {
+        kind: 'done',
+        body: { ...shown(next), edge: host.publicUrl, action },
+        target: id,
+        detail: `${action}, ${spec.method}`,
+      },
     }
   })
   const isNews = done.kind === 'done' && 'action' in done.body && done.body.action === 'configured'

@@ -54,6 +54,8 @@ export interface Hubs {
 
 export interface AdminHost {
   readonly store: Store
+  /** As clients and uplinks reach the edge, without a trailing slash. */
+  readonly publicUrl: string
   /** The first seals secrets, all open them. */
   readonly vaultKeys: KeyRing
   readonly now: Clock
