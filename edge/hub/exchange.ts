@@ -3,7 +3,7 @@
 
 import { EMPTY } from '../../protocol/flow.ts'
 import { encode } from '../../protocol/frame.ts'
-import type { CallTarget, LinkFault } from '../../protocol/link.ts'
+import { ACK_MS, type CallTarget, type LinkFault } from '../../protocol/link.ts'
 import { HubCalls, type HubEffect, type UplinkCallFrame } from './calls.ts'
 import { AnswerBody } from './answer-body.ts'
 import { FAULT_HEADER, FAULT_STATUS } from './fetch.ts'
@@ -193,6 +193,8 @@ export class Exchanges {
     const init = { status, headers: responseHeaders(headers) }
     if (last) {
       this.#end(call, exchange)
+      // Whoever knows the length of an answer reads it at once.
+      if (bytes.length > 0) init.headers['content-length'] = String(bytes.length)
       exchange.answer(new Response(bytes.length === 0 ? null : bytes, init))
       return
     }
@@ -240,7 +242,9 @@ export class Exchanges {
   #wind(): void {
     const { due } = this.#machine
     if (due === undefined || this.#exchanges.size === 0) {
-      if (this.#timer !== undefined) clearTimeout(this.#timer)
+      // Calls come and go faster than timers are worth setting: one that rings soon anyway may.
+      if (this.#timer === undefined || this.#rings - Date.now() <= ACK_MS) return
+      clearTimeout(this.#timer)
       this.#timer = undefined
       this.#rings = Number.POSITIVE_INFINITY
       return

@@ -51,6 +51,8 @@ export interface Link {
 export class Links {
   readonly #ctx: DurableObjectState
   readonly #links = new Map<string, Link>()
+  /** What is attached to a socket is read once in this life of the object, not with every frame. */
+  readonly #bySocket = new WeakMap<WebSocket, Link>()
   #epoch: number
 
   constructor(ctx: DurableObjectState) {
@@ -82,8 +84,12 @@ export class Links {
   }
 
   of(socket: WebSocket): Link | undefined {
+    const known = this.#bySocket.get(socket)
+    if (known !== undefined) return this.#links.get(known.attached.id)
     const attached = socket.deserializeAttachment() as Attached | null
-    return attached === null ? undefined : this.#links.get(attached.id)
+    const link = attached === null ? undefined : this.#links.get(attached.id)
+    if (link !== undefined) this.#bySocket.set(socket, link)
+    return link
   }
 
   /** The link that publishes. */
