@@ -17,6 +17,7 @@ export class Standing {
   readonly catalogs: Catalogs
   readonly #host: StandingHost
   readonly #kv: SyncKvStorage
+  #cluster: string | undefined
   #announcing: Promise<void> = Promise.resolve()
   #work: Promise<void> = Promise.resolve()
 
@@ -28,10 +29,14 @@ export class Standing {
 
   /** The cluster's id: objects do not know their own names. */
   get cluster(): string {
-    return this.#kv.get<string>('cluster') ?? ''
+    // Asked with every call.
+    this.#cluster ??= this.#kv.get<string>('cluster') ?? ''
+    return this.#cluster
   }
   set cluster(id: string) {
-    if (this.cluster !== id) this.#kv.put('cluster', id)
+    if (this.cluster === id) return
+    this.#kv.put('cluster', id)
+    this.#cluster = id
   }
 
   /** Of the entry that whatever is registered was registered under. */
