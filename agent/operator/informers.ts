@@ -64,7 +64,8 @@ export function makeInformers(client: KubeClient, settings: Settings, { reads, .
               ? namespaces
               : namespaces && [...new Set([...namespaces, settings.namespace])],
         })
-      : make(TYPES[kind], { indexes, transform: reduced(kind) }),
+      : // Most kinds are written only: of what is there their metadata says whether it is still ours.
+        make(TYPES[kind], { indexes, transform: reduced(kind), metadataOnly: kept[kind] === undefined }),
   )
   const objects = new Map<string, Informer>(owned.map((informer) => [informer.type.kind, informer]))
   objects.set(
