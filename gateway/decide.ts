@@ -9,6 +9,7 @@ import { unmapUri } from './catalog/names.ts'
 import type { Section } from './catalog/server.ts'
 import type { Spread } from './catalog/spread.ts'
 import { LOG_LEVELS } from './levels.ts'
+import { isLookAlike } from './lookalike.ts'
 import { place, type Way } from './placing.ts'
 import { judge } from './policy.ts'
 import type { Principal } from './principal.ts'
@@ -275,19 +276,6 @@ const needsTasks = (): Fault =>
   new Fault('missing_capability', `This needs the client capability extensions["${TASKS}"].`, {
     data: { requiredCapabilities: { extensions: { [TASKS]: {} } } },
   })
-
-/** Methods that a lenient server might take for one that is judged here. */
-function isLookAlike(method: string): boolean {
-  const plain = method
-    .toLowerCase()
-    .replaceAll(/[^a-z/]/gu, '')
-    .replaceAll(/\/+/gu, '/')
-    .replaceAll(/^\/|\/$/gu, '')
-  if (plain === method) return plain.startsWith('tools/')
-  return /^(tools|prompts|resources|completion|tasks|logging|subscriptions|notifications)(\/|$)|^(initialize|ping|server)(\/|$)/u.test(
-    plain,
-  )
-}
 
 function unknownMethod(method: string): Decision {
   return { kind: 'refuse', fault: new Fault('method_not_found', `Method not found: ${method.slice(0, 64)}`) }

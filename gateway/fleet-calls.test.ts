@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import type { AuditEvent } from '../protocol/audit.ts'
 import { errorText, isObject, parseMessage, resultText, type Json, type JsonObject } from '../protocol/envelope.ts'
 import { Fault } from '../protocol/fault.ts'
+import type { Era } from '../protocol/revision.ts'
 import { Guard } from './auth/guard.ts'
 import { Breaker } from './backend/breaker.ts'
 import type { Backend, Call, Reply } from './backend/upstream.ts'
@@ -41,7 +42,7 @@ interface Bed {
   readonly texts: string[]
   readonly audits: AuditEvent[]
   readonly limits: (number | undefined)[]
-  readonly post: (args: JsonObject, more?: JsonObject, headers?: Record<string, string>) => Promise<JsonObject>
+  readonly post: (args: JsonObject, more?: JsonObject, era?: Era) => Promise<JsonObject>
   readonly health: Map<string, Health>
 }
 
@@ -106,25 +107,19 @@ function bed(
     endsWithClient: false,
     defer: () => undefined,
   } as unknown as Host
-  const post = async (args: JsonObject, rest: JsonObject = {}, headers: Record<string, string> = {}) => {
-    const params = {
-      name: 's_get',
-      arguments: args,
-      _meta: {
-        'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-        'io.modelcontextprotocol/clientCapabilities': {},
-      },
-      ...rest,
+  const post = async (args: JsonObject, rest: JsonObject = {}, era: Era = 'modern') => {
+    const meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientCapabilities': {},
     }
+    const params = { name: 's_get', arguments: args, ...(era === 'modern' && { _meta: meta }), ...rest }
     const request = new Request('http://edge/ns/s/mcp', {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
         accept: 'application/json, text/event-stream',
-        'mcp-protocol-version': '2026-07-28',
-        'mcp-method': 'tools/call',
-        'mcp-name': 's_get',
-        ...headers,
+        'mcp-protocol-version': era === 'modern' ? '2026-07-28' : '2025-11-25',
+        ...(era === 'modern' && { 'mcp-method': 'tools/call', 'mcp-name': 's_get' }),
       },
       body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params }),
     })
@@ -298,6 +293,18 @@ describe('all clusters at once', () => {
       [event?.outcome, event?.['backend_name'], event?.['cluster'], event?.['clusters'], others.length],
       ['success', 'ns/s', undefined, 'a,b,c', 0],
     )
+  })
+
+  test('are in the words of their caller’s era, whatever the servers speak', async () => {
+    for (const server of ['legacy', 'modern'] as const)
+      for (const client of ['legacy', 'modern'] as const) {
+        const scripts = { a: answering(text('a')), b: answering(text('b')) }
+        const { post } = bed('addressable', scripts, { trustHints: true }, reads, { era: server })
+        const { result, id } = await post({ cluster: '*' }, {}, client)
+        assert.ok(isObject(result))
+        assert.deepEqual(said({ result }), ['Cluster a:', 'a', 'Cluster b:', 'b'])
+        assert.deepEqual([result['resultType'], id], [client === 'modern' ? 'complete' : undefined, 1])
+      }
   })
 
   test('are an error when all of them failed', async () => {
