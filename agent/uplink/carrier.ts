@@ -99,7 +99,13 @@ export class Carrier {
   #sent(frame: UplinkFrame): void {
     if (frame.kind === 'fault') this.#end(frame.call, frame.reason)
     else if (frame.kind === 'head') this.#observe(frame.call, 'answered')
-    if ((frame.kind === 'head' || frame.kind === 'data') && frame.last) this.#calls.delete(frame.call)
+    if ((frame.kind !== 'head' && frame.kind !== 'data') || !frame.last) return
+    // Of an answer that may have no body nothing is read, and its connection is wanted back.
+    this.#calls
+      .get(frame.call)
+      ?.body?.return?.()
+      .catch(() => undefined)
+    this.#calls.delete(frame.call)
   }
 
   #open(effect: UplinkEffect & { kind: 'open' }): void {

@@ -42,7 +42,11 @@ export async function run(
   const failed = (what: string, error: unknown): void => log('warn', what, { reason: reasonOf(error) })
   const pages: PageServer[] = []
   let closing: (() => void) | undefined
+  const health = new Health()
+  let hindrance: string | undefined = 'there is no key yet'
+  health.addReady('start', () => hindrance)
   try {
+    pages.push(...(await serve(health, kube, settings)))
     const identity = await keepIdentity(client, settings, (error) => failed('identity', error), signal)
     let signer = signerOf(settings, identity)
     let conditions: Conditions | undefined
@@ -92,7 +96,11 @@ export async function run(
       seq: () => uplink.published?.seq ?? 0,
       catalogs: () => cluster.catalogs.states(),
     })
-    pages.push(...(await serve(cluster, kube, settings)))
+    for (const informer of cluster.informers.values()) {
+      health.addInformer(informer)
+      kube.observe(informer)
+    }
+    hindrance = undefined
     await Promise.race([cluster.watch(watching.signal), aborted(signal)])
     signal.throwIfAborted()
     log('info', 'watching')
@@ -174,12 +182,7 @@ function trimmed(text: string): string | undefined {
 }
 
 /** Ready is who can serve: whether the edge is there is no pod's fault. */
-async function serve(cluster: Cluster, kube: KubeMetrics, settings: UplinkSettings): Promise<PageServer[]> {
-  const health = new Health()
-  for (const informer of cluster.informers.values()) {
-    health.addInformer(informer)
-    kube.observe(informer)
-  }
+async function serve(health: Health, kube: KubeMetrics, settings: UplinkSettings): Promise<PageServer[]> {
   const { registry } = kube
   return [
     await servePages(

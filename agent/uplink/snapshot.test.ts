@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { readResource } from '../../crds/cluster.ts'
 import { sha256 } from '../../gateway/sha256.ts'
-import { MAX_BODY, MAX_ITEMS } from '../../protocol/snapshot.ts'
+import { MAX_BODY, MAX_ITEMS, type SnapshotBody } from '../../protocol/snapshot.ts'
 import { bodyText, makeSnapshot, type Offer } from './snapshot.ts'
 import type { Published } from './trim.ts'
 
@@ -43,9 +43,9 @@ test('a body is found by the digest of its text, and holds the catalog byte for 
     assert.ok(body !== undefined)
     const text = bodyText(body)
     assert.equal(await sha256(text), digest)
-    const { resource, ...rest } = JSON.parse(text) as { resource: { metadata: { name: string; uid: string } } }
-    assert.equal(resource.metadata.name, name)
-    assert.equal(resource.metadata.uid, `uid-${name}`)
+    const { resource, ...rest } = JSON.parse(text) as SnapshotBody
+    const { metadata } = resource as { metadata: { name: string; uid: string } }
+    assert.deepEqual([metadata.name, metadata.uid], [name, `uid-${name}`])
     assert.equal('catalog' in rest, name === 'a')
     if (name === 'a') assert.ok(text.endsWith(`,"catalog":${catalog}}`))
   }

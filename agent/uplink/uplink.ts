@@ -82,6 +82,10 @@ export class Uplink {
     return this.#publisher.current
   }
 
+  get #newest(): Link | undefined {
+    return [...this.#links].at(-1)
+  }
+
   /** What the fleet offers is different, perhaps. */
   changed(): void {
     this.#publisher.changed()
@@ -92,8 +96,9 @@ export class Uplink {
     if (this.#isLeader === isLeader) return
     this.#isLeader = isLeader
     clearTimeout(this.#insisting)
+    if (isLeader) return this.#newest?.say({ kind: 'leading', isLeader })
     for (const link of this.#links) {
-      if (!isLeader) this.#publisher.closed(link)
+      this.#publisher.closed(link)
       link.say({ kind: 'leading', isLeader })
     }
   }
@@ -186,7 +191,7 @@ export class Uplink {
 
   #insist(): void {
     if (!this.#isLeader || this.#publisher.current !== undefined) return
-    ;[...this.#links].at(-1)?.say({ kind: 'leading', isLeader: true })
+    this.#newest?.say({ kind: 'leading', isLeader: true })
   }
 
   /** Renews what a connection was opened with, as long as it is there: the edge ends those whose credential has. */
