@@ -183,12 +183,16 @@ test('status shows clusters and links, however little a hub says', async (t) => 
     replica: 'pod-1',
     version: '0.1.0',
     isLeader: true,
-    since: now - 60_000,
-    lastSeen: now,
+    since: now - 11 * 3_600_000,
+    lastSeen: now - 300_000,
     latencyMs: 12.4,
   }
   const clusters = [
-    { id: 'a', method: 'join-token', hub: { state: 'online', epoch: 3, servers: 2, connections: [link] } },
+    {
+      id: 'a',
+      method: 'join-token',
+      hub: { state: 'online', epoch: 3, servers: 2, connections: [link, { ...link, isSuspect: true }] },
+    },
     { id: 'b', method: 'join-token', error: 'its hub does not answer' },
     { id: 'c', method: 'join-token', hub: {} },
     { id: 'd', method: 'join-token', revokedAt: '2026-11-01T00:00:00.000Z' },
@@ -199,13 +203,14 @@ test('status shows clusters and links, however little a hub says', async (t) => 
     shell.out.map((line) => line.split(/ {3,}/)),
     [
       ['CLUSTER', 'STATE', 'LINKS', 'SERVERS', 'EPOCH'],
-      ['a', 'online', '1', '2', '3'],
+      ['a', 'online', '2', '2', '3'],
       ['b', 'its hub does not answer', '0', '-', '-'],
       ['c', 'not connected', '0', '-', '-'],
       ['d', 'revoked', '0', '-', '-'],
       [''],
       ['CLUSTER', 'UPLINK', 'VERSION', 'ROLE', 'AGE', 'LEASE', 'LATENCY', 'CALLS'],
-      ['a', 'pod-1', '0.1.0', 'leader', '60s', '0s', '12ms', '0'],
+      ['a', 'pod-1', '0.1.0', 'leader', '11h', '5m', '12ms', '0'],
+      ['a', 'pod-1', '0.1.0', 'leader, silent', '11h', '5m', '12ms', '0'],
     ],
   )
   assert.equal(await shell.run(['status', 'a', '-o', 'json']), 0)

@@ -45,7 +45,10 @@ export function adminHost(edge: EdgeHost, defer: (work: Promise<unknown>) => voi
     },
     hubs: {
       changed: async (cluster) => void (await ask(env, cluster, '/changed', 'POST')),
-      status: async (cluster) => (await ask(env, cluster, '/status', 'GET')).json(),
+      status: async (cluster) => {
+        const told = (await (await ask(env, cluster, '/status', 'GET')).json()) as object
+        return { ...told, servers: state.published(cluster) }
+      },
     },
     events: (limit) => edge.trail.newest(limit),
   }

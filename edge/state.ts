@@ -133,6 +133,11 @@ export class State {
   get everywhere(): Resources {
     return this.#fleets.resources
   }
+  /** How many servers a cluster has registered. */
+  published(cluster: string): number {
+    const items = this.#registered.get(cluster)?.items ?? []
+    return items.filter(({ kind }) => kind === 'MCPServer' || kind === 'MCPRemoteProxy').length
+  }
   get secrets(): Secrets {
     return this.#secrets
   }

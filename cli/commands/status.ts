@@ -10,6 +10,8 @@ const Link = z.looseObject({
   replica: z.string().catch('?'),
   version: z.string().catch('?'),
   isLeader: z.boolean().catch(false),
+  isDraining: z.boolean().catch(false),
+  isSuspect: z.boolean().catch(false),
   /** Milliseconds since the epoch. */
   since: z.number().optional(),
   lastSeen: z.number().optional(),
@@ -37,7 +39,7 @@ export const status: Command = {
   help: `waggle status [CLUSTER] [-o json] [--edge URL]
 
 A cluster is online, offline (no link for 45 s; its tools stay listed, calls fail at once) or delisted (10 min).
-LEASE is how long ago a link was last heard of, LATENCY how long its calls took to be taken up lately.
+LEASE is how long ago a link was last heard of, LATENCY how long calls lately took to be answered, their server included.
 
   -o, --output      json: everything that the edge says`,
   async run(argv, io) {
@@ -66,7 +68,7 @@ LEASE is how long ago a link was last heard of, LATENCY how long its calls took 
         id,
         link.replica,
         link.version,
-        link.isLeader ? 'leader' : 'replica',
+        roleOf(link),
         ago(link.since, now),
         ago(link.lastSeen, now),
         link.latencyMs === undefined ? '-' : `${Math.round(link.latencyMs)}ms`,
@@ -79,6 +81,11 @@ LEASE is how long ago a link was last heard of, LATENCY how long its calls took 
     for (const line of table([head, ...links])) io.out(line)
     return undefined
   },
+}
+
+function roleOf({ isLeader, isDraining, isSuspect }: z.infer<typeof Link>): string {
+  const role = isLeader ? 'leader' : 'replica'
+  return isSuspect ? `${role}, silent` : isDraining ? `${role}, leaving` : role
 }
 
 function stateOf(hub: z.infer<typeof Hub> | undefined): string {

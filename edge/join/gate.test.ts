@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
+import * as fc from 'fast-check'
 import { sha256 } from '../../gateway/sha256.ts'
 import type { Cluster } from '../documents/clusters.ts'
 import { Fault } from '../../protocol/fault.ts'
@@ -302,6 +303,30 @@ test('a body that is too large, a wrong method and a wrong path are refused', as
   assert.equal((await request('/link/v2/session', { method: 'POST' })).status, 400)
   assert.equal((await request(JOIN.connect, { method: 'GET' })).reason, 'invalid_request')
   assert.equal(attempts.length, 4)
+})
+
+test('whatever a stranger sends is refused and audited, and no hub hears of it', async () => {
+  const at = stage([tokenEntry(), entry('b')])
+  const bytes = fc
+    .string({ unit: 'binary-ascii', maxLength: 300 })
+    .map((text) => text.replaceAll(/[^\x20-\x7e]/gu, '.'))
+  const token = fc.oneof(
+    bytes,
+    fc.array(fc.base64String({ maxLength: 80 }), { maxLength: 6 }).map((parts) => parts.join('.')),
+  )
+  const path = fc.constantFrom(JOIN.join, JOIN.session, JOIN.connect)
+  await fc.assert(
+    fc.asyncProperty(path, token, token, fc.oneof(bytes, fc.json()), async (path, proof, bearer, body) => {
+      const before = at.attempts.length
+      const headers = { [PROOF_HEADER]: proof, authorization: `Bearer ${bearer}`, upgrade: 'websocket' }
+      const init = path === JOIN.connect ? { method: 'GET', headers } : { method: 'POST', headers, body }
+      const { status, reason } = await at.request(path, init)
+      assert.ok(status >= 400 && status < 500, `${status} ${reason}`)
+      assert.equal(at.attempts.length, before + 1)
+    }),
+    { numRuns: 300 },
+  )
+  assert.deepEqual(at.asked, [])
 })
 
 test('while the store is away the answer is to try again', async () => {
