@@ -14,6 +14,9 @@ import { bodyDigest, type SnapshotItem } from '../../protocol/snapshot.ts'
 import type { RegisteredItem } from '../documents/registry.ts'
 import type { Refused } from './decide.ts'
 
+/** As of servers that the edge asks itself: isolates hold it. In characters. */
+const MAX_CATALOG = 8 * 1024 * 1024
+
 const schemas = { MCPServer, MCPRemoteProxy, VirtualMCPServer, ToolPolicy, MCPToolConfig, MCPGroup }
 
 export type Opened =
@@ -43,7 +46,9 @@ export async function openBody(item: SnapshotItem, bytes: Uint8Array<ArrayBuffer
   if (namespace !== item.namespace || name !== item.name) return invalid('is the manifest of another resource')
   try {
     const span = members(text).get('catalog')
-    return { ok: true, resource, catalog: span === undefined ? undefined : readPublished(slice(text, span)) }
+    if (span === undefined) return { ok: true, resource, catalog: undefined }
+    if (span.end - span.start <= MAX_CATALOG) return { ok: true, resource, catalog: readPublished(slice(text, span)) }
+    return { ok: false, reason: 'too_large', message: `has a catalog of more than ${MAX_CATALOG} characters` }
   } catch (error) {
     return invalid(`has a catalog that cannot be read: ${error instanceof Error ? error.message : 'failed'}`)
   }

@@ -1,6 +1,8 @@
 // Which catalogs of one cluster are in the store, so that each is written once and those that nobody needs go. They go late: isolates
 // may still load what they read about a moment ago. Kept in the hub's own storage, written before the store is.
 
+import type { Sql } from '../join/admission.ts'
+
 /** Isolates know of changes within seconds; a snapshot may take longer to be complete. */
 const LATE_MS = 600_000
 const BATCH = 64
@@ -10,16 +12,16 @@ const SCHEMA = `
 `
 
 export class Catalogs {
-  readonly #sql: SqlStorage
+  readonly #sql: Sql
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: Sql) {
     this.#sql = sql
     sql.exec(SCHEMA)
   }
 
   /** Is about to be stored; false when it is already. */
   storing(digest: string, now: number): boolean {
-    const [known] = this.#sql.exec('SELECT isStored FROM hub_catalogs WHERE digest = ?', digest)
+    const [known] = this.#sql.exec('SELECT isStored FROM hub_catalogs WHERE digest = ?', digest).toArray()
     // It is needed by a snapshot that is not complete yet: as if by the last one that named it.
     this.#sql.exec(
       'INSERT INTO hub_catalogs (digest, isStored, unneeded) VALUES (?1, 0, ?2) ON CONFLICT (digest) DO UPDATE SET unneeded = ?2',
@@ -31,8 +33,8 @@ export class Catalogs {
 
   /** All that are named have been stored; the others are not needed from now on. */
   needs(digests: ReadonlySet<string>, now: number): void {
-    type Row = { digest: string; isStored: number; unneeded: number | null }
-    for (const { digest, isStored, unneeded } of this.#sql.exec<Row>('SELECT * FROM hub_catalogs').toArray()) {
+    for (const row of this.#sql.exec('SELECT * FROM hub_catalogs').toArray()) {
+      const { digest, isStored, unneeded } = row as { digest: string; isStored: number; unneeded: number | null }
       const isNeeded = digests.has(digest)
       if (isNeeded && (isStored === 0 || unneeded !== null))
         this.#sql.exec('UPDATE hub_catalogs SET isStored = 1, unneeded = NULL WHERE digest = ?', digest)
@@ -43,8 +45,9 @@ export class Catalogs {
 
   /** When the next one is to go; undefined: all are needed. */
   due(): number | undefined {
-    const [row] = this.#sql.exec<{ first: number | null }>('SELECT min(unneeded) AS first FROM hub_catalogs')
-    return typeof row?.first === 'number' ? row.first + LATE_MS : undefined
+    const [row] = this.#sql.exec('SELECT min(unneeded) AS first FROM hub_catalogs').toArray()
+    const first = row?.['first']
+    return typeof first === 'number' ? first + LATE_MS : undefined
   }
 
   /** A few that may go, all of them with `all`; `forget` each once it is gone. */
@@ -52,12 +55,8 @@ export class Catalogs {
     const until = all ? Number.MAX_SAFE_INTEGER : now - LATE_MS
     const limit = all ? Number.MAX_SAFE_INTEGER : BATCH
     if (all) this.needs(new Set(), now)
-    const rows = this.#sql.exec<{ digest: string }>(
-      'SELECT digest FROM hub_catalogs WHERE unneeded <= ? LIMIT ?',
-      until,
-      limit,
-    )
-    return rows.toArray().map(({ digest }) => digest)
+    const rows = this.#sql.exec('SELECT digest FROM hub_catalogs WHERE unneeded <= ? LIMIT ?', until, limit)
+    return rows.toArray().map(({ digest }) => String(digest))
   }
 
   forget(digest: string): void {

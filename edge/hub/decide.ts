@@ -15,7 +15,7 @@ import { allowed, type Cluster } from '../documents/clusters.ts'
 import { ownerOf, type Registered, type RegisteredItem, type Registry } from '../documents/registry.ts'
 
 /** Characters of all manifests of a cluster together: its document must fit into the store. */
-const MAX_MANIFESTS = 5 * 1024 * 1024
+const MAX_MANIFESTS = 4 * 1024 * 1024
 /** How many dropped items an uplink is told of, so that the frame stays short. */
 const MAX_DROPPED = 1000
 const MAX_MESSAGE = 250

@@ -27,6 +27,8 @@ const REQUEST_HEADERS: ReadonlySet<string> = new Set([
 ])
 /** Response headers that say something of the answer rather than of its way here. */
 const RESPONSE_HEADERS: ReadonlySet<string> = new Set(['content-type', 'retry-after'])
+/** Statuses of answers that have no body. */
+const BARE: ReadonlySet<number> = new Set([204, 205, 304])
 const isMcp = (name: string): boolean => name.startsWith('mcp-')
 
 export interface Wires {
@@ -191,11 +193,14 @@ export class Exchanges {
       this.#latency.set(connection, before === undefined ? took : before + (took - before) * NEWEST)
     }
     const init = { status, headers: responseHeaders(headers) }
-    if (last) {
+    const isBare = BARE.has(status)
+    if (last || isBare) {
       this.#end(call, exchange)
+      const hasBody = !isBare && bytes.length > 0
       // Whoever knows the length of an answer reads it at once.
-      if (bytes.length > 0) init.headers['content-length'] = String(bytes.length)
-      exchange.answer(new Response(bytes.length === 0 ? null : bytes, init))
+      if (hasBody) init.headers['content-length'] = String(bytes.length)
+      exchange.answer(new Response(hasBody ? bytes : null, init))
+      if (!last) this.#do(this.#machine.cancel(call))
       return
     }
     const body = new AnswerBody(

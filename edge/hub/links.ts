@@ -3,6 +3,7 @@
 
 import { encode } from '../../protocol/frame.ts'
 import { LINK_PROTOCOLS, type EdgeFrame } from '../../protocol/link.ts'
+import { restOf, type LinkClock } from './lease.ts'
 
 /** Close codes, besides that for frames that make no sense. */
 export const CLOSED = {
@@ -15,7 +16,9 @@ export const CLOSED = {
 } as const
 
 /** Links of one cluster at once. */
-export const MAX_LINKS = 128
+const MAX_LINKS = 256
+/** A link whose credential ends is told so long before, in milliseconds. */
+export const WARN_MS = 30_000
 
 /** What is attached to a socket. Times in milliseconds since the epoch. */
 export interface Attached {
@@ -142,6 +145,17 @@ export class Links {
     return Math.max(link.heard, answered)
   }
 
+  /** When one of them has to be looked at: it has been silent for long, or its credential ends. Infinity: there is none. */
+  due(clock: LinkClock, now: number): number {
+    const times = this.all().map((link) => {
+      const { expires, isWarned } = link.attached
+      const seen = this.lastSeen(link)
+      const silent = now - seen > clock.suspect ? seen + clock.offline : now + restOf(clock)
+      return Math.min(silent, isWarned ? expires : expires - WARN_MS)
+    })
+    return Math.min(...times)
+  }
+
   /** Whoever claims to lead does, under a new epoch; who led before is told. */
   lead(link: Link): number {
     this.#epoch += 1
@@ -161,8 +175,8 @@ export class Links {
     return this.leader() === undefined ? this.all().findLast(({ attached }) => attached.claims) : undefined
   }
 
-  send({ attached }: Link, frame: EdgeFrame): void {
-    this.write(attached.id, encode(frame))
+  send(link: Link | undefined, frame: EdgeFrame): void {
+    if (link !== undefined) this.write(link.attached.id, encode(frame))
   }
 
   /** Of a socket that is gone the runtime tells by itself. */

@@ -9,22 +9,19 @@ import { hostFor, type EdgeHost } from '../host.ts'
 import { Admission, type Knock } from '../join/admission.ts'
 import type { ClusterBook } from '../join/book.ts'
 import { clusterBook } from '../join/host.ts'
+import { Alarm } from './alarm.ts'
 import { hubEvent, type HubEvent } from './event.ts'
 import { Exchanges, faulty } from './exchange.ts'
 import { CLUSTER_HEADER, DEADLINE_HEADER } from './fetch.ts'
-import { idleOf, linkClock, restOf, type LinkClock } from './lease.ts'
-import { CLOSED, Links, type Link } from './links.ts'
+import { idleOf, linkClock, type LinkClock } from './lease.ts'
+import { CLOSED, Links, WARN_MS, type Link } from './links.ts'
 import { Registrar } from './registrar.ts'
 import { Standing } from './standing.ts'
 import { connectionsOf, type HubStatus } from './status.ts'
 
-/** A link whose credential ends is told so long before, in milliseconds. */
-const WARN_MS = 30_000
 /** When the store does not answer. */
 const RETRY_MS = 5_000
 const DEADLINE_MS = 60_000
-/** How often it is asked when the alarm should ring, at most. */
-const ARM_MS = 1_000
 const NO_CONTENT = { status: 204 } as const
 const TEXT = { kind: 'malformed', message: 'a text message that is no ping' } as const
 
@@ -37,9 +34,7 @@ export class HubObject extends DurableObject<Env> {
   readonly #links: Links
   readonly #exchanges: Exchanges
   readonly #registrar: Registrar
-  /** When the alarm rings. */
-  #due = Number.POSITIVE_INFINITY
-  #armedAt = Number.NEGATIVE_INFINITY
+  readonly #alarm: Alarm
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -58,6 +53,11 @@ export class HubObject extends DurableObject<Env> {
       doubt: (id) => this.#doubt(this.#links.get(id)),
     })
     this.#registrar = this.#newRegistrar()
+    this.#alarm = new Alarm(
+      ctx,
+      () => Math.min(this.#standing.due(this.#links.size > 0), this.#links.due(this.#clock, now())),
+      idleOf(this.#clock),
+    )
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG))
     storage.kv.put('wakes', (storage.kv.get<number>('wakes') ?? 0) + 1)
     for (const { attached } of this.#links.all()) {
@@ -68,15 +68,12 @@ export class HubObject extends DurableObject<Env> {
     if (leader !== undefined) this.#registrar.follow(leader.attached.id, leader.attached.epoch)
     // Sockets that broke while nobody looked, as in a restart, leave no trace but that they are gone.
     if (this.#links.size === 0) this.#standing.lostAt ??= now()
-    void ctx.blockConcurrencyWhile(async () => {
-      this.#due = (await storage.getAlarm()) ?? Number.POSITIVE_INFINITY
-    })
   }
 
   override async fetch(request: Request): Promise<Response> {
     const cluster = request.headers.get(CLUSTER_HEADER)
     if (cluster !== null) this.#standing.cluster = cluster
-    this.#stir()
+    this.#alarm.stir()
     const path = request.url.slice('http://hub'.length)
     if (path.startsWith('/call/')) return this.#call(path, request)
     switch (path) {
@@ -101,7 +98,7 @@ export class HubObject extends DurableObject<Env> {
     const link = this.#links.of(socket)
     if (link === undefined) return
     link.heard = Date.now()
-    this.#stir()
+    this.#alarm.stir()
     const decoded = typeof message === 'string' ? TEXT : decodeUplink(message)
     if (decoded.kind === 'malformed') this.#lost(link, PROTOCOL_ERROR, decoded.message)
     else if (decoded.kind === 'frame') this.#hear(link, decoded.frame, decoded.payload)
@@ -116,13 +113,13 @@ export class HubObject extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    this.#due = Number.POSITIVE_INFINITY
+    this.#alarm.rang()
     try {
       await this.#look()
-      this.#arm()
+      this.#alarm.set()
     } catch (error) {
       console.error(JSON.stringify({ msg: 'hub_alarm_failed', error: String(error).slice(0, 300) }))
-      this.#ring(Date.now() + RETRY_MS)
+      this.#alarm.ring(Date.now() + RETRY_MS)
     }
   }
 
@@ -146,7 +143,7 @@ export class HubObject extends DurableObject<Env> {
     const link = connection === undefined ? undefined : this.#links.get(connection)
     if (link !== undefined && link.attached.thumbprint === thumbprint && link.attached.replica === replica) {
       this.#links.note(link, { expires, isWarned: false })
-      this.#arm()
+      this.#alarm.set()
     }
     return new Response(null, NO_CONTENT)
   }
@@ -165,10 +162,11 @@ export class HubObject extends DurableObject<Env> {
       if (older === link || older.attached.replica !== replica) continue
       this.#exchanges.drain(older.attached.id)
       this.#links.note(older, { isDraining: true })
+      this.#doubt(older)
     }
     this.#turn('online')
     this.#audit('connected', 'success', { replica, connection: id })
-    this.#arm()
+    this.#alarm.set()
     return response
   }
 
@@ -235,10 +233,10 @@ export class HubObject extends DurableObject<Env> {
     this.#inherit()
     const why = code === undefined ? {} : { code, reason }
     this.#audit('disconnected', code === undefined ? 'success' : 'failure', { replica, connection: id, ...why })
-    this.#arm()
+    this.#alarm.set()
   }
 
-  /** A call got no word: if pings came neither, nobody is there. */
+  /** If neither calls nor pings have brought a word, nobody is there. */
   #doubt(link: Link | undefined): void {
     if (link === undefined || Date.now() - this.#links.lastSeen(link) <= this.#clock.suspect) return
     this.#lost(link, CLOSED.silent, 'nothing was heard for too long')
@@ -303,28 +301,20 @@ export class HubObject extends DurableObject<Env> {
   #turn(state: 'online' | 'offline' | 'delisted'): void {
     if (!this.#standing.turn(state)) return
     if (state !== 'online') this.#audit(state, 'success', {})
-    this.ctx.waitUntil(this.#standing.announce().catch(() => this.#ring(Date.now() + RETRY_MS)))
+    this.ctx.waitUntil(this.#standing.announce().catch(() => this.#alarm.ring(Date.now() + RETRY_MS)))
   }
 
   #newRegistrar(): Registrar {
-    const { catalogs } = this.#standing
     return new Registrar({
       store: this.#host.store,
+      standing: this.#standing,
       now: Date.now,
-      alone: (work) => this.#standing.alone(work),
       entry: () => this.#book.find(this.#standing.cluster, 0),
-      send: (id, frame) => {
-        const link = this.#links.get(id)
-        if (link !== undefined) this.#links.send(link, frame)
-      },
+      send: (id, frame) => this.#links.send(this.#links.get(id), frame),
       refuse: (id, why) => this.#lost(this.#links.get(id), PROTOCOL_ERROR, why),
-      storing: (digest) => catalogs.storing(digest, Date.now()),
-      needs: (digests) => catalogs.needs(digests, Date.now()),
-      registered: async (version, virtual) => {
-        await this.#standing.registered(version, virtual)
-        this.#arm()
-      },
-      changed: ({ epoch, seq, items }, dropped) => {
+      done: ({ epoch, seq, items }, dropped, isNews) => {
+        this.#alarm.set()
+        if (!isNews) return
         const [first] = dropped
         const what = { epoch, seq, items: items.length, dropped: dropped.length }
         const why = first === undefined ? {} : { first: `${first.key}: ${first.reason}` }
@@ -336,31 +326,6 @@ export class HubObject extends DurableObject<Env> {
   #audit(action: HubEvent['action'], outcome: HubEvent['outcome'], extra: HubEvent['extra']): void {
     const event = hubEvent({ cluster: this.#standing.cluster, action, outcome, extra }, Date.now())
     this.#host.trail.write(event, (work) => this.ctx.waitUntil(work))
-  }
-
-  /** While things happen, and a good while after, no alarm wakes anybody up for nothing. */
-  #stir(): void {
-    const now = Date.now()
-    if (this.#due - now >= idleOf(this.#clock) || now - this.#armedAt < ARM_MS || this.#links.size === 0) return
-    this.#arm()
-  }
-
-  #arm(): void {
-    const now = Date.now()
-    this.#armedAt = now
-    const times = this.#links.all().map((link) => {
-      const { expires, isWarned } = link.attached
-      const seen = this.#links.lastSeen(link)
-      const silent = now - seen > this.#clock.suspect ? seen + this.#clock.offline : now + restOf(this.#clock)
-      return Math.min(silent, isWarned ? expires : expires - WARN_MS)
-    })
-    this.#ring(Math.max(now, Math.min(this.#standing.due(times.length > 0), ...times)))
-  }
-
-  #ring(at: number): void {
-    if (!Number.isFinite(at) || at === this.#due) return
-    this.#due = at
-    this.ctx.waitUntil(this.ctx.storage.setAlarm(at))
   }
 
   #status(): HubStatus {

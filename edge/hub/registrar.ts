@@ -2,11 +2,11 @@
 // after the other; whatever belongs to an older epoch is passed over. Nothing is written while nothing changed.
 
 import type { ServerCatalog } from '../../gateway/catalog/server.ts'
+import { Lru } from '../../gateway/lru.ts'
 import type { Clock, Store } from '../../gateway/ports.ts'
 import { sha256 } from '../../gateway/sha256.ts'
 import type { Dropped, EdgeFrame, UplinkFrame } from '../../protocol/link.ts'
 import { MAX_BODY, MAX_SNAPSHOT, type SnapshotItem } from '../../protocol/snapshot.ts'
-import { Lru } from '../../gateway/lru.ts'
 import { isServer, serverKey } from '../../plan/members.ts'
 import type { Cluster } from '../documents/clusters.ts'
 import { changeDocument, readDocument } from '../documents/document.ts'
@@ -29,6 +29,7 @@ import {
   type ReadBody,
   type Refused,
 } from './decide.ts'
+import type { Standing } from './standing.ts'
 
 /** Bodies that are asked for together: few while they are large, for they are held until they are read. */
 const MAX_BATCH = 32
@@ -43,6 +44,7 @@ const FIRST_PAUSE_MS = 500
 
 export interface RegistrarHost {
   readonly store: Store
+  readonly standing: Standing
   readonly now: Clock
   /** As it is now. */
   entry(): Promise<Cluster | undefined>
@@ -50,16 +52,8 @@ export interface RegistrarHost {
   send(connection: string, frame: EdgeFrame): void
   /** Its frames make no sense. */
   refuse(connection: string, why: string): void
-  /** Does something with what is stored, when nothing else does. */
-  alone(work: () => Promise<void>): Promise<void>
-  /** A catalog is about to be stored; false when it is there already. */
-  storing(digest: string): boolean
-  /** Of all catalogs that were stored only these are needed any more. */
-  needs(digests: ReadonlySet<string>): void
-  /** What isolates are told; before it resolves nobody knows of the change. */
-  registered(version: string, virtual: Readonly<Record<string, number>>): Promise<void>
-  /** For the audit trail. */
-  changed(registered: Registered, dropped: readonly Dropped[]): void
+  /** Everything is registered, or was; `isNews`: something of it is. */
+  done(registered: Registered, dropped: readonly Dropped[], isNews: boolean): void
 }
 
 /** A text that arrives in pieces. */
@@ -129,7 +123,7 @@ export class Registrar {
 
   /** One thing after the other, as long as the same connection publishes. If the store stays away, the uplink begins anew some time. */
   #next(epoch: number, work: () => Promise<void>): Promise<void> {
-    return this.#host.alone(async () => {
+    return this.#host.standing.alone(async () => {
       for (let attempt = 1; epoch === this.#epoch; attempt += 1) {
         try {
           await work()
@@ -204,13 +198,14 @@ export class Registrar {
   /** Stores a catalog; its digest. */
   async #keep(cluster: string, catalog: ServerCatalog): Promise<string> {
     const digest = (await sha256(JSON.stringify(catalog))).slice(0, 32)
-    if (this.#host.storing(digest))
-      await this.#host.store.set(registeredCatalogKey(cluster, digest), catalogBody(digest, catalog))
+    const { standing, store, now } = this.#host
+    if (standing.catalogs.storing(digest, now()))
+      await store.set(registeredCatalogKey(cluster, digest), catalogBody(digest, catalog))
     return digest
   }
 
   async #finish(round: Round): Promise<void> {
-    const { store, now } = this.#host
+    const { store, standing, now } = this.#host
     const { before, judged, bodies, cluster, seq, epoch, connection } = round
     const registry = await readDocument(store, registryCodec)
     const own = await readDocument(store, resourceCodec)
@@ -220,7 +215,7 @@ export class Registrar {
     const next: Registered = { epoch, seq, items }
     const isNews = JSON.stringify(items) !== JSON.stringify(before.items)
     if (isNews) await changeDocument(store, registeredCodec(cluster.id), () => ({ next, result: undefined }))
-    this.#host.needs(new Set(items.flatMap(({ catalog }) => catalog ?? [])))
+    standing.catalogs.needs(new Set(items.flatMap(({ catalog }) => catalog ?? [])), now())
     const digests = items.map((item) => [
       item.kind,
       item.namespace,
@@ -230,10 +225,10 @@ export class Registrar {
       item.registeredAt,
       item.catalog,
     ])
-    await this.#host.registered((await sha256(JSON.stringify(digests))).slice(0, 32), virtualOf(items))
+    await standing.registered((await sha256(JSON.stringify(digests))).slice(0, 32), virtualOf(items))
     if (this.#round === round) this.#round = undefined
     this.#host.send(connection, { kind: 'registered', seq, dropped: told(dropped) })
-    if (isNews) this.#host.changed(next, dropped)
+    this.#host.done(next, dropped, isNews)
   }
 }
 

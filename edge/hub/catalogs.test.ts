@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { DatabaseSync } from 'node:sqlite'
+import { test } from 'node:test'
+import type { Sql } from '../join/admission.ts'
+import { Catalogs } from './catalogs.ts'
+
+function made(): Catalogs {
+  const database = new DatabaseSync(':memory:')
+  const sql: Sql = {
+    exec: (query, ...bindings) => {
+      if (query.trimStart().startsWith('CREATE')) {
+        database.exec(query)
+        return { toArray: () => [] }
+      }
+      const rows = database.prepare(query).all(...bindings)
+      return { toArray: () => rows }
+    },
+  }
+  return new Catalogs(sql)
+}
+
+const LATE = 600_000
+
+test('a catalog is stored once, and again only after it may have gone', () => {
+  const catalogs = made()
+  assert.equal(catalogs.storing('a', 0), true)
+  assert.equal(catalogs.storing('a', 0), true, 'nothing says yet that it was stored')
+  catalogs.needs(new Set(['a']), 0)
+  assert.equal(catalogs.storing('a', 1), false)
+  catalogs.needs(new Set(), 2)
+  assert.equal(catalogs.storing('a', 3), false)
+  for (const digest of catalogs.garbage(3 + LATE)) catalogs.forget(digest)
+  assert.equal(catalogs.storing('a', 4 + LATE), true)
+})
+
+test('what nobody needs goes late, and what is needed stays', () => {
+  const catalogs = made()
+  for (const digest of ['a', 'b', 'c']) catalogs.storing(digest, 0)
+  catalogs.needs(new Set(['a', 'b', 'c']), 0)
+  assert.equal(catalogs.due(), undefined)
+  catalogs.needs(new Set(['a']), 100)
+  catalogs.needs(new Set(['a', 'c']), 200)
+  assert.equal(catalogs.due(), 100 + LATE)
+  assert.deepEqual(catalogs.garbage(99 + LATE), [])
+  assert.deepEqual(catalogs.garbage(100 + LATE), ['b'])
+})
+
+test('a catalog whose snapshot never became complete goes as well', () => {
+  const catalogs = made()
+  catalogs.storing('a', 0)
+  assert.deepEqual(catalogs.garbage(LATE), ['a'])
+})
+
+test('all go when their cluster does', () => {
+  const catalogs = made()
+  for (let at = 0; at < 100; at += 1) catalogs.storing(`d${at}`, 0)
+  catalogs.needs(new Set(['d1', 'd2']), 0)
+  assert.equal(catalogs.garbage(1, true).length, 100)
+})
