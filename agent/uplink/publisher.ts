@@ -11,6 +11,8 @@ const SETTLE_MS = 250
 /** An edge that says nothing of a snapshot is told again, after twice that the next time, and so on. */
 const SILENCE_MS = 30_000
 const MAX_SILENCE_MS = 5 * 60_000
+/** What the edge makes of a snapshot depends on other clusters too, so it is asked again now and then. */
+const RESYNC_MS = 10 * 60_000
 
 /** A connection, as the publisher sees it. */
 export interface Line {
@@ -139,7 +141,7 @@ export class Publisher {
   #registered(tenure: Tenure, seq: number, dropped: readonly Dropped[]): void {
     const { made } = tenure
     if (seq !== tenure.seq || made === undefined) return
-    clearTimeout(tenure.silence)
+    this.#again(tenure, RESYNC_MS)
     tenure.silenceMs = SILENCE_MS
     tenure.isOpen = false
     const all = [...made.dropped, ...dropped].map((one) => [one.key, one] as const)
@@ -165,15 +167,19 @@ export class Publisher {
   }
 
   #await(tenure: Tenure): void {
+    if (tenure.isOpen) this.#again(tenure, tenure.silenceMs)
+  }
+
+  /** Everything is told again after this time, unless something comes before. */
+  #again(tenure: Tenure, afterMs: number): void {
     clearTimeout(tenure.silence)
-    if (!tenure.isOpen) return
     tenure.silence = setTimeout(() => {
-      tenure.silenceMs = Math.min(tenure.silenceMs * 2, MAX_SILENCE_MS)
+      if (tenure.isOpen) tenure.silenceMs = Math.min(tenure.silenceMs * 2, MAX_SILENCE_MS)
       tenure.isOpen = false
       tenure.isStale = true
       tenure.made = undefined
       this.#send()
-    }, tenure.silenceMs)
+    }, afterMs)
     tenure.silence.unref()
   }
 }
