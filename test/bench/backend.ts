@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { flow, flooded, FLOW_TOOLS } from './flow.ts'
 
 interface Message {
   readonly id?: number | string
@@ -13,7 +14,7 @@ interface Message {
   readonly params?: {
     readonly protocolVersion?: string
     readonly name?: string
-    readonly arguments?: { readonly text?: string }
+    readonly arguments?: { readonly text?: string; readonly bytes?: number }
     readonly inputResponses?: { readonly word?: Elicited }
   }
   readonly result?: Elicited
@@ -39,7 +40,8 @@ const QUESTION = {
 }
 
 /** The tools of one server: `echo` (or `ask`) first, then synthetic ones of about 280 bytes each, the same on every run. */
-function tools(server: string, count: number): unknown[] {
+function tools(server: string, count: number): readonly unknown[] {
+  if (server.startsWith('flow-')) return FLOW_TOOLS
   const echo = {
     name: server.startsWith('asking-') ? 'ask' : 'echo',
     description: 'Returns the text it was given',
@@ -152,6 +154,7 @@ function post(request: IncomingMessage, response: ServerResponse, body: string):
     return send(response, 404, refusal(message.id, -32600, 'Session not found'))
   if (era === 'legacy' && message.method === 'tools/call' && message.params?.name === 'ask')
     return ask(response, message)
+  if (server.startsWith('flow-') && message.method === 'tools/call') return flow(response, message)
   const result = answer(era, Number(count), server, message)
   if (result === undefined)
     return send(response, era === 'modern' ? 404 : 200, refusal(message.id, -32601, 'Method not found'))
@@ -165,6 +168,7 @@ function post(request: IncomingMessage, response: ServerResponse, body: string):
 
 const server = createServer((request, response) => {
   if (request.url === '/lists') return send(response, 200, String(lists))
+  if (request.url === '/flooded') return send(response, 200, String(flooded))
   if (request.method !== 'POST') {
     if (request.method === 'DELETE') sessions.delete(String(request.headers['mcp-session-id']))
     response.writeHead(405, { allow: 'POST' }).end()

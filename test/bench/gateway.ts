@@ -1,5 +1,6 @@
 // The edge under test: started as an operator starts it, configured through its admin API, guarded by a real issuer.
 // Audit events are counted as they are printed and not kept.
+import type { JSONWebKeySet } from 'jose'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,6 +19,10 @@ export interface Gateway {
   /** What a load generator needs to be callers at one virtual server: `principals` of them, 16 when not said. */
   target(name: string, era: Era, tool: string, principals?: number): Promise<Target>
   apply(manifests: readonly Manifest[]): Promise<void>
+  /** Adds a cluster; resolves with the token by which it joins. */
+  join(cluster: string): Promise<string>
+  /** What the edge's assertions are checked with. */
+  keys(): Promise<JSONWebKeySet>
   /** Waits until the virtual server lists so many tools on all its pages. */
   listed(target: Target, tools: number): Promise<FirstPage>
   /** Audit events printed so far. */
@@ -51,6 +56,17 @@ export async function startGateway(): Promise<Gateway> {
   const edge = await serve({ port: 0, stateDir, vars, onLine })
   const token = (audience: string, claims: object): Promise<string> =>
     issuer.token(audience, { exp: Math.floor(Date.now() / 1000) + TOKEN_SECONDS, ...claims })
+  const admin = async (method: string, path: string, body: object): Promise<unknown> => {
+    const authorization = `Bearer ${await token(`${edge.url}/admin`, { sub: 'operator', scope: 'waggle:admin' })}`
+    return json(
+      fetch(`${edge.url}/admin/v1${path}`, {
+        method,
+        headers: { authorization, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+        signal: AbortSignal.timeout(REQUEST_DEADLINE_MS),
+      }),
+    )
+  }
   return {
     url: edge.url,
     pid: edge.pid,
@@ -64,18 +80,14 @@ export async function startGateway(): Promise<Gateway> {
       return { url, era, tokens, tool, sessions: true }
     },
     apply: async (manifests) => {
-      const authorization = `Bearer ${await token(`${edge.url}/admin`, { sub: 'operator', scope: 'waggle:admin' })}`
-      for (let from = 0; from < manifests.length; from += BATCH) {
-        const answer = await fetch(`${edge.url}/admin/v1/resources`, {
-          method: 'PUT',
-          headers: { authorization, 'content-type': 'application/json' },
-          body: JSON.stringify({ resources: manifests.slice(from, from + BATCH) }),
-          signal: AbortSignal.timeout(REQUEST_DEADLINE_MS),
-        })
-        const text = await answer.text()
-        if (!answer.ok) throw new BenchError(`apply answered ${answer.status}: ${text.slice(0, 1000)}`)
-      }
+      for (let from = 0; from < manifests.length; from += BATCH)
+        await admin('PUT', '/resources', { resources: manifests.slice(from, from + BATCH) })
     },
+    join: async (cluster) => {
+      await admin('PUT', `/clusters/${cluster}`, { method: 'join-token', allow: {} })
+      return ((await admin('POST', `/clusters/${cluster}/token`, {})) as { readonly token: string }).token
+    },
+    keys: async () => (await json(fetch(`${edge.url}/.well-known/jwks.json`))) as JSONWebKeySet,
     listed,
     events: () => events,
     close: async () => {
@@ -84,6 +96,13 @@ export async function startGateway(): Promise<Gateway> {
       await rm(stateDir, { recursive: true, force: true })
     },
   }
+}
+
+async function json(asked: Promise<Response>): Promise<unknown> {
+  const answer = await asked
+  const text = await answer.text()
+  if (!answer.ok) throw new BenchError(`${answer.url} answered ${answer.status}: ${text.slice(0, 1000)}`)
+  return JSON.parse(text)
 }
 
 async function listed(target: Target, tools: number): Promise<FirstPage> {

@@ -1,6 +1,6 @@
 // `npm run bench`: starts everything on loopback, measures the gateway against its baselines in interleaved rounds and writes
 // docs/benchmarks.md. Slow numbers are reported; only wrong answers and broken parts end it with an error.
-// `--quick` takes about a minute and prints the report instead of writing it.
+// `--quick` takes about a minute and prints the report instead of writing it; `--link` measures and prints the section of the link alone.
 import { readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
@@ -10,8 +10,10 @@ import { measureAsks } from './asks.ts'
 import { Child } from './child.ts'
 import { startGateway } from './gateway.ts'
 import type { Gateway } from './gateway.ts'
+import { measureLink } from './link.ts'
+import type { LinkPlan } from './link.ts'
 import { SIZED_TOOLS, calls, echo, sized } from './manifests.ts'
-import { report, splice } from './report.ts'
+import { linkReport, report, splice } from './report.ts'
 import type { Calls, Lists, Results } from './results.ts'
 import { compare } from './rounds.ts'
 import type { Pace, Side } from './rounds.ts'
@@ -29,6 +31,7 @@ interface Plan {
   readonly listEras: readonly Era[]
   readonly sizes: readonly number[]
   readonly asking: number
+  readonly link: LinkPlan
   readonly streams: Omit<StreamPlan, 'pace'>
   readonly starts: number
 }
@@ -42,6 +45,7 @@ interface Parts {
 }
 
 const ERAS = ['modern', 'legacy'] as const
+const FLOWS = { streams: 200, events: 10, everyMs: 500, blobBytes: 20_000_000, floodBytes: 400_000_000 }
 const FULL: Plan = {
   pace: { rounds: 18, warmMs: 100, measureMs: 350 },
   users: [1, 16, 64],
@@ -49,6 +53,7 @@ const FULL: Plan = {
   listEras: ERAS,
   sizes: [10, 100, 500, 2000],
   asking: 16,
+  link: { users: [1, 16], eras: ERAS, flows: { ...FLOWS, blobs: 10, pauseMs: 5_000 } },
   // At rest for longer than a round of keep-alives takes.
   streams: { streams: 1000, restMs: 16_000, users: 16 },
   starts: 7,
@@ -60,6 +65,7 @@ const QUICK: Plan = {
   listEras: ['modern'],
   sizes: [10, 500],
   asking: 16,
+  link: { users: [1, 16], eras: ['modern'], flows: { ...FLOWS, blobs: 3, pauseMs: 2_000 } },
   streams: { streams: 200, restMs: 3_000, users: 16 },
   starts: 2,
 }
@@ -143,6 +149,7 @@ async function measure(parts: Parts): Promise<Results> {
 
   say('a tool that asks')
   const asks = await measureAsks({ ...parts, users: plan.asking, pace: plan.pace })
+  const link = await measureLink(plan.link, plan.pace, backend, parts.load, say)
   const streams = await measureStreams({ ...plan.streams, pace: plan.pace }, backend, parts.load, say)
 
   const lists: Lists[] = []
@@ -174,6 +181,7 @@ async function measure(parts: Parts): Promise<Results> {
     machine: machine(),
     calls: callTables,
     asks,
+    link,
     streams,
     lists,
     sizes,
@@ -200,7 +208,9 @@ function machine(): Results['machine'] {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } })
+  const { values } = parseArgs({
+    options: { quick: { type: 'boolean', default: false }, link: { type: 'boolean', default: false } },
+  })
   const plan = values.quick ? QUICK : FULL
   const closing: (() => Promise<void>)[] = []
   try {
@@ -208,10 +218,14 @@ async function main(): Promise<void> {
     closing.push(() => backend.child.stop())
     const load = await Child.start('load.ts')
     closing.push(() => load.child.stop())
-    const gateway = await startGateway()
-    closing.push(() => gateway.close())
     const { port } = backend.hello as { readonly port: number }
     const origin = `http://127.0.0.1:${port}`
+    if (values.link) {
+      process.stdout.write(`${linkReport(await measureLink(plan.link, plan.pace, origin, load.child, say))}\n`)
+      return
+    }
+    const gateway = await startGateway()
+    closing.push(() => gateway.close())
     const fresh = report(
       await measure({ plan, backend: origin, backendPid: backend.child.pid, load: load.child, gateway }),
     )

@@ -85,3 +85,35 @@ export function echo(name: string): string {
 export function ask(name: string): string {
   return `${name}_ask`
 }
+
+/** The virtual servers `direct-<name>` and `linked-<name>`: one proxy, which the edge calls itself, and as a server that a cluster publishes. */
+export function linked(name: string, proxy: string): { published: Manifest; manifests: Manifest[] } {
+  const aggregation = { conflictResolution: 'prefix', conflictResolutionConfig: { prefixFormat: '' } }
+  const over = (virtual: string, backend: string): Manifest[] => [
+    {
+      apiVersion: GROUP_VERSION,
+      kind: 'VirtualMCPServer',
+      metadata: { namespace: NAMESPACE, name: virtual },
+      spec: { backends: [{ name: backend }], config: { aggregation } },
+    },
+    policy(virtual, [{ tools: ['*'], groups: [GROUP], scopes: [SCOPE] }]),
+  ]
+  return {
+    published: {
+      apiVersion: GROUP_VERSION,
+      kind: 'MCPServer',
+      metadata: { namespace: NAMESPACE, name },
+      spec: { image: 'example.com/bench:1', transport: 'streamable-http' },
+    },
+    manifests: [
+      {
+        apiVersion: GROUP_VERSION,
+        kind: 'MCPServerEntry',
+        metadata: { namespace: NAMESPACE, name: `entry-${name}` },
+        spec: { remoteUrl: proxy, transport: 'streamable-http', allowPrivateEndpoint: true },
+      },
+      ...over(`direct-${name}`, `entry-${name}`),
+      ...over(`linked-${name}`, name),
+    ],
+  }
+}

@@ -1,8 +1,8 @@
 // Prints the results as the Markdown of docs/benchmarks.md. Every number stands beside its baseline of the same run.
 // The report lives between two markers; words outside them are written by people and stay.
 import { SIZED_TOOLS } from './manifests.ts'
-import { added, bars, cost, fixed, perTool } from './results.ts'
-import type { Asks, Calls, Lists, Results, Streams } from './results.ts'
+import { added, bars, cost, fixed, linkCost, perTool } from './results.ts'
+import type { Asks, Calls, LinkResults, Lists, Results, Streams } from './results.ts'
 import type { Row } from './rounds.ts'
 import { ratio } from './stats.ts'
 import type { Ratio } from './stats.ts'
@@ -41,6 +41,8 @@ A tool that asks its caller before it answers: two requests of the client and tw
 question passes, towards a modern one its \`input_required\` is bridged; both are compared with the relay in front of the legacy server.
 
 ${table(['server', 'users', 'side', 'calls/s', 'p50 ms', 'p99 ms', 'CPU ms per call', 'CPU × relay'], results.asks.flatMap(askRows))}
+
+${linkReport(results.link)}
 
 ## Idle streams
 
@@ -148,6 +150,41 @@ function plainRow(first: string, users: number, row: Row): string[] {
     fixed(row.p99),
     row.name === 'direct' ? '–' : row.cpuMs.toFixed(3),
   ]
+}
+
+/** The section of the link, which can be measured alone. */
+export function linkReport({ calls, flows, streams }: LinkResults): string {
+  return `## Over the link
+
+The same proxy of a cluster, called by direct HTTP from the edge and over the link of an uplink, each through the whole gateway: a
+proxy process in front of the backend, one uplink, one hub. The linked calls carry an assertion, which the proxy verifies.
+
+${table(
+  ['era', 'users', 'side', 'calls/s', 'p50 ms', 'p99 ms', 'edge CPU ms per call', 'p50 × direct', 'calls/s × direct'],
+  calls.flatMap((each) =>
+    each.rows.map((row) => [
+      ...plainRow(each.era, each.users, row),
+      ...(row.name === 'direct' ? ['1', '1'] : [fixed(linkCost(each).p50), fixed(linkCost(each).rate)]),
+    ]),
+  ),
+)}
+
+${streams} streams at once with an event every 500 ms each; results of 20 MB, one after the other; then a stream of which the caller reads nothing
+after its beginning: what the server could send of it, and what the processes grew by until then.
+
+${table(
+  ['side', 'event delay p50 ms', 'p99 ms', 'large results MiB/s', 'sent to a reader that stopped, MiB', 'grown by MiB'],
+  flows.map(({ name, delay, blobMibPerSecond, flood }) => [
+    name,
+    fixed(delay.p50),
+    fixed(delay.p99),
+    blobMibPerSecond.toFixed(0),
+    flood.sentMib.toFixed(1),
+    Object.entries(flood.grownMib)
+      .map(([process, mib]) => `${process} ${mib.toFixed(1)}`)
+      .join(', '),
+  ]),
+)}`
 }
 
 function askRows({ server, users, rows }: Asks): string[][] {

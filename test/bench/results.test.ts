@@ -20,6 +20,22 @@ function results(gatewayMs: number): Results {
       { era: 'legacy', users: 1, rows: calls },
     ],
     asks: [{ server: 'legacy', users: 16, rows: calls }],
+    link: {
+      calls: [1, 16].map((users) => ({
+        era: 'modern' as const,
+        users,
+        rows: [row('direct', 0.2), row('linked', 0.2, 0.1 + gatewayMs)],
+      })),
+      flows: [
+        {
+          name: 'linked',
+          delay: { p50: 1, p99: 4 },
+          blobMibPerSecond: 100,
+          flood: { sentMib: 3, grownMib: { edge: 2, uplink: 1 } },
+        },
+      ],
+      streams: 200,
+    },
     streams: {
       held: [
         {
@@ -64,14 +80,19 @@ test('a gateway at 1.75 × the relay misses the modern bar and meets the legacy 
     [
       ['CPU per modern `tools/call`, × bare relay', '1.75 (1 users)'],
       ['p50 that the gateway adds to a modern call, 1 user', '0.75 ms'],
+      [
+        'p50 of `tools/call` over the link, × direct HTTP to the same proxy',
+        '2.25 (modern, 1 users), 2.25 (modern, 16 users)',
+      ],
       ['CPU per list of 2000 tools, 2000 servers × 10 servers', '1.40'],
     ],
   )
 })
 
 test('a bar without measurements is not met', () => {
-  const none = bars({ ...results(0.2), calls: [], sizes: [] }).filter((bar) => !bar.met)
-  assert.equal(none.length, 4)
+  const link = { ...results(0.2).link, calls: [] }
+  const none = bars({ ...results(0.2), calls: [], sizes: [], link }).filter((bar) => !bar.met)
+  assert.equal(none.length, 6)
 })
 
 test('a new report replaces the old one and leaves the words around it', () => {

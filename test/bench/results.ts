@@ -1,4 +1,5 @@
 // What one run of the benchmark found, and which of the bars it meets. Pure: the report prints it, the tests feed it.
+import type { Flows } from './flows.ts'
 import type { Row } from './rounds.ts'
 import { ratio } from './stats.ts'
 import type { Ratio } from './stats.ts'
@@ -76,10 +77,19 @@ export interface Rest {
   readonly relayResidentMib: number
 }
 
+/** The same proxy by direct HTTP from the edge (first row) and over the link (second). */
+export interface LinkResults {
+  readonly calls: readonly Calls[]
+  readonly flows: readonly Flows[]
+  /** Streams at once in `flows`. */
+  readonly streams: number
+}
+
 export interface Results {
   readonly machine: { readonly cores: number; readonly node: string; readonly workerd: string }
   readonly calls: readonly Calls[]
   readonly asks: readonly Asks[]
+  readonly link: LinkResults
   readonly streams: StreamResults
   readonly lists: readonly Lists[]
   readonly sizes: readonly Lists[]
@@ -91,6 +101,13 @@ export interface Results {
   readonly rest: Rest
   readonly startup: Startup
   readonly rounds: number
+}
+
+/** p50 and calls per second over the link, × direct. */
+export function linkCost({ rows }: Calls): { readonly p50: number; readonly rate: number } {
+  const [direct, linked] = rows
+  if (direct === undefined || linked === undefined) return { p50: NaN, rate: NaN }
+  return { p50: linked.p50 / direct.p50, rate: linked.perSecond / direct.perSecond }
 }
 
 export interface Bar {
@@ -119,6 +136,9 @@ export function added(calls: Calls): { readonly relay: number; readonly gateway:
 
 const CALL_BARS = { modern: 1.5, legacy: 2 } as const
 const LIST_BAR = 2
+const LINK_P50 = 2
+const LINK_RATE = 0.5
+const LINK_USERS = 16
 const ADDED_MS = 0.2
 /** "Flat" with room for noise: the cost per tool with most servers, as a multiple of that with fewest. */
 const FLAT = 1.25
@@ -158,6 +178,7 @@ export function bars(results: Results): Bar[] {
       measured: `${fixed(latency.gateway)} ms`,
       met: latency.gateway <= latency.relay + ADDED_MS,
     },
+    ...linkBars(results.link),
     ...lists,
     {
       what: `CPU per list of ${most?.tools ?? 0} tools, ${most?.servers ?? 0} servers × ${fewest?.servers ?? 0} servers`,
@@ -170,6 +191,25 @@ export function bars(results: Results): Bar[] {
       bar: '≤ 1 MiB',
       measured: `${fixed(results.startup.gzipBytes / MIB)} MiB`,
       met: results.startup.gzipBytes <= MIB,
+    },
+  ]
+}
+
+function linkBars({ calls }: LinkResults): Bar[] {
+  const said = (each: Calls, value: number) => `${fixed(value)} (${each.era}, ${each.users} users)`
+  const many = calls.filter(({ users }) => users === LINK_USERS)
+  return [
+    {
+      what: 'p50 of `tools/call` over the link, × direct HTTP to the same proxy',
+      bar: `≤ ${LINK_P50}`,
+      measured: calls.map((each) => said(each, linkCost(each).p50)).join(', '),
+      met: calls.length > 0 && calls.every((each) => linkCost(each).p50 <= LINK_P50),
+    },
+    {
+      what: 'calls/s over the link, × direct HTTP to the same proxy',
+      bar: `≥ ${LINK_RATE}`,
+      measured: many.map((each) => said(each, linkCost(each).rate)).join(', '),
+      met: many.length > 0 && many.every((each) => linkCost(each).rate >= LINK_RATE),
     },
   ]
 }
