@@ -15,8 +15,16 @@ export interface Presence {
   readonly state: 'online' | 'offline' | 'delisted'
   /** Milliseconds since the epoch of the last change of `state`. */
   readonly since: number
-  /** `namespace/name` of its virtual servers and when each was registered first, for whoever asks which cluster's counts. */
-  readonly virtual: Readonly<Record<string, number>>
+  /** Its virtual servers by `namespace/name`, for whoever asks which cluster's counts. */
+  readonly virtual: Readonly<Record<string, Claim>>
+}
+
+/** A virtual server as the index has it. */
+export interface Claim {
+  /** When the cluster registered it first, in milliseconds since the epoch. */
+  readonly at: number
+  /** Fingerprint of what it says: clusters that say the same do not contradict each other. */
+  readonly settings: string
 }
 
 /** Cluster id → presence, of all clusters that have registered anything and were not forgotten. */
@@ -89,13 +97,14 @@ export async function setPresence(store: Store, cluster: string, presence: Prese
   })
 }
 
-/** The cluster whose virtual server of this name counts: the one that registered it first. */
-export function ownerOf(registry: Registry, virtual: string): string | undefined {
-  let owner: { readonly cluster: string; readonly at: number } | undefined
+/** The cluster whose virtual server of this name counts, the one that registered it first, and what it says. */
+export function ownerOf(registry: Registry, virtual: string): ({ readonly cluster: string } & Claim) | undefined {
+  let owner: ({ readonly cluster: string } & Claim) | undefined
   for (const [cluster, presence] of registry) {
-    const at = Object.hasOwn(presence.virtual, virtual) ? presence.virtual[virtual] : undefined
-    if (at === undefined) continue
-    if (owner === undefined || at < owner.at || (at === owner.at && cluster < owner.cluster)) owner = { cluster, at }
+    const claim = Object.hasOwn(presence.virtual, virtual) ? presence.virtual[virtual] : undefined
+    if (claim === undefined) continue
+    const isFirst = owner === undefined || claim.at < owner.at || (claim.at === owner.at && cluster < owner.cluster)
+    if (isFirst) owner = { cluster, ...claim }
   }
-  return owner?.cluster
+  return owner
 }

@@ -185,17 +185,20 @@ describe('what is registered', () => {
 
   test('of two clusters with one virtual server the first has it, and the edge before both', () => {
     const shared = item('VirtualMCPServer', 'shared')
-    const presence = { version: 'v', state: 'offline', since: 0, virtual: { 'test/shared': 4 } } as const
+    const by = (at: number, settings = 'other') =>
+      ({ version: 'v', state: 'offline', since: 0, virtual: { 'test/shared': { at, settings } } }) as const
     const reasonWith = (registry: Registry, taken = new Set<string>()) => {
       const judged = decideSnapshot(cluster, [shared], nothing, new Map())
       const { items, dropped } = settle('alpha', judged, nothing, bodiesOf([shared]), { registry, taken, now: 5 })
       assert.equal(items.length, 1, 'kept for when the other goes')
       return dropped[0]?.reason
     }
+    const same = virtualOf(register([shared]).items)['test/shared']?.settings
     assert.equal(reasonWith(new Map()), undefined)
-    assert.equal(reasonWith(new Map([['beta', presence]])), 'conflict')
-    assert.equal(reasonWith(new Map([['beta', { ...presence, virtual: { 'test/shared': 6 } }]])), undefined)
-    assert.equal(reasonWith(new Map([['alpha', presence]])), undefined)
+    assert.equal(reasonWith(new Map([['beta', by(4)]])), 'conflict')
+    assert.equal(reasonWith(new Map([['beta', by(4, same)]])), undefined, 'they say the same')
+    assert.equal(reasonWith(new Map([['beta', by(6)]])), undefined)
+    assert.equal(reasonWith(new Map([['alpha', by(4)]])), undefined)
     assert.equal(reasonWith(new Map(), new Set(['test/shared'])), 'shadowed')
   })
 
@@ -218,7 +221,9 @@ describe('what is registered', () => {
 
   test('the index says when each virtual server was registered', () => {
     const registered = register([item('VirtualMCPServer', 'b'), item('VirtualMCPServer', 'a'), item('MCPServer', 'c')])
-    assert.deepEqual(virtualOf(registered.items), { 'test/a': 5, 'test/b': 5 })
+    const claims = virtualOf(registered.items)
+    assert.deepEqual(Object.keys(claims), ['test/a', 'test/b'])
+    assert.equal(claims['test/a']?.at, 5)
   })
 
   test('an uplink is told of so many that were dropped, in so many words', () => {

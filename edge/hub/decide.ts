@@ -10,9 +10,10 @@ import {
   type SnapshotKind,
 } from '../../protocol/snapshot.ts'
 import type { Dropped } from '../../protocol/link.ts'
+import { fingerprint } from '../../gateway/catalog/hash.ts'
 import { serverKey } from '../../plan/members.ts'
 import { allowed, type Cluster } from '../documents/clusters.ts'
-import { ownerOf, type Registered, type RegisteredItem, type Registry } from '../documents/registry.ts'
+import { ownerOf, type Claim, type Registered, type RegisteredItem, type Registry } from '../documents/registry.ts'
 
 /** Characters of all manifests of a cluster together: its document must fit into the store. */
 const MAX_MANIFESTS = 4 * 1024 * 1024
@@ -212,21 +213,27 @@ function outranked(cluster: string, items: readonly RegisteredItem[], { registry
     const named = serverKey(resource)
     if (taken.has(named)) return [{ key, reason: 'shadowed', message: `the edge has its own ${named}` }]
     if (kind !== 'VirtualMCPServer') return []
-    const virtual = { [named]: registeredAt }
-    const owner = ownerOf(new Map([...others, [cluster, { version: '', state: 'online', since: 0, virtual }]]), named)
-    if (owner === cluster) return []
-    return [{ key, reason: 'conflict', message: 'another cluster registered a virtual server of this name first' }]
+    const mine = claimOf(resource, registeredAt)
+    const presence = { version: '', state: 'online', since: 0, virtual: { [named]: mine } } as const
+    const owner = ownerOf(new Map([...others, [cluster, presence]]), named)
+    if (owner === undefined || owner.cluster === cluster || owner.settings === mine.settings) return []
+    return [{ key, reason: 'conflict', message: 'another cluster registered it first, with other settings' }]
   })
 }
 
-/** When each virtual server was registered, for the index. */
-export function virtualOf(items: readonly RegisteredItem[]): Record<string, number> {
+/** Its virtual servers, for the index. */
+export function virtualOf(items: readonly RegisteredItem[]): Record<string, Claim> {
   return Object.fromEntries(
     items
       .filter(({ kind }) => kind === 'VirtualMCPServer')
-      .map((item) => [serverKey(item.resource), item.registeredAt] as const)
+      .map((item) => [serverKey(item.resource), claimOf(item.resource, item.registeredAt)] as const)
       .sort(([a], [b]) => (a < b ? -1 : 1)),
   )
+}
+
+/** It decides only what is reported: a marking that collides changes nothing of who owns what. */
+function claimOf({ metadata, spec }: RegisteredItem['resource'], at: number): Claim {
+  return { at, settings: fingerprint(JSON.stringify([metadata.annotations ?? {}, spec])) }
 }
 
 /** The list as an uplink is told. */

@@ -83,7 +83,7 @@ export class Standing {
   }
 
   /** Something is registered under this version. Rejects when isolates could not be told. */
-  async registered(version: string, virtual: Readonly<Record<string, number>>): Promise<void> {
+  async registered(version: string, virtual: Presence['virtual']): Promise<void> {
     const { presence } = this
     const since = presence?.state === 'online' ? presence.since : this.#host.now()
     this.#kv.put<Presence>('presence', { version, state: 'online', since, virtual })
