@@ -1,4 +1,5 @@
-// The whole demo on this machine: identity provider, three servers, the edge, and the manifests applied through its admin API.
+// The whole demo on this machine: identity provider, three servers, the edge, the manifests applied
+// through its admin API, and two servers over stdio that join it over the link.
 // Whatever has started is ended again when a later part fails, and by `close`.
 
 import { mkdirSync } from 'node:fs'
@@ -7,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { serve } from '../cli/serve.ts'
 import { startIdp } from './idp.ts'
+import { startLocal } from './local.ts'
 import { machineLogin } from './login.ts'
 import { defaultPorts, portsFrom, readManifests } from './manifests.ts'
 import { connectAs } from './person.ts'
@@ -92,21 +94,28 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       scope: 'waggle:admin',
       resource: `${url}/admin`,
     })
-    await apply(url, access_token, readManifests(manifestFolder, origins))
+    const admin = (method: string, path: string, body: object) => request(url, access_token, method, path, body)
+    await admin('PUT', '/admin/v1/resources', { resources: readManifests(manifestFolder, origins) })
+
+    step('two servers over stdio, over the link')
+    const local = own(await startLocal(url, stateDir, admin, () => undefined))
 
     step('catalog')
     const endpoint = `${url}/demo/tools/mcp`
-    const missing = await awaitCatalog(endpoint, ['board', 'everything', 'classic'])
+    const missing = await awaitCatalog(endpoint, ['board', 'everything', 'classic', 'files', 'memory'])
 
     const broken = Promise.race([
       everything.ended.then(() => 'The server "everything" ended by itself.'),
       classic.ended.then(() => 'The server "classic" ended by itself.'),
+      local.ended.then(() => 'The local agent ended by itself.'),
       edge.ended.then((what) => `The edge ended by itself: ${what}.`),
     ])
     const servers = [
       { name: 'board', about: 'an incident board of the modern era (2026-07-28)', url: board.url },
       { name: 'everything', about: 'the reference server, sessions over streamable HTTP', url: everything.url },
       { name: 'classic', about: 'the reference server over the old HTTP+SSE transport', url: classic.url },
+      { name: 'files', about: 'a folder, by a process over stdio: it joined like a cluster, over the link', url: '' },
+      { name: 'memory', about: 'a knowledge graph, by another process of the same', url: '' },
     ]
     return { url, issuer: idp.issuer, endpoint, servers, stateDir, missing, broken, close }
   } catch (error) {
@@ -115,17 +124,16 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   }
 }
 
-/** Applies manifests through the admin API. Throws with the edge's own words when it refuses. */
-async function apply(url: string, token: string, resources: unknown[]): Promise<void> {
-  const response = await fetch(`${url}/admin/v1/resources`, {
-    method: 'PUT',
+/** A request to the admin API; its answer. Throws with the edge's own words when it refuses. */
+async function request(url: string, token: string, method: string, path: string, body: object): Promise<unknown> {
+  const response = await fetch(`${url}${path}`, {
+    method,
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ resources }),
+    body: JSON.stringify(body),
     signal: AbortSignal.timeout(patience),
   })
-  if (!response.ok)
-    throw new Error(`The edge refused the manifests (HTTP ${response.status}): ${await response.text()}`)
-  await response.body?.cancel()
+  if (!response.ok) throw new Error(`The edge refused ${path} (HTTP ${response.status}): ${await response.text()}`)
+  return response.json()
 }
 
 /** Waits until the catalog has tools of all servers; returns those that did not make it. */
