@@ -85,17 +85,19 @@ async function tour(start: Start): Promise<void> {
 
   heading('3. One endpoint, different catalogs')
   const [benSees, cleoSees] = [await ben.tools(), await cleo.tools()]
-  say(`ben  sees ${benSees.length} tools of three servers: ${benSees.join(', ')}`)
+  say(`ben  sees ${benSees.length} tools of five servers: ${benSees.join(', ')}`)
   say(`cleo sees ${cleoSees.length}: ${cleoSees.join(', ')}`)
   say(`only ben: ${benSees.filter((name) => !cleoSees.includes(name)).join(', ')}`)
   assert.ok(benSees.includes('board_open_incident') && !cleoSees.includes('board_open_incident'))
   assert.ok(!benSees.includes('board_reset_board'), 'reset_board is for admins')
 
-  heading('4. Ben calls tools of all three servers')
+  heading('4. Ben calls tools of all of them; the last two run as processes here, and calls reach them over the link')
   await show(ben, 'board_list_incidents', {})
   await show(ben, 'everything_add', { a: 19, b: 23 })
   await show(ben, 'classic_echo', { message: 'over a transport from 2024' })
   await show(ben, 'board_diagnose_service', { service: 'checkout' })
+  await show(ben, 'files_list_allowed_directories', {})
+  await show(ben, 'memory_search_nodes', { query: 'coffee' })
 
   heading('5. What Cleo may not use does not exist for her')
   const [hidden, absent] = [await refusal(cleo, 'board_open_incident'), await refusal(cleo, 'board_make_coffee')]

@@ -10,16 +10,21 @@ const MAX_LIST = 256
 const MAX_KEYS = 32
 
 const everything = z.literal('*')
-const list = <S extends z.ZodType<string>>(item: S) => z.array(item).min(1).max(MAX_LIST)
+const list = <S extends z.ZodType<string>>(item: S) => z.array(item).max(MAX_LIST)
 
 const Allow = z.strictObject({
-  namespaces: list(z.union([everything, Namespace], 'must be "*" or the name of a namespace')).optional(),
+  namespaces: list(z.union([everything, Namespace], 'must be "*" or the name of a namespace'))
+    .min(1)
+    .optional(),
   kinds: list(
     z.enum(
       ['*', 'MCPServer', 'MCPRemoteProxy', 'VirtualMCPServer'],
       'must be "*", MCPServer, MCPRemoteProxy or VirtualMCPServer; other kinds need no permission',
     ),
-  ).optional(),
+  )
+    .min(1)
+    .optional(),
+  /** None where the list is empty. */
   virtualServers: list(
     z
       .string()
