@@ -29,7 +29,12 @@ const kept: Readonly<Record<SnapshotKind, Fields>> = {
 }
 
 /** Of all annotations those that plans read, which are the same at every edge. */
-const ANNOTATIONS = ['waggle.dev/allow-virtual-servers-from', 'waggle.dev/call-timeout', 'waggle.dev/federation']
+const ANNOTATIONS = [
+  'waggle.dev/allow-virtual-servers-from',
+  'waggle.dev/call-timeout',
+  'waggle.dev/federation',
+  'waggle.dev/trust-hints',
+]
 
 /** The manifest, with its uid; a new object. What it was made of stands in the order of its names, so that equals print equally. */
 export function trim(resource: Published, uid: string): Readonly<Record<string, unknown>> {
