@@ -45,6 +45,7 @@ export function adminHost(edge: EdgeHost, defer: (work: Promise<unknown>) => voi
     },
     hubs: {
       changed: async (cluster) => void (await ask(env, cluster, '/changed', 'POST')),
+      drain: async (cluster) => void (await ask(env, cluster, '/drain', 'POST')),
       status: async (cluster) => {
         const told = (await (await ask(env, cluster, '/status', 'GET')).json()) as object
         return { ...told, servers: state.published(cluster) }

@@ -31,7 +31,7 @@ function fixture(over: Partial<AdminHost> = {}) {
     changed: async () => void log.changed++,
     status: async (resource) => ({ phase: 'Ready', of: resource.metadata.name }),
     events: (limit) => [{ limit }],
-    hubs: { changed: async () => {}, status: async () => ({}) },
+    hubs: { changed: async () => {}, drain: async () => {}, status: async () => ({}) },
     ...over,
   }
   const app = adminApi(host)

@@ -12,6 +12,7 @@ import { queryOf } from './call.ts'
 import type { AdminAction, AdminEvent, AdminHost } from './host.ts'
 import {
   deleteCluster,
+  drainCluster,
   getCluster,
   listClusters,
   mintToken,
@@ -41,6 +42,7 @@ const routes: readonly (readonly [method: string, path: string, action: AdminAct
   ['DELETE', '/admin/v1/clusters/:id', 'cluster.delete', deleteCluster],
   ['POST', '/admin/v1/clusters/:id/token', 'cluster.token', mintToken],
   ['POST', '/admin/v1/clusters/:id/revoke', 'cluster.revoke', revokeCluster],
+  ['POST', '/admin/v1/clusters/:id/drain', 'cluster.drain', drainCluster],
   ['GET', '/admin/v1/status', 'status.read', readStatus],
   ['GET', '/admin/v1/audit', 'audit.read', listEvents],
 ]

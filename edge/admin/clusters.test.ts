@@ -31,6 +31,7 @@ function fixture(over: Partial<AdminHost['hubs']> = {}) {
     events: () => [],
     hubs: {
       changed: async (id) => void poked.push(id),
+      drain: async (id) => void poked.push(`drain ${id}`),
       status: async (id) => ({ connections: [], epoch: 1, of: id }),
       ...over,
     },
@@ -189,6 +190,19 @@ test('a change whose hub cannot be told holds, and says so', async () => {
   assert.equal(status, 200)
   assert.equal((answer['warnings'] as unknown[]).length, 1)
   assert.equal((await stored('a'))?.revokedAt, NOW)
+})
+
+test('the uplinks of a cluster that is known and not revoked are asked for other links', async () => {
+  const { call, poked } = fixture()
+  await call('PUT', '/clusters/a', { method: 'join-token' })
+  assert.equal((await call('POST', '/clusters/a/drain')).status, 200)
+  assert.deepEqual(poked, ['drain a'])
+  assert.equal((await call('POST', '/clusters/b/drain')).status, 404)
+  await call('POST', '/clusters/a/revoke')
+  assert.equal((await call('POST', '/clusters/a/drain')).status, 404)
+  const silent = fixture({ drain: () => Promise.reject(new Error('away')) })
+  await silent.call('PUT', '/clusters/a', { method: 'join-token' })
+  assert.equal((await silent.call('POST', '/clusters/a/drain')).status, 503)
 })
 
 test('the way of joining cannot be changed under a cluster that is known', async () => {

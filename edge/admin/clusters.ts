@@ -108,6 +108,19 @@ export async function revokeCluster(call: Call): Promise<Reply> {
   return done.kind === 'done' ? told(host, id, done) : done
 }
 
+/** `POST /clusters/:id/drain` → `{id}`; its uplinks open other links, and calls under way end where they are. */
+export async function drainCluster(call: Call): Promise<Reply> {
+  queryOf(call, [])
+  const { host } = call
+  const id = idOf(call)
+  const { value } = await readDocument(host.store, clusterCodec)
+  if (value.get(id)?.revokedAt !== undefined || !value.has(id)) return missing(id)
+  await host.hubs.drain(id).catch(() => {
+    throw new Fault('overloaded', `The hub of ${id} does not answer. Try again.`, { data: { retryAfterSeconds: 2 } })
+  })
+  return { kind: 'done', body: { id }, target: id }
+}
+
 /** `POST /clusters/:id/token` `{seconds?}` → `{id, token, expires}`: the only time that the token is told. */
 export async function mintToken(call: Call): Promise<Reply> {
   queryOf(call, [])

@@ -24,6 +24,7 @@ export type AdminAction =
   | 'cluster.delete'
   | 'cluster.token'
   | 'cluster.revoke'
+  | 'cluster.drain'
   | 'status.read'
   | 'audit.read'
   | 'unknown'
@@ -48,6 +49,8 @@ export interface AdminEvent {
 export interface Hubs {
   /** Tells a cluster's hub that its entry is another now, or gone. Throws when it cannot be told. */
   changed(cluster: string): Promise<void>
+  /** Asks a cluster's uplinks to open other links and to let go of those they have. Throws when they cannot be told. */
+  drain(cluster: string): Promise<void>
   /** How the links of a cluster are. Throws when its hub does not say. */
   status(cluster: string): Promise<unknown>
 }

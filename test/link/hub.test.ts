@@ -269,6 +269,23 @@ describe('calls over a hub', () => {
     other.close()
   })
 
+  test('uplinks that are asked for another link keep the one that they have until they have it', async () => {
+    const from = uplink.received.length
+    assert.equal((await edge.admin('POST', '/admin/v1/clusters/alpha/drain')).status, 200)
+    await uplink.until('goaway', undefined, from)
+    await oneCall()
+    const before = uplink.received.length
+    const asking = say()
+    const { call, message } = await arrival(asking, before)
+    const next = await ScriptedUplink.connect(edge, 'alpha', identity, { replica: 'one' })
+    await oneCall(next)
+    await oneCall(next)
+    uplink.reply(call, result(message.id, 'by the old one'))
+    assert.equal(textOf(await asking), 'by the old one')
+    uplink.close()
+    uplink = next
+  })
+
   test('a link whose frames make no sense is closed with the reason', async () => {
     for (const nonsense of ['hello', Buffer.from('{"kind":"head"}\n')]) {
       const other = await ScriptedUplink.connect(edge, 'alpha', identity, { replica: 'three', isLeader: false })
