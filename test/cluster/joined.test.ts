@@ -35,12 +35,15 @@ const two = `${CLUSTER}/${NAMESPACE}/MCPServer/two`
 const server = (name: string): Promise<Pod> =>
   readyPod(cluster, NAMESPACE, `toolhive-name=${name},waggle.dev/role=server`)
 
+const install = (uplink: object = {}): Promise<void> =>
+  installWithLogin(shared, outside, {
+    edge: { url: outside.edge.url, cluster: CLUSTER, uplink: { replicaCount: 1, ...uplink } },
+  })
+
 before(async () => {
   outside = await startOutside()
   await shared.namespace(NAMESPACE, { 'pod-security.kubernetes.io/enforce': 'restricted' })
-  await installWithLogin(shared, outside, {
-    edge: { url: outside.edge.url, cluster: CLUSTER, uplink: { replicaCount: 1 } },
-  })
+  await install()
   shared.kubectl(['-n', NAMESPACE, 'create', 'secret', 'generic', 'token', '--from-literal=token=a-secret'])
   const apiVersion = 'toolhive.stacklok.dev/v1beta1'
   const spec = { image: 'grafana/mcp-grafana:latest', transport: 'streamable-http', mcpPort: 8000 }
@@ -173,4 +176,19 @@ test('keys that somebody plants under the right names make nobody believed', asy
     const look = await assertion(planted.privateJwk, { issuer: `${CLUSTER}/uplink`, audience })
     assert.equal(await ask(shared, client, ...reading(name, look)), '401')
   }
+})
+
+test('an upgrade of the release leaves the identity of the uplink and the keys that are trusted as they are', async () => {
+  const places = [`secrets/${UPLINK}`, `configmaps/${UPLINK}-keys`, 'configmaps/waggle-agent-edge-keys']
+  const held = (): Promise<unknown[]> =>
+    Promise.all(
+      places.map(async (place) => {
+        const { data } = await call<{ data?: unknown }>(cluster, 'GET', `/api/v1/namespaces/${SYSTEM}/${place}`)
+        assert.ok(data, place)
+        return data
+      }),
+    )
+  const was = await held()
+  await install({ podAnnotations: { again: 'true' } })
+  assert.deepEqual(await held(), was)
 })
