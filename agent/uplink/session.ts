@@ -4,7 +4,14 @@
 
 import type { JWK } from 'jose'
 import * as z from 'zod'
-import { JOIN, type JoinReason, PROOF_HEADER, type SessionRequest } from '../../protocol/join.ts'
+import {
+  JOIN,
+  type JoinReason,
+  type JoinRequest,
+  type NonceRequest,
+  PROOF_HEADER,
+  type SessionRequest,
+} from '../../protocol/join.ts'
 import type { Identity } from './identity.ts'
 
 const REQUEST_MS = 10_000
@@ -131,13 +138,15 @@ export class Sessions {
   }
 
   async #join(signal: AbortSignal, token: string): Promise<void> {
-    await this.#post(signal, JOIN.join, JoinShape, { cluster: this.#host.cluster, token })
+    const body: JoinRequest = { cluster: this.#host.cluster, token }
+    await this.#post(signal, JOIN.join, JoinShape, body)
   }
 
   async #nonce(signal: AbortSignal): Promise<string> {
     const { cluster, now } = this.#host
     const asked = now()
-    const { nonce, serverTime } = await this.#send(signal, JOIN.nonce, NonceShape, JSON.stringify({ cluster }), {})
+    const body: NonceRequest = { cluster }
+    const { nonce, serverTime } = await this.#send(signal, JOIN.nonce, NonceShape, JSON.stringify(body), {})
     this.#offset = serverTime - (asked + now()) / 2
     return nonce
   }
