@@ -105,6 +105,8 @@ export interface Plan {
 
 const CALL_TIMEOUT_MS = 60_000
 const BREAKER: BreakerSettings = { threshold: 5, openMs: 15_000 }
+/** Of instances in clusters: a link that is lost fails all calls on it at once, and may be back a second later. */
+const LINKED: BreakerSettings = { threshold: 5, openMs: 2_000 }
 const NOBODY: GuardPlan = { issuers: [], audience: undefined, resource: undefined, scopes: [] }
 
 /** All endpoints and servers of an edge; `resources` are its own. */
@@ -227,7 +229,9 @@ function planMember(server: ServerResource, resources: Resources, site: Site, vi
     timeoutMs: timeout(workload, virtual),
     breaker:
       breaker === undefined
-        ? BREAKER
+        ? fleet === undefined
+          ? BREAKER
+          : LINKED
         : { threshold: breaker.failureThreshold, openMs: milliseconds(breaker.timeout) ?? BREAKER.openMs },
     ...(fleet !== undefined && { fleet }),
   }
