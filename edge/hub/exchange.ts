@@ -6,10 +6,12 @@ import { encode } from '../../protocol/frame.ts'
 import { ACK_MS, type CallTarget, type LinkFault } from '../../protocol/link.ts'
 import { HubCalls, type HubEffect, type UplinkCallFrame } from './calls.ts'
 import { AnswerBody } from './answer-body.ts'
-import { FAULT_HEADER, FAULT_STATUS } from './fetch.ts'
+import { faulty } from './fault.ts'
 
 /** A body of a known length up to this is sent with the call. */
 const SHORT = 64 * 1024
+/** Bytes of all answers together that may wait to be read. */
+const MAX_HELD = 32 * 1024 * 1024
 const MAX_DEADLINE_MS = 3_600_000
 /** Weight of the newest call in the latency of a link. */
 const NEWEST = 0.1
@@ -56,6 +58,9 @@ export class Exchanges {
   readonly #wires: Wires
   readonly #machine: HubCalls
   readonly #exchanges = new Map<string, Exchange>()
+  /** Answers of which something waits to be read, and whose they are; also of calls that are over. */
+  readonly #unread = new Map<AnswerBody, string>()
+  #held = 0
   readonly #latency = new Map<string, number>()
   readonly #tally: Tally = { calls: 0, faults: {} }
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -206,10 +211,22 @@ export class Exchanges {
     const body = new AnswerBody(
       (taken) => this.#do(this.#machine.took(call, taken)),
       () => this.#leave(call),
+      (of, more) => this.#hold(of, call, more),
     )
     exchange.body = body
-    if (bytes.length > 0) body.put(bytes, false)
+    body.put(bytes, false)
     exchange.answer(new Response(body.stream, init))
+  }
+
+  /** Each answer has its window, but many readers that stop at once would fill the memory that all calls share. */
+  #hold(body: AnswerBody, call: string, more: number): void {
+    this.#held += more
+    if (body.waiting === 0) this.#unread.delete(body)
+    else this.#unread.set(body, call)
+    if (more <= 0 || this.#held <= MAX_HELD) return
+    const [largest, whose] = [...this.#unread].reduce((most, one) => (one[0].waiting > most[0].waiting ? one : most))
+    largest.discard('too much waits to be read')
+    this.#leave(whose)
   }
 
   #fault(call: string, fault: LinkFault): void {
@@ -266,10 +283,6 @@ export class Exchanges {
       Math.max(0, due - Date.now()),
     )
   }
-}
-
-export function faulty(fault: LinkFault): Response {
-  return Response.json(fault, { status: FAULT_STATUS, headers: { [FAULT_HEADER]: '1' } })
 }
 
 function requestHeaders(given: Headers): Record<string, string> {

@@ -5,10 +5,8 @@ import type { Fetch } from '../../gateway/backend/upstream.ts'
 import { Fault, type Reason } from '../../protocol/fault.ts'
 import type { LinkFault } from '../../protocol/link.ts'
 import type { Env } from '../env.ts'
+import { FAULT_HEADER, FAULT_STATUS } from './fault.ts'
 
-/** Status of a response that carries a `LinkFault`, and the header that tells it from a server's own. */
-export const FAULT_STATUS = 599
-export const FAULT_HEADER = 'waggle-link-fault'
 /** How long the answer may take to begin, in milliseconds. */
 export const DEADLINE_HEADER = 'waggle-link-deadline'
 /** The hub's own name, which it cannot know otherwise. */
