@@ -53,8 +53,7 @@ async function anywhere(
   try {
     for (const [at, way] of ways.entries()) {
       const next = ways[at + 1]
-      const maySkip = (fault: Fault) =>
-        next !== undefined && (isUntouched(fault) || (repeats && FAILED.has(fault.reason)))
+      const maySkip = (fault: Fault) => next !== undefined && (isUntouched(fault) || (repeats && isFailure(fault)))
       const target = endpoint.target(way.server, way.via)
       const started = host.now()
       try {
@@ -63,7 +62,7 @@ async function anywhere(
         return delivery
       } catch (error) {
         if (!(error instanceof Fault) || deadline.signal.aborted) throw error
-        if (FAILED.has(error.reason)) pulseOf(target.breaker).failed(host.now())
+        if (isFailure(error)) pulseOf(target.breaker).failed(host.now())
         if (next === undefined || !maySkip(error)) throw error
         repeats &&= isUntouched(error)
         record.moved(way.server)
@@ -76,11 +75,20 @@ async function anywhere(
   }
 }
 
-/** Failures after which another instance may do better. */
-const FAILED: ReadonlySet<Reason> = new Set(['backend_unavailable', 'backend_timeout', 'backend_overloaded'])
+/** Failures of a server, after which another instance may do better. */
+const FAILURES = [
+  'backend_unavailable',
+  'backend_timeout',
+  'backend_protocol',
+  'backend_refused',
+  'backend_overloaded',
+] as const satisfies readonly Reason[]
+
+const isFailure = ({ reason }: Fault): boolean => FAILURES.some((one) => one === reason)
 
 /** Whether the call has provably not been executed. */
-const isUntouched = ({ unsent, reason }: Fault): boolean => unsent || reason === 'backend_overloaded'
+const isUntouched = ({ unsent, reason }: Fault): boolean =>
+  unsent || reason === 'backend_overloaded' || reason === 'backend_refused'
 
 /** One call at one server. `maySkip`: the call may be made elsewhere after this fault. */
 async function attempt(
@@ -156,19 +164,18 @@ async function attempt(
   }
 }
 
-/** What a proxy of ours answers for a server that it does not reach, as the fault that it is, where that helps. */
+/**
+ * What a proxy of ours answers for a server that fails, as a fault, where that helps. It may be the server's own words, so it
+ * proves nothing about whether the call has been executed.
+ */
 function refuseAbsence({ error }: Message, server: string, maySkip: (fault: Fault) => boolean): void {
   const data = error?.['data']
-  const reason = isObject(data) ? ABSENCES.find((one) => one === data['reason']) : undefined
+  const reason = isObject(data) ? FAILURES.find((one) => one === data['reason']) : undefined
   if (reason === undefined || error?.['code'] !== wire(reason).code) return
-  const fault = new Fault(reason, `Server ${server} cannot be reached.`, {
-    data: { server },
-    detail: 'told by its proxy',
-  })
+  const detail = `told by its proxy: ${reason}`
+  const fault = new Fault('backend_unavailable', `Server ${server} failed.`, { data: { server }, detail })
   if (maySkip(fault)) throw fault
 }
-
-const ABSENCES = ['backend_unavailable', 'backend_timeout', 'backend_overloaded'] as const
 
 async function passageOf(
   forwarding: Forwarding,

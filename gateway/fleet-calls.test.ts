@@ -171,6 +171,18 @@ describe('an interchangeable tool', () => {
     assert.equal(scene.audits.length, 20)
   })
 
+  test('moves on when a server would not have it: it asks to slow down, or refuses the credential', async () => {
+    for (const reason of ['backend_overloaded', 'backend_refused'] as const) {
+      const no: Script = () => {
+        throw new Fault(reason, 'No.', { data: { server: 'ns/s@a' } })
+      }
+      const scene = bed('interchangeable', { a: no, b: answering(text('b')) })
+      scene.health.set('b', 'suspect')
+      assert.deepEqual(said(await scene.post({})), ['b'])
+      assert.deepEqual(scene.calls, ['a', 'b'])
+    }
+  })
+
   test('does not move on when the call may have been executed, unless that is believed to be harmless', async () => {
     const failing = { a: gone(), b: gone({ server: 'ns/s@b' }), c: gone() }
     for (const [trustHints, hints, expected] of [
@@ -197,6 +209,13 @@ describe('an interchangeable tool', () => {
     const safe = tool({ readOnlyHint: true })
     const one = bed('interchangeable', { a: away, b: answering(text('b')) }, { trustHints: true }, safe)
     assert.deepEqual(said(await one.post({})), ['b'])
+    const busy: Script = (call) => ({
+      kind: 'message',
+      message: parseMessage(errorText(call.id, 1529, 'Slow down.', { reason: 'backend_overloaded' })),
+    })
+    const lying = bed('interchangeable', { a: busy, b: busy }, { trustHints: true })
+    const told = await lying.post({})
+    assert.deepEqual([isObject(told['error']) && told['error']['code'], lying.calls.length], [1529, 1])
     const unsafe = bed('interchangeable', { a: away, b: away }, { trustHints: true })
     const { error } = await unsafe.post({})
     assert.equal(isObject(error) ? error['message'] : '', 'Server is away.')
