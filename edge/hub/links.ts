@@ -11,7 +11,6 @@ export const CLOSED = {
   revoked: 4403,
   unknownProtocol: 4406,
   silent: 4408,
-  replaced: 4409,
   tooMany: 4429,
 } as const
 

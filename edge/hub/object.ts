@@ -16,7 +16,7 @@ import { faulty } from './fault.ts'
 import { CLUSTER_HEADER, DEADLINE_HEADER } from './fetch.ts'
 import { idleOf, linkClock, type LinkClock } from './lease.ts'
 import { CLOSED, Links, WARN_MS, type Link } from './links.ts'
-import { Registrar } from './registrar.ts'
+import { Publishing } from './publishing.ts'
 import { Standing } from './standing.ts'
 import { connectionsOf, type HubStatus } from './status.ts'
 
@@ -34,7 +34,7 @@ export class HubObject extends DurableObject<Env> {
   readonly #standing: Standing
   readonly #links: Links
   readonly #exchanges: Exchanges
-  readonly #registrar: Registrar
+  readonly #publishing: Publishing
   readonly #alarm: Alarm
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -53,7 +53,16 @@ export class HubObject extends DurableObject<Env> {
       close: (id, code, reason) => this.#lost(this.#links.get(id), code, reason),
       doubt: (id) => this.#doubt(this.#links.get(id)),
     })
-    this.#registrar = this.#newRegistrar()
+    this.#publishing = new Publishing({
+      store,
+      standing: this.#standing,
+      links: this.#links,
+      now,
+      entry: () => this.#book.find(this.#standing.cluster, 0),
+      refuse: (link, code, why) => this.#lost(link, code, why),
+      audit: (action, outcome, extra) => this.#audit(action, outcome, extra),
+      registered: () => this.#alarm.set(),
+    })
     this.#alarm = new Alarm(
       ctx,
       () => Math.min(this.#standing.due(this.#links.size > 0), this.#links.due(this.#clock, now())),
@@ -65,8 +74,6 @@ export class HubObject extends DurableObject<Env> {
       this.#exchanges.opened(attached.id)
       if (attached.isDraining) this.#exchanges.drain(attached.id)
     }
-    const leader = this.#links.leader()
-    if (leader !== undefined) this.#registrar.follow(leader.attached.id, leader.attached.epoch)
     // Sockets that broke while nobody looked, as in a restart, leave no trace but that they are gone.
     if (this.#links.size === 0) this.#standing.lostAt ??= now()
   }
@@ -185,42 +192,12 @@ export class HubObject extends DurableObject<Env> {
         this.#exchanges.frame(link.attached.id, frame, payload)
         return
       case 'hello':
-        this.#links.note(link, { version: frame.version.slice(0, 64) })
-        if (frame.isLeader) this.#lead(link)
-        return
       case 'leading':
-        if (frame.isLeader) this.#lead(link)
-        else this.#resign(link)
-        return
       case 'snapshot':
-      case 'body': {
-        const { epoch } = this.#links
-        if (link.attached.epoch === 0) this.#links.send(link, { kind: 'fenced', epoch })
-        else if (frame.epoch === epoch) this.#registrar.frame(frame, payload)
+      case 'body':
+        this.#publishing.frame(link, frame, payload)
         return
-      }
     }
-  }
-
-  /** Whoever says last that it leads does. */
-  #lead(link: Link): void {
-    const epoch = this.#links.lead(link)
-    const { id, replica } = link.attached
-    this.#registrar.follow(id, epoch)
-    this.#audit('leading', 'success', { replica, connection: id, epoch })
-  }
-
-  #resign(link: Link): void {
-    this.#links.note(link, { claims: false, epoch: 0 })
-    this.#inherit()
-  }
-
-  /** Nobody leads any more, but somebody else may say that it does. */
-  #inherit(): void {
-    if (this.#links.leader() !== undefined) return
-    const heir = this.#links.heir()
-    if (heir === undefined) this.#registrar.follow(undefined, 0)
-    else this.#lead(heir)
   }
 
   /** A link is gone, or, with a code, is to go. */
@@ -231,7 +208,7 @@ export class HubObject extends DurableObject<Env> {
     this.#links.drop(link, code, reason)
     this.#exchanges.closed(id)
     if (this.#links.size === 0) this.#standing.lostAt = code === CLOSED.silent ? seen : Date.now()
-    this.#inherit()
+    this.#publishing.settle()
     const why = code === undefined ? {} : { code, reason }
     this.#audit('disconnected', code === undefined ? 'success' : 'failure', { replica, connection: id, ...why })
     this.#alarm.set()
@@ -253,8 +230,7 @@ export class HubObject extends DurableObject<Env> {
   /** The entry changed: what may be published is judged anew, or nothing is any more. */
   async #reconsider(): Promise<void> {
     if (!(await this.#stands())) return this.#revoke()
-    const leader = this.#links.leader()
-    if (leader !== undefined) this.#lead(leader)
+    this.#publishing.again()
   }
 
   /** Whether the entry under which this hub knows its cluster is still in force. */
@@ -272,7 +248,7 @@ export class HubObject extends DurableObject<Env> {
   }
 
   async #forget(): Promise<void> {
-    this.#registrar.follow(undefined, 0)
+    this.#publishing.stop()
     await this.#standing.forget()
   }
 
@@ -303,25 +279,6 @@ export class HubObject extends DurableObject<Env> {
     if (!this.#standing.turn(state)) return
     if (state !== 'online') this.#audit(state, 'success', {})
     this.ctx.waitUntil(this.#standing.announce().catch(() => this.#alarm.ring(Date.now() + RETRY_MS)))
-  }
-
-  #newRegistrar(): Registrar {
-    return new Registrar({
-      store: this.#host.store,
-      standing: this.#standing,
-      now: Date.now,
-      entry: () => this.#book.find(this.#standing.cluster, 0),
-      send: (id, frame) => this.#links.send(this.#links.get(id), frame),
-      refuse: (id, why) => this.#lost(this.#links.get(id), PROTOCOL_ERROR, why),
-      done: ({ epoch, seq, items }, dropped, isNews) => {
-        this.#alarm.set()
-        if (!isNews) return
-        const [first] = dropped
-        const what = { epoch, seq, items: items.length, dropped: dropped.length }
-        const why = first === undefined ? {} : { first: `${first.key}: ${first.reason}` }
-        this.#audit('registered', dropped.length === 0 ? 'success' : 'denied', { ...what, ...why })
-      },
-    })
   }
 
   #audit(action: HubEvent['action'], outcome: HubEvent['outcome'], extra: HubEvent['extra']): void {

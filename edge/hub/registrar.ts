@@ -6,7 +6,7 @@ import { Lru } from '../../gateway/lru.ts'
 import type { Clock, Store } from '../../gateway/ports.ts'
 import { sha256 } from '../../gateway/sha256.ts'
 import type { Dropped, EdgeFrame, UplinkFrame } from '../../protocol/link.ts'
-import { MAX_BODY, MAX_SNAPSHOT, type SnapshotItem } from '../../protocol/snapshot.ts'
+import { itemKey, MAX_BODY, MAX_SNAPSHOT, type SnapshotItem } from '../../protocol/snapshot.ts'
 import { isServer, serverKey } from '../../plan/members.ts'
 import type { Cluster } from '../documents/clusters.ts'
 import { changeDocument, readDocument } from '../documents/document.ts'
@@ -16,6 +16,7 @@ import {
   registeredCodec,
   registryCodec,
   type Registered,
+  type RegisteredItem,
 } from '../documents/registry.ts'
 import { resourceCodec } from '../documents/resources.ts'
 import { openBody } from './body.ts'
@@ -214,22 +215,22 @@ export class Registrar {
     const { items, dropped } = settle(cluster.id, judged, before, bodies, around)
     const next: Registered = { epoch, seq, items }
     const isNews = JSON.stringify(items) !== JSON.stringify(before.items)
+    const version = await versionOf(items)
+    if (epoch !== this.#epoch) return
     if (isNews) await changeDocument(store, registeredCodec(cluster.id), () => ({ next, result: undefined }))
+    // Whoever was fenced or revoked meanwhile has registered nothing.
+    if (epoch !== this.#epoch) return
     standing.catalogs.needs(new Set(items.flatMap(({ catalog }) => catalog ?? [])), now())
-    const digests = items.map((item) => [
-      item.kind,
-      item.namespace,
-      item.name,
-      item.uid,
-      item.digest,
-      item.registeredAt,
-      item.catalog,
-    ])
-    await standing.registered((await sha256(JSON.stringify(digests))).slice(0, 32), virtualOf(items))
+    await standing.registered(version, virtualOf(items))
     if (this.#round === round) this.#round = undefined
     this.#host.send(connection, { kind: 'registered', seq, dropped: told(dropped) })
     this.#host.done(next, dropped, isNews)
   }
+}
+
+async function versionOf(items: readonly RegisteredItem[]): Promise<string> {
+  const told = items.map((item) => [itemKey(item), item.uid, item.digest, item.registeredAt, item.catalog])
+  return (await sha256(JSON.stringify(told))).slice(0, 32)
 }
 
 function joined({ pieces, size }: Arriving): Uint8Array<ArrayBuffer> {
