@@ -11,7 +11,7 @@ import { Failure, messageOf } from './failure.ts'
 import { eachLine } from './lines.ts'
 
 const root = dirname(import.meta.dirname)
-const folders = ['crds', 'edge', 'gateway', 'protocol']
+const folders = ['crds', 'edge', 'gateway', 'plan', 'protocol']
 const files = ['package-lock.json', 'wrangler.toml']
 const buildDeadline = 120_000
 
