@@ -32,9 +32,12 @@ export interface Publication {
   readonly uid?: string
 }
 
+/** What there must be of an edge to join it. */
+export type Joinable = Pick<TestEdge, 'url' | 'admin'>
+
 /** Adds a cluster that joins by token, and makes the identity that has joined. */
 export async function join(
-  edge: TestEdge,
+  edge: Joinable,
   cluster: string,
   allow: Readonly<Record<string, readonly string[]>> = {},
 ): Promise<Identity> {
@@ -53,7 +56,13 @@ async function asked(response: Promise<Response>): Promise<unknown> {
   return JSON.parse(text)
 }
 
-function sessionsOf(edge: TestEdge, cluster: string, replica: string, identity: Identity, token?: string): Sessions {
+function sessionsOf(
+  edge: Pick<TestEdge, 'url'>,
+  cluster: string,
+  replica: string,
+  identity: Identity,
+  token?: string,
+): Sessions {
   const joinToken = token === undefined ? {} : { joinToken: async () => token }
   return new Sessions({ edge: edge.url, cluster, replica, fetch, now: Date.now, ...joinToken }, identity)
 }
@@ -95,7 +104,7 @@ export class ScriptedUplink {
 
   /** Opens a link. Rejects when the edge refuses the upgrade. */
   static async connect(
-    edge: TestEdge,
+    edge: Pick<TestEdge, 'url'>,
     cluster: string,
     identity: Identity,
     options: ConnectOptions = {},
