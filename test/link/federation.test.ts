@@ -192,6 +192,27 @@ describe('the same servers in two clusters', () => {
     assert.deepEqual([alpha.calls, beta.calls], [2, 3])
   })
 
+  test('are one at the endpoint of everything as well', async () => {
+    mend()
+    const everything = `${edge.url}/mcp`
+    const token = await edge.token(everything, { groups: ['operators'] })
+    const { answer } = await exchange(everything, { method: 'tools/list', token })
+    const tools = (answer?.result?.['tools'] as Tool[] | undefined) ?? []
+    const all = [
+      'alpha_odd_ping',
+      'beta_odd_ping',
+      'conv_charge',
+      'conv_convert',
+      'docs_look',
+      'docs_note',
+      'docs_note_beta',
+    ]
+    assert.deepEqual(names(tools), all)
+    assert.deepEqual(choice(tools, 'docs_look'), ['alpha', 'beta', '*'])
+    const params = { name: 'docs_look', arguments: { cluster: 'beta' } }
+    assert.deepEqual(texts(await exchange(everything, { method: 'tools/call', token, params })), ['beta'])
+  })
+
   test('are called all at once, in one trail', async () => {
     mend()
     beta.isAway = true
