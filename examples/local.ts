@@ -44,10 +44,12 @@ export async function startLocal(
   const child = spawn(process.execPath, [agent, ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
   const unleash = child.pid === undefined ? () => undefined : leash(child.pid)
   child.stderr.setEncoding('utf8').on('data', onLine)
-  const ended = once(child, 'exit').then(() => {
+  const ending = async (): Promise<void> => {
+    await once(child, 'exit')
     unleash()
     rmSync(token, { force: true })
-  })
+  }
+  const ended = ending()
   return {
     ended,
     close: async () => {

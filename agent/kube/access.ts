@@ -63,7 +63,7 @@ export async function kubeconfigAccess(options: { path?: string; context?: strin
   // A real https agent is made here and thrown away; only what it was made of is of interest.
   const read = async (): Promise<Credentials> => {
     const found: Credentials = {}
-    await config.applyToHTTPSOptions(found as Parameters<typeof config.applyToHTTPSOptions>[0])
+    await config.applyToHTTPSOptions(found)
     return found
   }
   const first = await read()

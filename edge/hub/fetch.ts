@@ -25,7 +25,7 @@ export function hubOf(env: Env, cluster: string): (path: string, init?: RequestI
   }
 }
 
-/** A network that reaches one cluster's servers. Its URLs are `linkUrl`; `server` names the server in faults. */
+/** A network that reaches one cluster's servers. `server` names the server in faults. */
 export function linkFetch(env: Env, cluster: string, server: string, deadlineMs = DEFAULT_DEADLINE_MS): Fetch {
   const hub = env.HUB
   const id = hub.idFromName(cluster)
@@ -41,10 +41,6 @@ export function linkFetch(env: Env, cluster: string, server: string, deadlineMs 
     const fault: LinkFault = await response.json()
     throw asFault(fault, server, cluster)
   }
-}
-
-export function linkUrl({ kind, namespace, name }: { kind: string; namespace: string; name: string }): string {
-  return `http://link/${namespace}/${kind}/${name}`
 }
 
 function asFault({ reason, message, unsent }: LinkFault, server: string, cluster: string): Fault {
