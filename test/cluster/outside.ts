@@ -1,5 +1,6 @@
-// The world outside the clusters, on the bridge: a vendor's MCP server at https://mcp.linear.app/mcp, an OpenID issuer at https://idp.test and
-// the keys of an edge at https://edge.test, of which nothing else is there; with certificates of an authority of the tests' own. It remembers which headers the vendor got.
+// The world outside the clusters, on the bridge: a vendor's MCP server at https://mcp.linear.app/mcp, an OpenID issuer at https://idp.test, an edge
+// at https://edge.test, of which only the keys are there unless a test puts it there; with certificates of an authority of the tests' own. It
+// remembers which headers the vendor got.
 
 import { toNodeHandler } from '@modelcontextprotocol/node'
 import type { NodeIncomingMessageLike } from '@modelcontextprotocol/node'
@@ -8,8 +9,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { request as forward } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream'
 import { startIssuer } from '../issuer.ts'
 import type { Issuer } from '../issuer.ts'
@@ -35,8 +38,11 @@ export interface Outside {
   close(): Promise<void>
 }
 
-/** Starts it at port 443 of the bridge, which is there as long as a cluster is up. */
-export async function startOutside(): Promise<Outside> {
+/**
+ * Starts it at port 443 of the bridge, which is there as long as a cluster is up.
+ * @param edge where an edge really is, such as `http://10.100.0.40:8787`
+ */
+export async function startOutside(edge?: string): Promise<Outside> {
   const { ca, cert, key } = certify([VENDOR, IDP, EDGE])
   const issuer = await startIssuer({ url: `https://${IDP}` })
   const vendor: IncomingHttpHeaders[] = []
@@ -47,10 +53,20 @@ export async function startOutside(): Promise<Outside> {
     if (host === VENDOR) {
       if (vendor.length < KEPT) vendor.push(request.headers)
       void linear(request as NodeIncomingMessageLike, response)
-    } else if (host === IDP) relay(issuer.address, request, response)
+      return
+    }
+    const address = host === IDP ? issuer.address : host === EDGE ? edge : undefined
+    if (address !== undefined) relay(address, request, response)
     else if (host === EDGE && request.url === '/.well-known/jwks.json')
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: [keys.publicJwk] }))
     else response.writeHead(host === EDGE ? 503 : 421).end()
+  })
+  const tunnels = new Set<Duplex>()
+  server.on('upgrade', (request, socket: Duplex, head: Buffer) => {
+    tunnels.add(socket)
+    socket.once('close', () => tunnels.delete(socket)).on('error', () => {})
+    if (request.headers.host === EDGE && edge !== undefined) tunnel(edge, request, socket, head)
+    else socket.destroy()
   })
   server.listen(443, bridge.address)
   await once(server, 'listening')
@@ -62,6 +78,7 @@ export async function startOutside(): Promise<Outside> {
     close: async () => {
       server.close()
       server.closeAllConnections()
+      for (const socket of tunnels) socket.destroy()
       await issuer.close()
     },
   }
@@ -73,9 +90,27 @@ function relay(address: string, request: IncomingMessage, response: ServerRespon
     response.writeHead(answer.statusCode ?? 502, answer.headers)
     pipeline(answer, response, () => {})
   })
+  // A caller that leaves is felt behind, and a server that dies is felt here, as without a relay.
+  response.once('close', () => onward.destroy())
   pipeline(request, onward, (error) => {
-    if (error) response.destroy()
+    if (!error) return
+    if (response.headersSent) response.destroy()
+    else response.writeHead(502).end()
   })
+}
+
+/** An upgraded connection: the request again, then bytes. */
+function tunnel(address: string, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const { hostname, port } = new URL(address)
+  const onward = connect(Number(port), hostname, () => {
+    const { method, url, rawHeaders } = request
+    const lines = rawHeaders.map((text, at) => (at % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('')
+    onward.write(`${method} ${url} HTTP/1.1\r\n${lines}\r\n`)
+    onward.write(head)
+    socket.pipe(onward).pipe(socket)
+  })
+  socket.once('close', () => onward.destroy())
+  onward.on('error', () => {}).once('close', () => socket.destroy())
 }
 
 /** A new authority and a certificate of it for these names. */

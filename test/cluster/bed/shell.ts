@@ -1,5 +1,6 @@
 // Running other programs, and waiting for what they bring about.
 import { spawn, spawnSync } from 'node:child_process'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 interface Options {
@@ -24,6 +25,26 @@ export function run(command: readonly string[], options: Options = {}): string {
   if (error !== undefined) throw error
   if (status !== 0) throw new Error(`${command.join(' ')}: ${signal ?? status}\n${stderr}`)
   return stdout
+}
+
+/** As `run`, while others of this process go on. Ends the program after `seconds`. */
+export async function perform(command: readonly string[], options: Options = {}, seconds = 120): Promise<string> {
+  const [file = '', ...args] = command
+  const { env, input, cwd } = options
+  const child = spawn(file, args, {
+    env: { ...process.env, ...env },
+    timeout: seconds * 1000,
+    killSignal: 'SIGKILL',
+    ...(cwd !== undefined && { cwd }),
+  })
+  child.stdin.on('error', () => {}).end(input)
+  const ended = new Promise<string>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) => resolve(`${signal ?? code}`))
+  })
+  const [said, complaint, end] = await Promise.all([text(child.stdout), text(child.stderr), ended])
+  if (end !== '0') throw new Error(`${command.join(' ')}: ${end}\n${complaint}`)
+  return said
 }
 
 /** Whether a program succeeds; for commands whose failure means that there was nothing to do. */
