@@ -61,10 +61,6 @@ export class Inflow {
   #taken = 0
   #ended = false
 
-  get ended(): boolean {
-    return this.#ended
-  }
-
   /** A piece that arrived; false when it is more than there was credit for, or follows the end. */
   receive(bytes: number, last: boolean): boolean {
     if (this.#ended) return false

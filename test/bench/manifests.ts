@@ -86,7 +86,7 @@ export function ask(name: string): string {
   return `${name}_ask`
 }
 
-/** The virtual servers `direct-<name>` and `linked-<name>`: one proxy, which the edge calls itself, and as a server that a cluster publishes. */
+/** The virtual servers `http-<name>` and `link-<name>`: one proxy, which the edge calls itself, and as a server that a cluster publishes. */
 export function linked(name: string, proxy: string): { published: Manifest; manifests: Manifest[] } {
   const aggregation = { conflictResolution: 'prefix', conflictResolutionConfig: { prefixFormat: '' } }
   const over = (virtual: string, backend: string): Manifest[] => [
@@ -112,8 +112,8 @@ export function linked(name: string, proxy: string): { published: Manifest; mani
         metadata: { namespace: NAMESPACE, name: `entry-${name}` },
         spec: { remoteUrl: proxy, transport: 'streamable-http', allowPrivateEndpoint: true },
       },
-      ...over(`direct-${name}`, `entry-${name}`),
-      ...over(`linked-${name}`, name),
+      ...over(`http-${name}`, `entry-${name}`),
+      ...over(`link-${name}`, name),
     ],
   }
 }

@@ -160,11 +160,11 @@ The same proxy of a cluster, called by direct HTTP from the edge and over the li
 proxy process in front of the backend, one uplink, one hub. The linked calls carry an assertion, which the proxy verifies.
 
 ${table(
-  ['era', 'users', 'side', 'calls/s', 'p50 ms', 'p99 ms', 'edge CPU ms per call', 'p50 × direct', 'calls/s × direct'],
+  ['era', 'users', 'side', 'calls/s', 'p50 ms', 'p99 ms', 'edge CPU ms per call', 'p50 × http', 'calls/s × http'],
   calls.flatMap((each) =>
     each.rows.map((row) => [
       ...plainRow(each.era, each.users, row),
-      ...(row.name === 'direct' ? ['1', '1'] : [fixed(linkCost(each).p50), fixed(linkCost(each).rate)]),
+      ...(row.name === 'http' ? ['1', '1'] : [fixed(linkCost(each).p50), fixed(linkCost(each).rate)]),
     ]),
   ),
 )}

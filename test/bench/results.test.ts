@@ -24,11 +24,11 @@ function results(gatewayMs: number): Results {
       calls: [1, 16].map((users) => ({
         era: 'modern' as const,
         users,
-        rows: [row('direct', 0.2), row('linked', 0.2, 0.1 + gatewayMs)],
+        rows: [row('http', 0.2), row('link', 0.2, 0.1 + gatewayMs)],
       })),
       flows: [
         {
-          name: 'linked',
+          name: 'link',
           delay: { p50: 1, p99: 4 },
           blobMibPerSecond: 100,
           flood: { sentMib: 3, grownMib: { edge: 2, uplink: 1 } },

@@ -103,7 +103,7 @@ export interface Results {
   readonly rounds: number
 }
 
-/** p50 and calls per second over the link, × direct. */
+/** p50 and calls per second over the link, × direct HTTP. */
 export function linkCost({ rows }: Calls): { readonly p50: number; readonly rate: number } {
   const [direct, linked] = rows
   if (direct === undefined || linked === undefined) return { p50: NaN, rate: NaN }
