@@ -83,16 +83,13 @@ export class Catalog {
       grants.set(grant, known)
       return known
     }
+    // One entry after the other: all texts together would be one very large text.
     const lines = SECTIONS.flatMap((section) =>
-      sections[section].map((e) => [
-        section,
-        e.exposed,
-        e.server,
-        e.item.text,
-        e.override,
-        e.grants.map(nth),
-        places(e),
-      ]),
+      sections[section].map((e) =>
+        fingerprint(
+          JSON.stringify([section, e.exposed, e.server, e.item.text, e.override, e.grants.map(nth), places(e)]),
+        ),
+      ),
     )
     const speaks = [...servers].map(([key, { era, revision }]) => [key, era, revision])
     this.version = fingerprint(JSON.stringify([lines, speaks, [...grants.keys()]]))
