@@ -268,11 +268,16 @@ function fleetOf(
         catalog,
         since,
         trustHints: metadata.annotations?.['waggle.dev/trust-hints'] === 'true',
-        rules: [...ofVirtual, ...rulesFor(instance, around, at)].map((rule) => respelled(rule, own)),
+        rules: [...ofVirtual, ...PROXIED.flatMap((one) => rulesFor({ kind: one, metadata }, around, at))].map((rule) =>
+          respelled(rule, own),
+        ),
       }
     }),
   }
 }
+
+/** Instances of one name are one server: of whichever kind a policy says it is, it holds for all of them. */
+const PROXIED = ['MCPServer', 'MCPRemoteProxy'] as const
 
 const MODES = ['addressable', 'interchangeable', 'prefixed'] as const satisfies readonly FleetMode[]
 
@@ -408,7 +413,12 @@ export function memberRules(
  * The rules of every ToolPolicy on this target, for servers at `place`. `origin` tells apart policies of one name in several
  * `resources`: one must not be an alternative to the other.
  */
-export function rulesFor(target: Resource, resources: Resources, place: Place, origin = ''): Rule[] {
+export function rulesFor(
+  target: { readonly kind: string; readonly metadata: { readonly namespace: string; readonly name: string } },
+  resources: Resources,
+  place: Place,
+  origin = '',
+): Rule[] {
   const { kind } = target
   const { namespace, name } = target.metadata
   const found: Rule[] = []

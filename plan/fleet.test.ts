@@ -168,3 +168,67 @@ test('a virtual server of a cluster is planned with the configuration that its c
   const { endpoints } = planned(own(), { a: publish(1, server('team/x'), all, config) })
   assert.deepEqual(endpoints.get('team/all')?.members[0]?.filter, ['search'])
 })
+
+test('a virtual server of a cluster has no servers of the edge, whatever they are called and whoever grouped them', () => {
+  const saas = read('MCPRemoteProxy', 'team/saas', { remoteUrl: 'https://mcp.example.com/mcp' })
+  const shadowed = read('MCPRemoteProxy', 'team/x', { remoteUrl: 'https://mcp.example.com/x' })
+  const grouped = read('MCPServerEntry', 'team/entry', {
+    remoteUrl: 'https://mcp.example.com/entry',
+    transport: 'streamable-http',
+    groupRef: { name: 'all' },
+  })
+  const byGroup = read('VirtualMCPServer', 'team/group', { groupRef: { name: 'all' } })
+  const { endpoints } = planned(own(saas, shadowed, grouped), {
+    a: publish(1, server('team/x'), server('team/y'), virtual('team/all', 'saas', 'x', 'y', 'entry'), byGroup),
+  })
+  const membersOf = (key: string) => endpoints.get(key)?.members.map((member) => member.server)
+  assert.deepEqual(membersOf('team/all'), ['team/y'])
+  assert.deepEqual(membersOf('team/group'), [])
+})
+
+test('a policy of the edge takes no policy of a cluster away that has its name, nor becomes an alternative to it', () => {
+  const edges = policy('team/where', 'VirtualMCPServer', 'other', [{ tools: ['*'], clusters: ['a'] }])
+  const same = policy('team/both', 'MCPServer', 'x', [{ tools: ['*'], clusters: ['a'], groups: ['edge-people'] }])
+  const { instances } = planned(own(edges, same), {
+    a: publish(
+      1,
+      server('team/x'),
+      policy('team/where', 'MCPServer', 'x', [{ tools: ['*'], groups: ['a-people'] }]),
+      policy('team/both', 'MCPServer', 'x', [{ tools: ['*'], clusters: ['a'], groups: ['others'] }]),
+    ),
+  })
+  const rules = instances('team/x')[0]?.rules ?? []
+  assert.deepEqual(rules.flatMap(({ groups }) => groups ?? []).sort(), ['a-people', 'edge-people', 'others'])
+  assert.equal(new Set(rules.flatMap(({ place }) => place?.policy ?? [])).size, 2)
+})
+
+test('names that a server was given in its cluster follow from the configuration there, not from one of the edge', () => {
+  const renames = (name: string) => read('MCPToolConfig', 'team/names', { toolsOverride: { drop: { name } } })
+  const named = read('MCPServer', 'team/x', {
+    image: 'x',
+    transport: 'streamable-http',
+    toolConfigRef: { name: 'names' },
+  })
+  const { instances } = planned(own(renames('other')), {
+    a: publish(
+      1,
+      named,
+      renames('tidy'),
+      policy('team/drops', 'MCPServer', 'x', [{ tools: ['drop'], groups: ['admins'] }]),
+    ),
+  })
+  assert.deepEqual(instances('team/x')[0]?.rules[0]?.tools, ['drop', 'tidy'])
+})
+
+test('no instance gets out of a policy of the edge by being of another kind', () => {
+  const place = policy('team/where', 'MCPServer', 'x', [{ tools: ['*'], clusters: ['a'] }])
+  const other = read('MCPRemoteProxy', 'team/x', { remoteUrl: 'https://mcp.example.com/mcp' })
+  const { instances } = planned(own(place), { a: publish(1, server('team/x')), b: publish(2, other) })
+  assert.deepEqual(
+    instances('team/x').map(({ cluster, rules }) => [cluster, rules[0]?.place?.here]),
+    [
+      ['a', true],
+      ['b', false],
+    ],
+  )
+})

@@ -23,7 +23,7 @@ export interface Placed {
   readonly catalog: string | undefined
   /** When the edge saw it first, in milliseconds since the epoch. */
   readonly since: number
-  /** What speaks about it: the resources of its cluster, and those of the edge, which win. */
+  /** What speaks about it: the resources of its cluster, and those of the edge. */
   readonly resources: Resources
 }
 
@@ -32,13 +32,13 @@ export interface Fleets {
   readonly resources: Resources
   /** The instances of a server; none for servers of the edge itself. */
   readonly instances: (server: string) => readonly Placed[]
-  /** What to plan a resource with: for one that a cluster published also what it refers to there. */
+  /** What to plan a resource with: for one that a cluster published what it refers to there, and no server of the edge. */
   readonly around: (resource: Resource) => Resources
 }
 
 /** `clusters` are those whose servers are listed, each with what it publishes. Deterministic: the order of a map decides nothing. */
 export function gather(own: Resources, clusters: ReadonlyMap<string, readonly Published[]>): Fleets {
-  const views = new Map([...clusters].map(([cluster, published]) => [cluster, viewOf(published, own)]))
+  const views = new Map([...clusters].map(([cluster, published]) => [cluster, viewOf(cluster, published, own)]))
   const taken = new Map([...own.values()].filter(isNamed).map((resource) => [serverKey(resource), resource]))
   const resources = new Map<string, Resource>(own)
   const instances = new Map<string, Placed[]>()
@@ -64,7 +64,7 @@ export function gather(own: Resources, clusters: ReadonlyMap<string, readonly Pu
   const around = (resource: Resource): Resources => {
     const cluster = homes.get(resource)
     if (cluster === undefined) return resources
-    const known = surroundings.get(cluster) ?? new Map([...(views.get(cluster) ?? []), ...resources])
+    const known = surroundings.get(cluster) ?? beside(views.get(cluster) ?? own, resources, own)
     surroundings.set(cluster, known)
     return known
   }
@@ -77,12 +77,25 @@ function isNamed(resource: Resource): resource is ServerResource | VirtualResour
   return resource.kind === 'VirtualMCPServer' || isServer(resource)
 }
 
-function viewOf(published: readonly Published[], own: Resources): Resources {
-  const items = published.map(({ resource }) => {
-    const { namespace, name } = resource.metadata
-    return [resourceKey(resource.kind, namespace, name), resource] as const
-  })
-  return new Map<string, Resource>([...items, ...own])
+/** What of the edge has the name of something of the cluster takes its place, but takes no policy away and no server's configuration. */
+function viewOf(cluster: string, published: readonly Published[], own: Resources): Resources {
+  const view = new Map<string, Resource>(own)
+  for (const { resource } of published) {
+    const { kind, metadata } = resource
+    const key = resourceKey(kind, metadata.namespace, metadata.name)
+    if (kind === 'MCPToolConfig' || !own.has(key)) view.set(key, resource)
+    else if (kind === 'ToolPolicy') {
+      const name = `${metadata.name}@${cluster}`
+      view.set(resourceKey(kind, metadata.namespace, name), { ...resource, metadata: { ...metadata, name } })
+    }
+  }
+  return view
+}
+
+/** With the servers that clusters published, and none of the edge's: whom those may be used by is the edge's to say. */
+function beside(view: Resources, resources: Resources, own: Resources): Resources {
+  const others = [...view].filter(([, one]) => !isServer(one))
+  return new Map([...others, ...[...resources].filter(([key]) => !own.has(key))])
 }
 
 /** What was published first comes first; at the same time, by cluster and kind. */
