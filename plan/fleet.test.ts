@@ -110,7 +110,7 @@ test('between clusters the one that registered first decides about a virtual ser
     late: publish(2, server('team/x'), server('team/y'), virtual('team/all', 'y')),
     early: publish(1, server('team/x'), virtual('team/all', 'x')),
   }
-  for (const order of [clusters, Object.fromEntries(Object.entries(clusters).reverse())]) {
+  for (const order of [clusters, Object.fromEntries(Object.entries(clusters).toReversed())]) {
     const { endpoints, instances } = planned(own(), order)
     assert.deepEqual(
       endpoints.get('team/all')?.members.map(({ server: name }) => name),

@@ -21,7 +21,7 @@ import type { RunConfig, Signer } from '../run-config.ts'
 import { isSnapshotKind } from '../uplink/offers.ts'
 import { inward, outward, type Door, type DoorRequest } from '../uplink/door.ts'
 import type { Offer } from '../uplink/snapshot.ts'
-import type { Published } from '../uplink/trim.ts'
+import type { Published } from '../../plan/trim.ts'
 import type { Fleet } from '../uplink/uplink.ts'
 
 type Proxied = Extract<Resource, { kind: 'MCPServer' | 'MCPRemoteProxy' }>

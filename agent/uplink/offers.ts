@@ -5,7 +5,7 @@ import type { Problem } from '../../crds/problem.ts'
 import { isShut } from '../../plan/endpoint.ts'
 import { publishes } from '../../plan/publish.ts'
 import { SNAPSHOT_KINDS, type SnapshotKind } from '../../protocol/snapshot.ts'
-import type { Published } from './trim.ts'
+import type { Published } from '../../plan/trim.ts'
 
 /** A resource as the cluster has it. */
 export interface Seen {

@@ -5,7 +5,7 @@ import { MAX_PIECE, type UplinkFrame } from '../../protocol/link.ts'
 import type { Snapshot } from '../../protocol/snapshot.ts'
 import { Publisher, type Line } from './publisher.ts'
 import type { Offer } from './snapshot.ts'
-import type { Published } from './trim.ts'
+import type { Published } from '../../plan/trim.ts'
 
 interface Sent {
   readonly frame: UplinkFrame

@@ -5,7 +5,7 @@ import { readResource } from '../../crds/cluster.ts'
 import { sha256 } from '../../gateway/sha256.ts'
 import { MAX_BODY, MAX_ITEMS, type SnapshotBody } from '../../protocol/snapshot.ts'
 import { bodyText, makeSnapshot, type Offer } from './snapshot.ts'
-import type { Published } from './trim.ts'
+import type { Published } from '../../plan/trim.ts'
 
 function offer(kind: 'MCPServer' | 'ToolPolicy', name: string, catalog?: string): Offer {
   const spec =

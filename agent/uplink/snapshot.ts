@@ -12,7 +12,7 @@ import {
   type SnapshotItem,
 } from '../../protocol/snapshot.ts'
 import type { Dropped } from '../../protocol/link.ts'
-import { trim, type Published } from './trim.ts'
+import { trim, type Published } from '../../plan/trim.ts'
 
 /** One resource that the edge may know. Never changed: what is different is another offer. */
 export interface Offer {

@@ -87,3 +87,43 @@ test('a policy that cannot be read says what it is about, if it can', async () =
   const opened = await open(JSON.stringify({ resource: policy }), { kind: 'ToolPolicy' })
   assert.deepEqual('target' in opened && opened.target, { kind: 'MCPServer', name: 'guarded' })
 })
+
+const virtual = (spec: object, annotations: object = {}) => ({
+  apiVersion: 'toolhive.stacklok.dev/v1beta1',
+  kind: 'VirtualMCPServer',
+  metadata: { namespace: 'test', name: 'a', annotations },
+  spec: { backends: [{ name: 'x' }], ...spec },
+})
+
+test('a manifest decides nothing about logins and credentials, whatever its uplink left in it', async () => {
+  const opened = await open(
+    JSON.stringify({
+      resource: virtual(
+        {
+          incomingAuth: { type: 'anonymous' },
+          outgoingAuth: {
+            source: 'inline',
+            backends: { x: { type: 'externalAuthConfigRef', externalAuthConfigRef: { name: 'key-of-the-edge' } } },
+          },
+        },
+        { 'waggle.dev/additional-oidc-configs': 'another', 'waggle.dev/federation': 'prefixed' },
+      ),
+    }),
+    { kind: 'VirtualMCPServer' },
+  )
+  assert.ok(opened.ok && opened.resource.kind === 'VirtualMCPServer', JSON.stringify(opened))
+  const { spec, metadata } = opened.resource
+  assert.equal(spec.incomingAuth, undefined)
+  assert.equal(spec.outgoingAuth, undefined)
+  assert.deepEqual(metadata.annotations, { 'waggle.dev/federation': 'prefixed' })
+  assert.deepEqual(
+    spec.backends?.map(({ name }) => name),
+    ['x'],
+  )
+})
+
+test('a manifest is refused whose word on callers nobody could hold to', async () => {
+  const spec = { image: 'x', transport: 'streamable-http', authzConfigRef: { name: 'cedar' } }
+  const opened = await open(JSON.stringify({ resource: { ...server, spec } }))
+  assert.equal(opened.ok, false)
+})

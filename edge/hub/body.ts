@@ -1,4 +1,6 @@
 // One body of a snapshot: bytes that an uplink sent → a manifest that was checked and a catalog in which every item was judged again.
+// Invariant: what a manifest may decide at the edge is what `trim` leaves of it, whatever its uplink left: nothing about who logs in
+// how, and no credential.
 
 import { MCPGroup } from '../../crds/mcp-group.ts'
 import { MCPRemoteProxy } from '../../crds/mcp-remote-proxy.ts'
@@ -9,6 +11,8 @@ import { ToolPolicy } from '../../crds/tool-policy.ts'
 import { VirtualMCPServer } from '../../crds/virtual-mcp-server.ts'
 import { readPublished } from '../../gateway/catalog/published.ts'
 import type { ServerCatalog } from '../../gateway/catalog/server.ts'
+import { isShut } from '../../plan/endpoint.ts'
+import { trim } from '../../plan/trim.ts'
 import { members, slice } from '../../protocol/text.ts'
 import { bodyDigest, type SnapshotItem } from '../../protocol/snapshot.ts'
 import type { RegisteredItem } from '../documents/registry.ts'
@@ -41,9 +45,10 @@ export async function openBody(item: SnapshotItem, bytes: Uint8Array<ArrayBuffer
     const [problem] = reading.problems
     return invalid(`${problem?.path ?? ''} ${problem?.message ?? 'is invalid'}`.trim(), targetOf(raw))
   }
-  const { resource } = reading
-  const { namespace, name } = resource.metadata
+  const { namespace, name } = reading.resource.metadata
   if (namespace !== item.namespace || name !== item.name) return invalid('is the manifest of another resource')
+  const resource = known(reading.resource, item)
+  if (resource === undefined) return invalid('says who may call in a way that the edge cannot hold to')
   try {
     const span = members(text).get('catalog')
     if (span === undefined) return { ok: true, resource, catalog: undefined }
@@ -52,6 +57,15 @@ export async function openBody(item: SnapshotItem, bytes: Uint8Array<ArrayBuffer
   } catch (error) {
     return invalid(`has a catalog that cannot be read: ${error instanceof Error ? error.message : 'failed'}`)
   }
+}
+
+/** The part of a manifest that the edge plans with; undefined: leaving the rest out would open it. */
+function known(resource: RegisteredItem['resource'], item: SnapshotItem): RegisteredItem['resource'] | undefined {
+  const { kind } = resource
+  if ((kind === 'MCPServer' || kind === 'MCPRemoteProxy' || kind === 'VirtualMCPServer') && isShut(resource))
+    return undefined
+  const trimmed = read<RegisteredItem['resource']>(trim(resource, item.uid), { [kind]: schemas[kind] }, 'cluster')
+  return trimmed.ok ? trimmed.resource : undefined
 }
 
 function invalid(message: string, target?: Refused['target']): Opened {

@@ -1,5 +1,5 @@
 // The cluster of the benchmark, a process of its own: a real uplink that publishes one server and calls its proxy over HTTP.
-import type { Published } from '../../agent/uplink/trim.ts'
+import type { Published } from '../../plan/trim.ts'
 import { HttpDoors } from '../../agent/uplink/door.ts'
 import { Identity } from '../../agent/uplink/identity.ts'
 import { Sessions } from '../../agent/uplink/session.ts'

@@ -1,8 +1,8 @@
 // A manifest as the edge may know it: what it plans with, and nothing else. Fields are taken up one by one, so that a field nobody
 // thought of stays in its cluster; no secret, no name of one, no environment and no address of the cluster is among them.
 
-import type { SnapshotKind } from '../../protocol/snapshot.ts'
-import type { Resource } from '../../plan/resources.ts'
+import type { SnapshotKind } from '../protocol/snapshot.ts'
+import type { Resource } from './resources.ts'
 
 /** A resource of a kind that a snapshot holds. */
 export type Published = Extract<Resource, { kind: SnapshotKind }>
