@@ -1,4 +1,6 @@
-// The agent: one program, one image, four roles. Each is loaded only when it is asked for.
+// The agent: one program, one image, five roles. Each is loaded only when it is asked for.
+
+import { parseArgs } from 'node:util'
 
 const roles: Readonly<Record<string, (args: readonly string[]) => Promise<(signal: AbortSignal) => Promise<void>>>> = {
   operator: async () => (await import('./operator/main.ts')).run,
@@ -12,8 +14,12 @@ const roles: Readonly<Record<string, (args: readonly string[]) => Promise<(signa
   },
   uplink: async () => (await import('./uplink/main.ts')).run,
   local: async (args) => {
-    const { run } = await import('./local/main.ts')
-    return (signal) => run(args, signal)
+    const [{ run }, { localOptions, localSettings }] = await Promise.all([
+      import('./local/main.ts'),
+      import('./local/settings.ts'),
+    ])
+    const settings = localSettings(parseArgs({ args: [...args], options: localOptions }).values)
+    return (signal) => run(settings, signal)
   },
 }
 

@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import type { Command } from './command.ts'
+import { agent } from './commands/agent.ts'
 import { apply } from './commands/apply.ts'
 import { audit } from './commands/audit.ts'
 import { cluster } from './commands/cluster.ts'
@@ -20,7 +21,21 @@ import { Failure, messageOf, usage } from './failure.ts'
 import type { Io } from './io.ts'
 
 const commands = new Map<string, Command>(
-  Object.entries({ login, logout, apply, get, delete: remove, secret, cluster, status, audit, revoke, serve, version }),
+  Object.entries({
+    login,
+    logout,
+    apply,
+    get,
+    delete: remove,
+    secret,
+    cluster,
+    status,
+    audit,
+    revoke,
+    serve,
+    agent,
+    version,
+  }),
 )
 
 /** Runs a command line (without program name) and returns its exit code. */

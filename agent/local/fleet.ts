@@ -5,9 +5,7 @@ import { fingerprint } from '../../gateway/catalog/hash.ts'
 import type { Fetch } from '../../gateway/backend/upstream.ts'
 import { endpointUrl } from '../../plan/address.ts'
 import { planEndpoint } from '../../plan/cluster.ts'
-import { isShut } from '../../plan/endpoint.ts'
 import { isServer } from '../../plan/members.ts'
-import { publishes } from '../../plan/publish.ts'
 import type { Resource, Resources } from '../../plan/resources.ts'
 import type { Site } from '../../plan/site.ts'
 import type { AuditEvent } from '../../protocol/audit.ts'
@@ -18,7 +16,7 @@ import { readKeys, type Keys } from '../proxy/keys.ts'
 import { makeProxy, type Proxy } from '../proxy/proxy.ts'
 import { SecretFiles } from '../proxy/secrets.ts'
 import type { RunConfig, Signer } from '../run-config.ts'
-import { isSnapshotKind } from '../uplink/offers.ts'
+import { isSnapshotKind, kept } from '../uplink/offers.ts'
 import { inward, outward, type Door, type DoorRequest } from '../uplink/door.ts'
 import type { Offer } from '../uplink/snapshot.ts'
 import type { Published } from '../../plan/trim.ts'
@@ -61,33 +59,17 @@ export class LocalFleet implements Fleet {
     return new LocalFleet(host, await readKeys('/nowhere'))
   }
 
-  /** Runs what these resources say, and lets go of what they do not say any more. */
+  /** Runs what these resources say, and lets go of what they do not say any more. Servers that changed are asked anew. */
   apply(resources: Resources): void {
     this.#resources = resources
-    const wanted = new Map([...resources].filter((entry): entry is [string, Proxied] => isProxied(entry[1])))
-    for (const [key, { proxy }] of this.#running) {
-      if (wanted.has(key)) continue
-      close(proxy)
-      this.#running.delete(key)
-    }
-    for (const [key, resource] of wanted) {
-      const known = this.#running.get(key)
-      const proxy = known?.proxy ?? this.#make(key, resource.metadata.namespace)
-      this.#running.set(key, { resource, proxy })
-      proxy.state.apply(this.#runConfig(resource))
-    }
-    this.#host.changed()
+    this.#plan()
   }
 
   /** Whose word about callers is believed: the edge's, once its keys are known. */
   trust(signers: readonly Signer[]): void {
+    if (JSON.stringify(signers) === JSON.stringify(this.#signers)) return
     this.#signers = signers
-    this.apply(this.#resources)
-  }
-
-  /** Resolves when every server has been seen once, or has failed. */
-  async seen(): Promise<void> {
-    await Promise.all([...this.#running.values()].map(({ proxy }) => proxy.state.seen()))
+    this.#plan()
   }
 
   /** Servers with what is wrong with them, for whoever started this. */
@@ -128,6 +110,26 @@ export class LocalFleet implements Fleet {
     this.#running.clear()
   }
 
+  /** Gives every proxy what it is to do now. */
+  #plan(): void {
+    const resources = this.#resources
+    const wanted = new Map([...resources].filter((entry): entry is [string, Proxied] => isProxied(entry[1])))
+    for (const [key, { proxy }] of this.#running) {
+      if (wanted.has(key)) continue
+      close(proxy)
+      this.#running.delete(key)
+    }
+    for (const [key, resource] of wanted) {
+      const known = this.#running.get(key)
+      const proxy = known?.proxy ?? this.#make(key, resource.metadata.namespace)
+      this.#running.set(key, { resource, proxy })
+      proxy.state.apply(this.#runConfig(resource))
+      if (known !== undefined && JSON.stringify(known.resource.spec) !== JSON.stringify(resource.spec))
+        for (const server of proxy.state.keepers.keys()) proxy.state.hint(server)
+    }
+    this.#host.changed()
+  }
+
   #make(key: string, namespace: string): Proxy {
     const { secrets, audit, reach, changed } = this.#host
     const proxy = makeProxy({
@@ -161,7 +163,7 @@ export class LocalFleet implements Fleet {
       url: endpointUrl(resource),
       trustProxyHeaders: false,
       ...planEndpoint(resource, this.#resources, siteOf(cluster)),
-      signers: publishes(resource) && !isShut(resource) ? this.#signers : [],
+      signers: kept(resource) === undefined ? this.#signers : [],
       egressAllow,
       extraCa: '',
       audit: { enabled: true },
@@ -190,9 +192,7 @@ function isProxied(resource: Resource): resource is Proxied {
 }
 
 function isPublished(resource: Resource): resource is Published {
-  if (!isSnapshotKind(resource.kind)) return false
-  const isEndpoint = isProxied(resource) || resource.kind === 'VirtualMCPServer'
-  return !isEndpoint || (publishes(resource) && (resource.kind === 'VirtualMCPServer' || !isShut(resource)))
+  return isSnapshotKind(resource.kind) && kept(resource as Published) === undefined
 }
 
 function close({ state, channel, news }: Proxy): void {
@@ -208,8 +208,8 @@ async function pass({ app }: Proxy, url: string, { method, headers, body, signal
     headers: inward(headers),
     signal,
     ...(body !== undefined && { body: body instanceof Uint8Array ? body : ReadableStream.from(body), duplex: 'half' }),
-  } as RequestInit)
-  const response = await app.fetch(request, { incoming: { socket: {} }, outgoing: {} } as never)
+  })
+  const response = await app.fetch(request, { incoming: { socket: {} }, outgoing: {} })
   return { status: response.status, headers: outward(response.headers), body: response.body ?? nothing() }
 }
 

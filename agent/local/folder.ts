@@ -1,39 +1,79 @@
-// The manifests of a folder, as a cluster would read them.
+// The manifests of a folder, as a cluster would read them. All or nothing: a policy that cannot be read must not leave its server open.
 
-import { readdir, readFile } from 'node:fs/promises'
-import { join, relative } from 'node:path'
-import { parseAllDocuments } from 'yaml'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { messageOf, Failure } from '../../cli/failure.ts'
+import { readSources } from '../../cli/source.ts'
 import { readResource } from '../../crds/cluster.ts'
 import { resourceKey, type Resource, type Resources } from '../../plan/resources.ts'
+import { unfit } from './command.ts'
 
 const MANIFEST = /\.(?:ya?ml|json)$/iu
+const MAX_FILE = 4 * 1024 * 1024
+const MAX_FILES = 1_000
 
-/** What can be read, and a line for everything that cannot. Throws when the folder cannot be read. */
-export async function readFolder(folder: string): Promise<{ resources: Resources; problems: string[] }> {
+export type Reading =
+  | { readonly ok: true; readonly resources: Resources }
+  /** One line each: the file, the line, the field, and what is wrong with it. */
+  | { readonly ok: false; readonly problems: readonly string[] }
+
+/** What the .yaml, .yml and .json files of a folder say. Never throws. */
+export async function readFolder(folder: string): Promise<Reading> {
   const resources = new Map<string, Resource>()
   const problems: string[] = []
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-  const files = entries.filter((entry) => entry.isFile() && MANIFEST.test(entry.name))
-  for (const file of files.map((entry) => join(entry.parentPath, entry.name)).sort()) {
-    const name = relative(folder, file)
-    for (const document of parseAllDocuments(await readFile(file, 'utf8'))) {
-      const [error] = document.errors
-      if (error !== undefined) {
-        problems.push(`${name}: ${error.message.slice(0, 200)}`)
-        continue
+  try {
+    for (const name of await manifestsOf(folder)) {
+      try {
+        await readManifest(name, join(folder, name), resources, problems)
+      } catch (error) {
+        problems.push(
+          ...(error instanceof Failure && error.lines.length > 0 ? error.lines : [`${name}: ${messageOf(error)}`]),
+        )
       }
-      const value = document.toJS() as unknown
-      if (value === null || value === undefined) continue
-      const reading = readResource(withNamespace(value))
-      if (!reading.ok) {
-        problems.push(...reading.problems.map(({ path, message }) => `${name}: ${path}: ${message}`))
-        continue
-      }
-      const { kind, metadata } = reading.resource
-      resources.set(resourceKey(kind, metadata.namespace, metadata.name), reading.resource)
     }
+    if (problems.length === 0 && resources.size === 0) problems.push(`${folder}: there is no manifest in it`)
+  } catch (error) {
+    problems.push(`${folder}: ${messageOf(error)}`)
   }
-  return { resources, problems }
+  return problems.length === 0 ? { ok: true, resources } : { ok: false, problems }
+}
+
+/** As `kubectl apply -f`: the files of the folder itself. */
+async function manifestsOf(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true })
+  const names = entries.filter((entry) => !entry.isDirectory() && MANIFEST.test(entry.name)).map(({ name }) => name)
+  if (names.length > MAX_FILES) throw new Error(`more than ${MAX_FILES} manifests`)
+  return names.sort()
+}
+
+async function readManifest(
+  name: string,
+  path: string,
+  resources: Map<string, Resource>,
+  problems: string[],
+): Promise<void> {
+  if ((await stat(path)).size > MAX_FILE) throw new Error('more than 4 MiB; split it')
+  for (const source of readSources(name, await readFile(path, 'utf8'))) {
+    const reading = readResource(withNamespace(source.value))
+    if (!reading.ok) {
+      for (const { path: field, message } of reading.problems)
+        problems.push(`${name}:${source.line(field)}: ${field}: ${message}`)
+      continue
+    }
+    const { resource } = reading
+    const { kind, metadata } = resource
+    const key = resourceKey(kind, metadata.namespace, metadata.name)
+    const problem = resources.has(key) ? `${key} is in these files twice` : unfitHere(resource)
+    if (problem !== undefined) problems.push(`${name}:${source.line('')}: ${problem}`)
+    resources.set(key, resource)
+  }
+}
+
+function unfitHere(resource: Resource): string | undefined {
+  if (resource.kind === 'MCPServer') return unfit(resource)
+  if (resource.kind === 'MCPServerEntry')
+    return 'an MCPServerEntry has no proxy, and is called by virtual servers of a cluster only; use an MCPRemoteProxy'
+  return undefined
 }
 
 /** As kubectl: a manifest without a namespace is one of `default`. */

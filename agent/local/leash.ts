@@ -5,7 +5,10 @@ import { spawn } from 'node:child_process'
 
 const script = `trap '' INT TERM HUP; read -r _; kill -TERM "$0"; sleep 2; kill -KILL "$0"`
 
-/** Puts the process `pid` on a leash. The returned function takes it off; call it once the process has ended. */
+/**
+ * Puts the process `pid` on a leash; a negative one is a process group. The returned function takes it off; call it once the process
+ * has ended.
+ */
 export function leash(pid: number): () => void {
   const shell = spawn('/bin/sh', ['-c', script, String(pid)], { stdio: ['pipe', 'ignore', 'ignore'] })
   shell.on('error', () => {})

@@ -23,6 +23,8 @@ export class Processes {
   readonly #host: ProcessesHost
   readonly #wanted = new Map<string, MCPServer>()
   readonly #known = new Map<string, Known>()
+  readonly #ending = new Set<Promise<void>>()
+  #isClosed = false
 
   constructor(host: ProcessesHost) {
     this.#host = host
@@ -36,10 +38,15 @@ export class Processes {
     return async (url, init) => this.#server(key).fetch(url, init)
   }
 
-  /** Lets go of what is none of these any more. */
+  /** Ends what is none of these any more, or something else there: sessions with it are gone, and the next one begins anew. */
   keep(resources: Resources): void {
-    for (const [key, { metadata }] of this.#wanted)
-      if (!resources.has(resourceKey('MCPServer', metadata.namespace, metadata.name))) this.#release(key)
+    for (const [key, { metadata }] of this.#wanted) {
+      const now = resources.get(resourceKey('MCPServer', metadata.namespace, metadata.name))
+      if (now?.kind !== 'MCPServer') this.#wanted.delete(key)
+      else this.#wanted.set(key, now)
+    }
+    for (const [key, { spec }] of this.#known)
+      if (spec !== JSON.stringify(this.#wanted.get(key)?.spec)) this.#release(key)
   }
 
   #server(key: string): StdioServer {
@@ -48,10 +55,9 @@ export class Processes {
     const spec = JSON.stringify(resource?.spec)
     const known = this.#known.get(key)
     if (known?.spec === spec) return known.server
-    void known?.server.close()
-    this.#known.delete(key)
+    this.#release(key)
     try {
-      if (resource === undefined) throw new Error('it is gone')
+      if (resource === undefined || this.#isClosed) throw new Error('it is gone')
       const command = commandOf(resource, folder, secrets)
       const server = new StdioServer({ server: key, command, said: (line) => said(key, line) })
       this.#known.set(key, { spec, server })
@@ -64,12 +70,17 @@ export class Processes {
   }
 
   #release(key: string): void {
-    this.#wanted.delete(key)
-    void this.#known.get(key)?.server.close()
+    const known = this.#known.get(key)
+    if (known === undefined) return
     this.#known.delete(key)
+    const ending = known.server.close().finally(() => this.#ending.delete(ending))
+    this.#ending.add(ending)
   }
 
+  /** Resolves when every process has ended; none is started any more. */
   async close(): Promise<void> {
-    await Promise.all([...this.#known.values()].map(({ server }) => server.close()))
+    this.#isClosed = true
+    for (const key of this.#known.keys()) this.#release(key)
+    await Promise.all(this.#ending)
   }
 }

@@ -22,15 +22,19 @@ export interface Seen {
 }
 
 /** Why a resource is not told to the edge; undefined when it is. `shut` holds the targets of policies that cannot be read. */
-export function withheld({ kind, namespace, name, resource }: Seen, shut: ReadonlySet<string>): string | undefined {
-  if (resource === undefined) return 'it cannot be read; see its other conditions'
+export function withheld({ resource }: Seen, shut: ReadonlySet<string>): string | undefined {
+  return resource === undefined ? 'it cannot be read; see its other conditions' : kept(resource, shut)
+}
+
+/** As `withheld`, of a resource that can be read. */
+export function kept(resource: Published, shut: ReadonlySet<string> = new Set()): string | undefined {
   switch (resource.kind) {
     case 'MCPServer':
     case 'MCPRemoteProxy':
     case 'VirtualMCPServer':
       if (!publishes(resource)) return 'its annotation waggle.dev/publish says so'
       if (isShut(resource)) return 'its policies on callers cannot be enforced, so nobody may call it'
-      if (shut.has(`${kind}/${namespace}/${name}`))
+      if (shut.has(`${resource.kind}/${resource.metadata.namespace}/${resource.metadata.name}`))
         return 'a ToolPolicy about it cannot be read, so none of its tools may be called'
       return undefined
     default:
