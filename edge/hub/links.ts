@@ -2,7 +2,7 @@
 // What must survive the object's sleep is attached to the sockets or written to its storage; the rest is asked of the runtime.
 
 import { encode } from '../../protocol/frame.ts'
-import { LINK_PROTOCOLS, type EdgeFrame } from '../../protocol/link.ts'
+import type { EdgeFrame } from '../../protocol/link.ts'
 import { restOf, type LinkClock } from './lease.ts'
 
 /** Close codes, besides that for frames that make no sense. */
@@ -15,7 +15,7 @@ export const CLOSED = {
 } as const
 
 /** Links of one cluster at once. */
-const MAX_LINKS = 256
+export const MAX_LINKS = 256
 /** A link whose credential ends is told so long before, in milliseconds. */
 export const WARN_MS = 30_000
 
@@ -43,24 +43,42 @@ export interface Attached {
   readonly isClosed: boolean
 }
 
+/** A socket as the runtime keeps it, also while the object sleeps. */
+export interface LinkSocket {
+  send(bytes: Uint8Array): void
+  close(code: number, reason?: string): void
+  serializeAttachment(value: unknown): void
+  deserializeAttachment(): unknown
+}
+
 export interface Link {
-  readonly socket: WebSocket
+  readonly socket: LinkSocket
   attached: Attached
   /** Last sign of life that this object saw itself. */
   heard: number
 }
 
+export interface LinksHost {
+  /** Sockets that are open, as they are when the object wakes up. */
+  readonly sockets: readonly LinkSocket[]
+  /** When the runtime answered a ping on it last, in milliseconds since the epoch; undefined: never. */
+  pinged(socket: LinkSocket): number | undefined
+  /** The newest epoch that was given, kept while the object sleeps. */
+  readonly epoch: number
+  keep(epoch: number): void
+}
+
 export class Links {
-  readonly #ctx: DurableObjectState
+  readonly #host: LinksHost
   readonly #links = new Map<string, Link>()
   /** What is attached to a socket is read once in this life of the object, not with every frame. */
-  readonly #bySocket = new WeakMap<WebSocket, Link>()
+  readonly #bySocket = new WeakMap<LinkSocket, Link>()
   #epoch: number
 
-  constructor(ctx: DurableObjectState) {
-    this.#ctx = ctx
-    this.#epoch = ctx.storage.kv.get<number>('epoch') ?? 0
-    const found = ctx.getWebSockets().flatMap((socket) => {
+  constructor(host: LinksHost) {
+    this.#host = host
+    this.#epoch = host.epoch
+    const found = host.sockets.flatMap((socket) => {
       const attached = socket.deserializeAttachment() as Attached | null
       return attached === null || attached.isClosed ? [] : [{ socket, attached, heard: attached.since }]
     })
@@ -85,7 +103,7 @@ export class Links {
     return this.#links.get(id)
   }
 
-  of(socket: WebSocket): Link | undefined {
+  of(socket: LinkSocket): Link | undefined {
     const known = this.#bySocket.get(socket)
     if (known !== undefined) return this.#links.get(known.attached.id)
     const attached = socket.deserializeAttachment() as Attached | null
@@ -99,17 +117,8 @@ export class Links {
     return this.all().find(({ attached }) => attached.epoch === this.#epoch && attached.epoch > 0)
   }
 
-  /** Takes the request's socket over: from here on the object may sleep while it is open. */
-  accept(
-    request: Request,
-    admitted: Pick<Attached, 'uid' | 'replica' | 'thumbprint' | 'expires'>,
-    now: number,
-  ): { readonly kind: 'accepted'; readonly link: Link; readonly response: Response } | Refused {
-    const offered = (request.headers.get('sec-websocket-protocol') ?? '').split(',').map((one) => one.trim())
-    const protocol = LINK_PROTOCOLS.find((one) => offered.includes(one))
-    if (protocol === undefined)
-      return refused(CLOSED.unknownProtocol, `this edge speaks ${LINK_PROTOCOLS.join(', ')}`, offered[0])
-    if (this.size >= MAX_LINKS) return refused(CLOSED.tooMany, `there are ${MAX_LINKS} links already`, protocol)
+  /** Takes a socket over that the runtime keeps from here on. */
+  add(socket: LinkSocket, admitted: Pick<Attached, 'uid' | 'replica' | 'thumbprint' | 'expires'>, now: number): Link {
     const { uid, replica, thumbprint, expires } = admitted
     const attached: Attached = {
       id: crypto.randomUUID(),
@@ -125,12 +134,10 @@ export class Links {
       isDraining: false,
       isClosed: false,
     }
-    const { 0: client, 1: socket } = new WebSocketPair()
-    this.#ctx.acceptWebSocket(socket)
     socket.serializeAttachment(attached)
     const link = { socket, attached, heard: now }
     this.#links.set(attached.id, link)
-    return { kind: 'accepted', link, response: upgraded(client, protocol) }
+    return link
   }
 
   note(link: Link, change: Partial<Attached>): void {
@@ -140,8 +147,7 @@ export class Links {
 
   /** When the uplink was heard last: frames, or pings that the runtime answered. */
   lastSeen(link: Link): number {
-    const answered = this.#ctx.getWebSocketAutoResponseTimestamp(link.socket)?.getTime() ?? 0
-    return Math.max(link.heard, answered)
+    return Math.max(link.heard, this.#host.pinged(link.socket) ?? 0)
   }
 
   /** When one of them has to be looked at: it has been silent for long, or its credential ends. Infinity: there is none. */
@@ -158,7 +164,7 @@ export class Links {
   /** Whoever claims to lead does, under a new epoch; who led before is told. */
   lead(link: Link): number {
     this.#epoch += 1
-    this.#ctx.storage.kv.put('epoch', this.#epoch)
+    this.#host.keep(this.#epoch)
     for (const other of this.#links.values()) {
       if (other === link || other.attached.epoch === 0) continue
       this.note(other, { epoch: 0 })
@@ -198,22 +204,4 @@ export class Links {
       // It was closed already.
     }
   }
-}
-
-interface Refused {
-  readonly kind: 'refused'
-  readonly response: Response
-}
-
-/** Says why over the socket itself: clients see neither status nor body of an upgrade that failed. */
-function refused(code: number, reason: string, protocol: string | undefined): Refused {
-  const { 0: client, 1: socket } = new WebSocketPair()
-  socket.accept()
-  socket.close(code, reason)
-  return { kind: 'refused', response: upgraded(client, protocol) }
-}
-
-function upgraded(webSocket: WebSocket, protocol: string | undefined): Response {
-  const headers = protocol === undefined || protocol === '' ? {} : { 'sec-websocket-protocol': protocol }
-  return new Response(null, { status: 101, webSocket, headers })
 }

@@ -19,6 +19,7 @@ import { CLOSED, Links, WARN_MS, type Link } from './links.ts'
 import { Publishing } from './publishing.ts'
 import { Standing } from './standing.ts'
 import { connectionsOf, type HubStatus } from './status.ts'
+import { upgrade } from './upgrade.ts'
 
 /** When the store does not answer. */
 const RETRY_MS = 5_000
@@ -47,7 +48,12 @@ export class HubObject extends DurableObject<Env> {
     this.#clock = linkClock(env.LINK_CLOCK)
     this.#admission = new Admission({ sql: storage.sql, clusters: this.#book, now })
     this.#standing = new Standing({ storage, store, clock: this.#clock, now })
-    this.#links = new Links(ctx)
+    this.#links = new Links({
+      sockets: ctx.getWebSockets(),
+      pinged: (socket) => ctx.getWebSocketAutoResponseTimestamp(socket as WebSocket)?.getTime(),
+      epoch: storage.kv.get<number>('epoch') ?? 0,
+      keep: (epoch) => storage.kv.put('epoch', epoch),
+    })
     this.#exchanges = new Exchanges({
       send: (id, bytes) => this.#links.write(id, bytes),
       close: (id, code, reason) => this.#lost(this.#links.get(id), code, reason),
@@ -157,9 +163,9 @@ export class HubObject extends DurableObject<Env> {
   }
 
   #connect(admitted: Knock, request: Request): Response {
-    const accepted = this.#links.accept(request, admitted, Date.now())
-    if (accepted.kind === 'refused') return accepted.response
-    const { link, response } = accepted
+    const { socket, response } = upgrade(request, this.ctx, this.#links.size)
+    if (socket === undefined) return response
+    const link = this.#links.add(socket, admitted, Date.now())
     const { id, replica, uid } = link.attached
     this.#standing.lostAt = undefined
     this.#standing.uid = uid
