@@ -1,13 +1,17 @@
 // What an edge takes of what uplinks publish: who may publish what, who leads, and what stays when a cluster goes.
 
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startEdge, type TestEdge } from '../edge.ts'
+import { startIssuer } from '../issuer.ts'
 import { manifest, policy, virtual } from '../peers/manifests.ts'
 import { exchange, toolNames } from '../peers/wire.ts'
 import { catalogOf, serverOf } from './published.ts'
-import { join, type Publication, ScriptedUplink } from './scripted-uplink.ts'
+import { join as joined, type Publication, ScriptedUplink } from './scripted-uplink.ts'
 
 const reasons = (dropped: readonly { key: string; reason: string }[]) =>
   Object.fromEntries(dropped.map(({ key, reason }) => [key, reason]))
@@ -26,7 +30,7 @@ describe('registration', () => {
 
   /** An uplink that leads a cluster of its own. */
   async function leader(cluster: string, allow: Readonly<Record<string, readonly string[]>> = {}) {
-    const identity = await join(edge, cluster, allow)
+    const identity = await joined(edge, cluster, allow)
     const connect = async (replica: string, isLeader = true) => {
       const uplink = await ScriptedUplink.connect(edge, cluster, identity, { replica, isLeader, pingMs: 300 })
       open.push(uplink)
@@ -250,4 +254,43 @@ describe('registration', () => {
     await returned.publish(await returned.leads(), 1, [{ manifest: serverOf('silent'), catalog: catalogOf('quiet') }])
     assert.equal(await stateOf('silent'), 'online')
   })
+})
+
+test('an edge that restarts lists what was registered, takes links again, and fences who led before', async () => {
+  const issuer = await startIssuer()
+  const stateDir = await mkdtemp(join(tmpdir(), 'waggle-test-'))
+  const publications = [
+    { manifest: virtual('tools', ['echo']) },
+    { manifest: serverOf('echo'), catalog: catalogOf('say') },
+  ]
+  let edge = await startEdge({ issuer, stateDir })
+  try {
+    const identity = await joined(edge, 'alpha')
+    const uplink = await ScriptedUplink.connect(edge, 'alpha', identity)
+    const epoch = await uplink.leads()
+    await uplink.publish(epoch, 1, publications)
+    await edge.close()
+    await uplink.ended()
+    edge = await startEdge({ issuer, stateDir })
+    const endpoint = edge.endpoint('tools')
+    const token = await edge.token(endpoint)
+    assert.deepEqual(await edge.lists(endpoint, ['say']), ['say'])
+    const call = { method: 'tools/call', token, params: { name: 'say', arguments: {} } }
+    assert.match((await exchange(endpoint, call)).answer?.error?.message ?? '', /not connected/u)
+    const again = await ScriptedUplink.connect(edge, 'alpha', identity)
+    const next = await again.leads()
+    assert.ok(next > epoch)
+    again.send({ kind: 'snapshot', epoch, seq: 2, last: true }, JSON.stringify({ format: 1, items: [] }))
+    assert.deepEqual((await again.publish(next, 1, publications)).wanted, [])
+    const asking = exchange(endpoint, call)
+    const arrived = await again.arrived()
+    const { id } = JSON.parse(arrived.body) as { id: unknown }
+    again.reply(arrived.call, { jsonrpc: '2.0', id, result: { content: [], resultType: 'complete' } })
+    assert.deepEqual((await asking).answer?.result?.['content'], [])
+    again.close()
+  } finally {
+    await edge.close()
+    await issuer.close()
+    await rm(stateDir, { recursive: true, force: true })
+  }
 })
