@@ -237,3 +237,12 @@ describe('what is registered', () => {
     assert.ok(JSON.stringify(short).length < 512 * 1024)
   })
 })
+
+test('two items of one digest never share a manifest: it would outlive what the cluster may publish', () => {
+  const mine = item('MCPServer', 'mine')
+  const other = item('MCPServer', 'other', { digest: mine.digest })
+  const judged = decideSnapshot(cluster, [mine, other], nothing, new Map())
+  const { items, dropped } = settle('alpha', judged, nothing, bodiesOf([other]), around)
+  assert.deepEqual(keysOf(items), [itemKey(other)])
+  assert.deepEqual(dropped, [{ key: itemKey(mine), reason: 'invalid', message: 'is the manifest of another resource' }])
+})

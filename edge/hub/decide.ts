@@ -16,7 +16,7 @@ import { allowed, type Cluster } from '../documents/clusters.ts'
 import { ownerOf, type Claim, type Registered, type RegisteredItem, type Registry } from '../documents/registry.ts'
 
 /** Characters of all manifests of a cluster together: its document must fit into the store. */
-const MAX_MANIFESTS = 4 * 1024 * 1024
+export const MAX_MANIFESTS = 4 * 1024 * 1024
 /** How many dropped items an uplink is told of, so that the frame stays short. */
 const MAX_DROPPED = 1000
 const MAX_MESSAGE = 250
@@ -159,7 +159,7 @@ export function settle(
   const closed = [...judged.closed]
   for (const item of judged.wanted) {
     const old = before.get(itemKey(item))
-    const body = bodies.get(item.digest)
+    const body = bodyOf(item, bodies)
     if (body === undefined) {
       if (old !== undefined) items.push(old)
       continue
@@ -184,6 +184,18 @@ export function settle(
     dropped.push({ key: itemKey(item), reason: 'invalid', message: 'has a ToolPolicy that cannot be read' })
   items = fitting(items.filter((item) => !isClosed(item)).sort(byKey), dropped)
   return { items, dropped: [...dropped, ...outranked(cluster, items, around)] }
+}
+
+/** The body of an item; two items of one digest have the text of one of them at most. */
+function bodyOf(
+  { kind, namespace, name, digest }: SnapshotItem,
+  bodies: ReadonlyMap<string, ReadBody>,
+): ReadBody | undefined {
+  const body = bodies.get(digest)
+  if (body?.ok !== true) return body
+  const { resource } = body
+  const isIts = resource.kind === kind && resource.metadata.namespace === namespace && resource.metadata.name === name
+  return isIts ? body : { ok: false, reason: 'invalid', message: 'is the manifest of another resource' }
 }
 
 function byKey(a: RegisteredItem, b: RegisteredItem): number {

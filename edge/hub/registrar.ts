@@ -19,9 +19,11 @@ import {
   type RegisteredItem,
 } from '../documents/registry.ts'
 import { resourceCodec } from '../documents/resources.ts'
+import { Arriving } from './arriving.ts'
 import { openBody } from './body.ts'
 import {
   decideSnapshot,
+  MAX_MANIFESTS,
   readSnapshot,
   settle,
   told,
@@ -36,6 +38,8 @@ import type { Standing } from './standing.ts'
 const MAX_BATCH = 32
 const FIRST_BATCH = 8
 const BATCH_BYTES = 4 * 1024 * 1024
+/** Bytes of bodies that may wait to be read: what comes beyond is asked for again. */
+const MAX_HELD = 32 * 1024 * 1024
 /** Bodies that cannot be read, by digest, so that they are not asked for again and again. */
 const MAX_REFUSED = 4096
 /** Snapshots of one connection that may wait for the store. */
@@ -57,13 +61,6 @@ export interface RegistrarHost {
   done(registered: Registered, dropped: readonly Dropped[], isNews: boolean): void
 }
 
-/** A text that arrives in pieces. */
-interface Arriving {
-  readonly label: string
-  readonly pieces: Uint8Array[]
-  size: number
-}
-
 /** A snapshot under way. */
 interface Round {
   readonly connection: string
@@ -77,7 +74,11 @@ interface Round {
   readonly waiting: SnapshotItem[]
   readonly asked: Map<string, SnapshotItem>
   unread: number
+  /** Bytes of those. */
+  held: number
   largest: number
+  /** Characters of the manifests that have been read. */
+  manifests: number
 }
 
 export class Registrar {
@@ -104,20 +105,19 @@ export class Registrar {
   /** A frame of the connection that publishes, under its epoch. */
   frame(frame: Extract<UplinkFrame, { kind: 'snapshot' | 'body' }>, payload: Uint8Array): void {
     const label = frame.kind === 'snapshot' ? `snapshot ${frame.seq}` : `body ${frame.digest}`
-    const arriving = this.#arriving ?? { label, pieces: [], size: 0 }
+    const arriving = this.#arriving ?? new Arriving(label)
     this.#arriving = arriving
-    arriving.size += payload.length
     if (arriving.label !== label) return this.#host.refuse(this.#connection, 'two texts at once')
-    if (arriving.size > (frame.kind === 'snapshot' ? MAX_SNAPSHOT : MAX_BODY))
+    if (arriving.size + payload.length > (frame.kind === 'snapshot' ? MAX_SNAPSHOT : MAX_BODY))
       return this.#host.refuse(this.#connection, `the ${frame.kind} is too large`)
-    arriving.pieces.push(payload)
+    arriving.put(payload)
     if (!frame.last) return
     this.#arriving = undefined
     if (frame.kind === 'body') return this.#arrived(frame.digest, arriving)
     if (this.#snapshots >= MAX_WAITING) return this.#host.refuse(this.#connection, 'too many snapshots at once')
     this.#snapshots += 1
     const round = { connection: this.#connection, epoch: this.#epoch, seq: frame.seq }
-    void this.#next(round.epoch, () => this.#snapshot(round, joined(arriving))).finally(() => {
+    void this.#next(round.epoch, () => this.#snapshot(round, arriving.bytes)).finally(() => {
       this.#snapshots -= 1
     })
   }
@@ -154,7 +154,9 @@ export class Registrar {
       waiting: [...judged.wanted],
       asked: new Map(),
       unread: 0,
+      held: 0,
       largest: BATCH_BYTES / FIRST_BATCH,
+      manifests: 0,
     }
     if (round.epoch !== this.#epoch) return
     this.#round = round
@@ -178,21 +180,31 @@ export class Registrar {
     const item = round?.asked.get(digest)
     if (round === undefined || item === undefined) return
     round.asked.delete(digest)
-    round.unread += 1
     round.largest = Math.max(round.largest, arriving.size)
-    void this.#next(round.epoch, () => this.#body(round, item, joined(arriving)))
+    if (round.unread > 0 && round.held + arriving.size > MAX_HELD) {
+      round.waiting.push(item)
+      return
+    }
+    round.unread += 1
+    round.held += arriving.size
+    void this.#next(round.epoch, () => this.#body(round, item, arriving.bytes))
   }
 
   async #body(round: Round, item: SnapshotItem, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const opened = await openBody(item, bytes)
-    if (opened.ok) {
+    const size = opened.ok ? JSON.stringify(opened.resource).length : 0
+    if (opened.ok && round.manifests + size > MAX_MANIFESTS) {
+      round.bodies.set(item.digest, TOO_MANY)
+    } else if (opened.ok) {
       const catalog = opened.catalog === undefined ? undefined : await this.#keep(round.cluster.id, opened.catalog)
       round.bodies.set(item.digest, { ok: true, resource: opened.resource, catalog })
+      round.manifests += size
     } else {
       this.#refused.set(item.digest, opened)
       round.bodies.set(item.digest, opened)
     }
     round.unread -= 1
+    round.held -= bytes.length
     if (round.asked.size === 0 && round.unread === 0) this.#ask(round)
   }
 
@@ -233,12 +245,8 @@ async function versionOf(items: readonly RegisteredItem[]): Promise<string> {
   return (await sha256(JSON.stringify(told))).slice(0, 32)
 }
 
-function joined({ pieces, size }: Arriving): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size)
-  let at = 0
-  for (const piece of pieces) {
-    bytes.set(piece, at)
-    at += piece.length
-  }
-  return bytes
+const TOO_MANY: ReadBody = {
+  ok: false,
+  reason: 'too_large',
+  message: "does not fit beside this cluster's other manifests",
 }
