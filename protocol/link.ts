@@ -56,7 +56,10 @@ export type EdgeFrame =
   | { readonly kind: 'data'; readonly call: string; readonly last: boolean }
   | { readonly kind: 'credit'; readonly call: string; readonly bytes: number }
   | { readonly kind: 'cancel'; readonly call: string }
-  /** First frame of every connection. `serverTime` in milliseconds since the epoch. */
+  /**
+   * First frame of every connection, and again when the hub woke up without memory: nobody waits for calls of before.
+   * `serverTime` in milliseconds since the epoch.
+   */
   | { readonly kind: 'welcome'; readonly connection: string; readonly serverTime: number }
   /** This connection publishes from now on, under this epoch. */
   | { readonly kind: 'lead'; readonly epoch: number }

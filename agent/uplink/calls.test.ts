@@ -86,6 +86,8 @@ test('a call that is called off is given up in silence, and so are all when the 
 test('a hub that woke up without memory waits for nothing of before', () => {
   const uplink = opened('a-1', 'a-2')
   assert.deepEqual(story(uplink.frame(open('b-1'), EMPTY, 0)), ['abort a-1', 'abort a-2', 'open b-1'])
+  assert.deepEqual(story(uplink.forget()), ['abort b-1'])
+  assert.deepEqual(story(uplink.frame(open('b-1'), EMPTY, 0)), [`close ${PROTOCOL_ERROR}`], 'no call is made twice')
 })
 
 test('frames of calls that are over are passed over', () => {

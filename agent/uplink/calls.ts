@@ -69,7 +69,14 @@ export class UplinkCalls {
 
   closed(): UplinkEffect[] {
     this.#isClosed = true
-    return this.#abortAll()
+    return this.forget()
+  }
+
+  /** The hub knows of no calls: it said `welcome`. */
+  forget(): UplinkEffect[] {
+    const effects: UplinkEffect[] = [...this.#calls.keys()].map((call) => ({ kind: 'abort', call }))
+    this.#calls.clear()
+    return effects
   }
 
   frame(frame: EdgeCallFrame, payload: Uint8Array, now: number): UplinkEffect[] {
@@ -165,7 +172,7 @@ export class UplinkCalls {
     const inflow = new Inflow()
     if (!inflow.receive(payload.length, last)) return this.#refuse('more bytes than there was credit for')
     // A hub with another base woke up without memory: nobody waits for the calls of before.
-    const effects = base === this.#base ? [] : this.#abortAll()
+    const effects = base === this.#base ? [] : this.forget()
     this.#base = base
     this.#last = number
     const refusal = this.#isDraining ? ENDING : this.#calls.size >= MAX_CALLS ? OVERLOADED : undefined
@@ -198,12 +205,6 @@ export class UplinkCalls {
   #refuse(reason: string): UplinkEffect[] {
     const effects = this.closed()
     effects.push({ kind: 'close', code: PROTOCOL_ERROR, reason })
-    return effects
-  }
-
-  #abortAll(): UplinkEffect[] {
-    const effects: UplinkEffect[] = [...this.#calls.keys()].map((call) => ({ kind: 'abort', call }))
-    this.#calls.clear()
     return effects
   }
 }

@@ -64,6 +64,11 @@ export class Carrier {
     }
   }
 
+  /** The hub knows of no calls: nobody waits for those of before. */
+  forget(): void {
+    this.#do(this.#machine.forget())
+  }
+
   /** The connection is gone: every call is given up. */
   closed(): void {
     this.#do(this.#machine.closed())

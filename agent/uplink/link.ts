@@ -155,8 +155,9 @@ export class Link {
     if (decoded.kind === 'malformed') return this.#close(PROTOCOL_ERROR, decoded.message)
     if (decoded.kind === 'unknown') return
     const { frame, payload } = decoded
-    if ('call' in frame) this.#carrier.frame(frame, payload)
-    else this.#host.heard(this, frame)
+    if ('call' in frame) return this.#carrier.frame(frame, payload)
+    if (frame.kind === 'welcome') this.#carrier.forget()
+    this.#host.heard(this, frame)
   }
 
   #schedulePing(): void {

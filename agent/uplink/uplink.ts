@@ -131,9 +131,12 @@ export class Uplink {
     const { url, headers, credential } = await sessions.connection(signal)
     const over = Promise.withResolvers<number>()
     const end = new AbortController()
+    let isWelcome = false
     const heard = (notice: Notice): void => {
       if (notice.kind === 'goaway') over.resolve(notice.retryAfterMs)
-      if (notice.kind === 'welcome') void this.#renew(notice.connection, credential, end.signal)
+      // A hub that woke up says so again.
+      if (notice.kind === 'welcome' && !isWelcome) void this.#renew(notice.connection, credential, end.signal)
+      isWelcome ||= notice.kind === 'welcome'
     }
     const link = await dial({ url, headers, ca }, signal, (socket) => this.#open(socket, heard))
     const stop = (): void => over.resolve(0)

@@ -76,9 +76,12 @@ export class HubObject extends DurableObject<Env> {
     )
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG))
     storage.kv.put('wakes', (storage.kv.get<number>('wakes') ?? 0) + 1)
-    for (const { attached } of this.#links.all()) {
-      this.#exchanges.opened(attached.id)
-      if (attached.isDraining) this.#exchanges.drain(attached.id)
+    for (const link of this.#links.all()) {
+      const { id, isDraining } = link.attached
+      // Calls of a memory that was lost would wait at the uplink for ever.
+      this.#links.send(link, { kind: 'welcome', connection: id, serverTime: now() })
+      this.#exchanges.opened(id)
+      if (isDraining) this.#exchanges.drain(id)
     }
     // Sockets that broke while nobody looked, as in a restart, leave no trace but that they are gone.
     if (this.#links.size === 0) this.#standing.lostAt ??= now()

@@ -181,7 +181,9 @@ export class Network {
     if (isDown && link.isOpenAtUplink) {
       const decoded = decodeEdge(data)
       assert.ok(decoded.kind === 'frame')
-      this.#atUplink(link, link.uplink.frame(decoded.frame as EdgeCallFrame, decoded.payload, this.#now))
+      const { frame, payload } = decoded
+      if (frame.kind === 'welcome') this.#atUplink(link, link.uplink.forget())
+      else this.#atUplink(link, link.uplink.frame(frame as EdgeCallFrame, payload, this.#now))
     } else if (!isDown && link.isOpenAtHub) {
       const decoded = decodeUplink(data)
       assert.ok(decoded.kind === 'frame')
@@ -228,7 +230,11 @@ export class Network {
     for (const caller of this.callers) caller.outcome ??= 'forgotten'
     this.#hubs += 1
     this.#hub = new HubCalls(`hub${this.#hubs}`)
-    for (const link of this.links) if (link.isOpenAtHub) this.#hub.opened(link.name)
+    for (const link of this.links) {
+      if (!link.isOpenAtHub) continue
+      this.#send(link, 'down', { kind: 'welcome', connection: link.name, serverTime: this.#now }, EMPTY)
+      this.#hub.opened(link.name)
+    }
   }
 
   /** From now on everything works, and whoever finds a link silent closes it: then every call must end. */
