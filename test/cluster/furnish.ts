@@ -30,7 +30,7 @@ export async function furnish({ edge, sites: { dev, prod } }: Scene): Promise<vo
     ),
     prod.apply('seed/grafana.yaml'),
   ])
-  const backends = ['grafana', 'github', 'osv', 'tracker'].map((name) => ({ name }))
+  const backends = ['grafana', 'github', 'osv', 'kubernetes', 'tracker'].map((name) => ({ name }))
   const remoteUrl = 'https://mcp.linear.app/mcp'
   await edge.apply([
     manifest('MCPServerEntry', 'tracker', { remoteUrl, transport: 'streamable-http', allowPrivateEndpoint: true }),

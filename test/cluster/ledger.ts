@@ -2,6 +2,7 @@
 
 import type { AuditEvent } from '../edge.ts'
 import { exchange, type Exchange } from '../peers/wire.ts'
+import { CHAOS } from './link-chaos.ts'
 import { NAMESPACE, type Scene, type Site, type SiteName } from './scene.ts'
 
 interface Made {
@@ -16,7 +17,8 @@ const extraOf = (event: AuditEvent): Readonly<Record<string, unknown>> =>
   (event['metadata'] as { extra: Record<string, unknown> }).extra
 const userOf = (event: AuditEvent): string | undefined => (event['subjects'] as Record<string, string>)['user']
 const toolOf = (event: AuditEvent): string => (event['target'] as Record<string, string>)['name'] ?? ''
-const isCall = (event: AuditEvent): boolean => event.type === 'mcp_tool_call'
+/** Those of chaos are counted there. */
+const isCall = (event: AuditEvent): boolean => event.type === 'mcp_tool_call' && userOf(event) !== CHAOS
 /** What nobody may do is refused before it is read, so that its event says no more than that. */
 const isTurnedAway = (event: AuditEvent): boolean => event.type === 'http_request' && event.outcome === 'denied'
 

@@ -12,6 +12,7 @@ import { digest } from './fixtures/fleet.ts'
 import { EDGE_URL } from './edge.ts'
 import { ENDPOINT, OPERATORS, VARIABLE, furnish, server } from './furnish.ts'
 import { Ledger } from './ledger.ts'
+import { chaos } from './link-chaos.ts'
 import { refusals, revocation } from './link-refusals.ts'
 import { readyPod, textOf, visit } from './pods.ts'
 import { startProber, type Prober } from './prober.ts'
@@ -193,7 +194,7 @@ test('every resource says what the edge knows of it', async () => {
     )
 })
 
-const play = () => ({ scene, ada, endpoint: ENDPOINT })
+const play = () => ({ scene, ada, endpoint: ENDPOINT, figures })
 refusals(play)
 
 test('while the edge is away the clusters work by themselves, and deleting does not hang', async () => {
@@ -241,6 +242,8 @@ test('while the edge is away the clusters work by themselves, and deleting does 
   assert.ok(took <= RECOVERY_S, `${took} s`)
   await until('what was deleted meanwhile to be gone', async () => !toolNames(await list(ada)).includes('osv_echo'), 15)
 })
+
+chaos(play)
 
 test('an idle link lets its hub sleep, and the first call wakes it', async () => {
   interface Hub {
