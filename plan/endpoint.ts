@@ -247,7 +247,11 @@ function fleetOf(
   const key = serverKey(server)
   const placed = site.fleets?.instances(key) ?? []
   if (placed.length === 0) return undefined
-  const consenting = placed.filter((one) => virtual === undefined || consents(one.server, virtual.metadata.namespace))
+  const consenting = placed.filter(
+    ({ server: one, cluster }) =>
+      virtual === undefined ||
+      (consents(one, virtual.metadata.namespace) && site.fleets?.reaches(virtual, cluster) === true),
+  )
   const federation = 'waggle.dev/federation'
   const mode = virtual?.metadata.annotations?.[federation] ?? server.metadata.annotations?.[federation]
   return {

@@ -232,3 +232,14 @@ test('no instance gets out of a policy of the edge by being of another kind', ()
     ],
   )
 })
+
+test('a virtual server of a cluster has instances of the clusters alone that publish it too', () => {
+  const { instances } = planned(own(), {
+    a: publish(1, server('team/x')),
+    b: publish(2, server('team/x'), virtual('team/all', 'x')),
+    c: publish(3, server('team/x'), virtual('team/all', 'x')),
+  })
+  const clustersOf = (key: string) => instances(key).map(({ cluster }) => cluster)
+  assert.deepEqual(clustersOf('team/all'), ['b', 'c'])
+  assert.deepEqual(clustersOf('team/x'), ['a', 'b', 'c'])
+})

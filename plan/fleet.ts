@@ -32,6 +32,8 @@ export interface Fleets {
   readonly resources: Resources
   /** The instances of a server; none for servers of the edge itself. */
   readonly instances: (server: string) => readonly Placed[]
+  /** Whether a virtual server has instances in a cluster: one that clusters published has them in these alone. */
+  readonly reaches: (virtual: VirtualResource, cluster: string) => boolean
   /** What to plan a resource with: for one that a cluster published what it refers to there, and no server of the edge. */
   readonly around: (resource: Resource) => Resources
 }
@@ -43,9 +45,11 @@ export function gather(own: Resources, clusters: ReadonlyMap<string, readonly Pu
   const resources = new Map<string, Resource>(own)
   const instances = new Map<string, Placed[]>()
   const homes = new Map<Resource, string>()
+  const publishers = new Map<string, Set<string>>()
   for (const [cluster, { resource, catalog, registeredAt: since }] of inOrder(clusters)) {
     if (!isNamed(resource)) continue
     const key = serverKey(resource)
+    if (resource.kind === 'VirtualMCPServer') publishers.set(key, (publishers.get(key) ?? new Set()).add(cluster))
     const placed = instances.get(key)
     if (isServer(resource) && placed !== undefined) {
       // Of two kinds of one name in one cluster the first has it.
@@ -68,8 +72,10 @@ export function gather(own: Resources, clusters: ReadonlyMap<string, readonly Pu
     surroundings.set(cluster, known)
     return known
   }
+  const reaches = (virtual: VirtualResource, cluster: string): boolean =>
+    !homes.has(virtual) || publishers.get(serverKey(virtual))?.has(cluster) === true
   for (const placed of instances.values()) placed.sort((a, b) => (a.cluster < b.cluster ? -1 : 1))
-  return { resources, instances: (server) => instances.get(server) ?? [], around }
+  return { resources, instances: (server) => instances.get(server) ?? [], reaches, around }
 }
 
 /** Whether a resource has a place in the one space of names: `<namespace>/<name>`. */

@@ -135,6 +135,40 @@ describe('at the endpoint of everything', () => {
     assert.deepEqual(names(prefixed), ['a_s_get: a', 'b_s_get: b'])
     assert.deepEqual(names(prefixed, 'resources'), ['ui://ns.s~a!app: a', 'ui://ns.s~b!app: b'])
   })
+
+  const both = { a: lists, b: lists }
+
+  test('a server’s own endpoint says how its fleet is called, whatever the endpoints before it say', () => {
+    const all = unite([
+      part('ns/a-virtual', 'interchangeable', both),
+      part('ns/s', 'addressable', both),
+      part('ns/z-virtual', 'interchangeable', both),
+    ])
+    assert.deepEqual(
+      all.entries.tools.map(({ fleet }) => [fleet?.mode, fleet?.argument]),
+      [['addressable', 'cluster']],
+    )
+  })
+
+  test('no cluster renames a tool of the edge', () => {
+    const mine = merge([memberOf('own/s', { tools: ['get'] })], DEFAULT_AGGREGATION, [])
+    const edges = { key: 'own/s', access: open, catalog: mine }
+    const [theirs, own] = unite([edges, part('ns/s', 'addressable', both)])
+      .entries.tools.filter(({ original }) => (original as string) === 'get')
+      .toSorted((a, b) => b.exposed.length - a.exposed.length)
+    assert.deepEqual([own?.exposed, own?.server], ['s_get', 'own/s'])
+    assert.match(theirs?.exposed ?? '', /^s_get_[0-9a-f]{6}$/u)
+  })
+
+  test('no cluster takes a tool of the edge away by having its name', () => {
+    const odd = merge([memberOf('own/s', { tools: ['get it'] })], DEFAULT_AGGREGATION, [])
+    const edges = { key: 'own/s', access: open, catalog: odd }
+    const [marked] = unite([edges]).entries.tools
+    const same = marked?.exposed.replace(/^s_/u, '') ?? ''
+    const all = unite([edges, part('ns/s', 'addressable', { a: { tools: [same] } })])
+    assert.equal(all.find('tools', marked?.exposed ?? '')?.server, 'own/s')
+    assert.equal(all.entries.tools.length, 2)
+  })
 })
 
 describe('what a caller sees', () => {

@@ -13,6 +13,8 @@ export interface Wish {
   readonly identity: string
   readonly wanted: string
   readonly mark: Mark | undefined
+  /** It gives way to what does not: no cluster renames what the edge defined. */
+  readonly yields?: boolean
   /** Whose it is: `<namespace>/<name>`, with the cluster where the name is about one. */
   readonly server: string
 }
@@ -31,27 +33,27 @@ export function unique<T extends Wish>(
           candidate,
           name: rivals.length === 1 ? candidate.wanted : mapUri(candidate.wanted, candidate.server),
         }
-      // A name that a cluster was added to gives way to one that was there without.
-      const plain = rivals.filter(({ mark }) => mark === undefined)
-      const keeps = rivals.length === 1 || (plain.length === 1 && plain[0] === candidate)
+      const first = Math.min(...rivals.map(turn))
+      const keeps = turn(candidate) === first && rivals.filter((one) => turn(one) === first).length === 1
       const make = keeps ? fit : marked
       return { candidate, name: make(candidate.wanted, candidate.identity) }
     }),
   )
   return groups(named, ({ name }) => name).flatMap((rivals) => {
-    const distinct = new Set(rivals.map(({ candidate }) => candidate.identity)).size
     if (rivals.length === 1) return rivals
-    for (const { candidate } of distinct === 1 ? rivals.slice(1) : rivals) {
-      problems.push({
-        server: candidate.server,
-        section: candidate.section,
-        item: candidate.bare,
-        message: 'is listed twice',
-      })
+    const first = Math.min(...rivals.map(({ candidate }) => turn(candidate)))
+    const best = rivals.filter(({ candidate }) => turn(candidate) === first)
+    const kept = new Set(best.map(({ candidate }) => candidate.identity)).size === 1 ? best.slice(0, 1) : []
+    for (const one of rivals) {
+      const { server, section, bare: item } = one.candidate
+      if (!kept.includes(one)) problems.push({ server, section, item, message: 'is listed twice' })
     }
-    return distinct === 1 ? rivals.slice(0, 1) : []
+    return kept
   })
 }
+
+/** A name that a cluster was added to gives way to one that was there without. */
+const turn = ({ mark, yields }: Wish): number => (mark !== undefined ? 2 : yields === true ? 1 : 0)
 
 /** Items by key, in the order of their first. */
 export function groups<T>(items: readonly T[], key: (item: T) => string): T[][] {

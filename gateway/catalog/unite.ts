@@ -36,7 +36,9 @@ export function unite(
           merged.set(key, { ...(known ?? part), grants: [...(known?.grants ?? []), ...through(part.grants)] })
           continue
         }
-        const fleet = fleets.get(key) ?? { part, places: new Map<string, Place>() }
+        const places = fleets.get(key)?.places ?? new Map<string, Place>()
+        // How it is called is the server's own word: of endpoints that have it besides, one must not say it for the others.
+        const fleet = { part: via === fleetOf(part.server) ? part : (fleets.get(key)?.part ?? part), places }
         for (const place of part.fleet.places) {
           const known = fleet.places.get(place.server)
           const grants = [...(known?.grants ?? []), ...through(place.grants)]
@@ -78,7 +80,8 @@ function wish(part: CatalogEntry, mark: Mark | undefined, server: string, made: 
   const plain = isUri ? item.id : markName(`${workload}_${override?.name ?? item.id}`, mark)
   const wanted = isUri && mark !== undefined ? mapUri(plain, server) : plain
   const identity = `${server} ${part.original}${overriding(part)}`
-  return { section, bare: item.id, identity, wanted, mark, server, made }
+  const yields = part.fleet !== undefined
+  return { section, bare: item.id, identity, wanted, mark, yields, server, made }
 }
 
 /** What one endpoint overrides is no business of another's callers. */
