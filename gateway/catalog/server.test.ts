@@ -12,6 +12,8 @@ function read(section: Section, ...items: readonly string[]) {
 }
 
 const good = '{"name":"good","inputSchema":{"type":"object"}}'
+/** Deep enough to end whoever walks through it. */
+const deep = `${'{"not":'.repeat(10_000)}1${'}'.repeat(10_000)}`
 
 describe('a malformed item is dropped alone and reported', () => {
   const cases: readonly [section: Section, item: string, label: string, message: RegExp][] = [
@@ -30,6 +32,8 @@ describe('a malformed item is dropped alone and reported', () => {
     ['tools', '{"name":"x","inputSchema":{"type":"object"},"annotations":{"a":1,"a":2}}', 'x', /the member "a" twice/],
     ['tools', '{"name":"x","inputSchema":{"type":"object"},"outputSchema":{"a":1,"a":2}}', 'x', /the member "a" twice/],
     ['tools', `{"name":"x","d":"${'d'.repeat(MAX_ITEM)}"}`, 'x', /larger than/],
+    ['tools', `{"name":"x","inputSchema":{"type":"object","properties":{"q":${deep}}}}`, 'x', /nested more than/],
+    ['resources', `{"uri":"x","_meta":${deep}}`, 'x', /nested more than/],
     ['prompts', '{"title":"x"}', '#1', /no valid "name"/],
     ['resources', '{"name":"x"}', '#1', /no valid "uri"/],
     ['templates', '{"uri":"x"}', '#1', /no valid "uriTemplate"/],

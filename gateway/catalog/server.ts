@@ -48,6 +48,8 @@ export interface ServerCatalog {
 }
 
 export const MAX_ITEM = 256 * 1024
+/** Values within values of an item; whoever walks through one later may do so without counting. */
+const MAX_DEPTH = 128
 
 /** Reads the items of one list result; `page` is the parsed result, `text` its text, `at` where the array starts. */
 export function readItems(
@@ -73,6 +75,7 @@ export function readItems(
 function readItem(section: Section, value: Json, text: string): Item | string {
   if (!isObject(value)) return 'is not an object'
   if (text.length > MAX_ITEM) return `is larger than ${MAX_ITEM} characters`
+  if (isDeeper(value, MAX_DEPTH)) return `is nested more than ${MAX_DEPTH} times`
   const id = value[LISTS[section].id]
   if (typeof id !== 'string' || id === '' || id.length > 2048) return `has no valid "${LISTS[section].id}"`
   const twice = repeated(text)
@@ -87,6 +90,11 @@ function readItem(section: Section, value: Json, text: string): Item | string {
   if (output !== undefined && !isObject(output)) return '"outputSchema" must be an object'
   const wrap = isObject(output) && output['type'] !== 'object'
   return { id, text, ...(params.length > 0 && { params }), ...(wrap && { wrap: true as const }) }
+}
+
+function isDeeper(value: Json, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((one) => isDeeper(one, levels - 1))
 }
 
 /** The key that occurs twice in the item or in a part of it that we may edit: such text has no certain meaning. */

@@ -22,8 +22,14 @@ export function shapeOf(item: Item): Shape {
 
 const digests = new WeakMap<Item, string>()
 
-/** Equal for items that callers cannot tell apart. */
-export function digestOf(item: Item): string {
+/** Whether callers cannot tell two items apart. */
+export function isAlike(a: Item, b: Item): boolean {
+  if (a.text === b.text) return true
+  // A fingerprint tells what differs; that nothing does, which a server may have aimed at, it does not prove.
+  return digestOf(a) === digestOf(b) && canonical(noticed(a)) === canonical(noticed(b))
+}
+
+function digestOf(item: Item): string {
   const found = digests.get(item) ?? fingerprint(canonical(noticed(item)))
   digests.set(item, found)
   return found

@@ -4,7 +4,7 @@
 import type { Grant } from '../policy.ts'
 import type { FleetMode } from './fleet.ts'
 import type { Item, Section } from './server.ts'
-import { digestOf, shapeOf } from './shape.ts'
+import { isAlike, shapeOf } from './shape.ts'
 
 /** An item at one instance of its fleet. */
 export interface Place {
@@ -78,7 +78,7 @@ function same(section: Section, a: Item, b: Item): boolean {
   if (section === 'resources' || section === 'templates') return true
   // Text of uncertain meaning is nobody else's: what is added to it would mean one thing here and another there.
   if (section === 'tools' && shapeOf(a).properties === undefined) return false
-  return a.text === b.text || digestOf(a) === digestOf(b)
+  return isAlike(a, b)
 }
 
 /** What callers may do with places that share an entry. `annotations` are those that an override sets. */
