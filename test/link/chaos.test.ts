@@ -1,0 +1,287 @@
+// 64 callers over two clusters, while links, uplinks, hubs, proxies, servers and the edge itself fail one after the other and come back.
+
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startProcess, type EdgeProcess } from '../chaos/process.ts'
+import { startIssuer, type Issuer } from '../issuer.ts'
+import { manifest, virtual, type Manifest } from '../peers/manifests.ts'
+import { exchange } from '../peers/wire.ts'
+import { Books, Caller, lister, type Ended, type Lane, type Place } from './callers.ts'
+import { keyed, startCounter, type Counter } from './counter.ts'
+import { startCluster, type Crew, type Replica } from './crew.ts'
+
+/** A fifth of the time that everything takes in production. */
+const CLOCK = '5,9,120,4800'
+const PING_MS = 2_000
+const CALL_TIMEOUT_MS = 8_000
+const WORK_MS = 60
+const LANES: Readonly<Record<Lane, number>> = { safe: 28, once: 12, a: 12, b: 12 }
+const RECOVERY_MS = 10_000
+/** Machines that do other things meanwhile are slow. */
+const SLACK = 2
+/** How long the edge waits for a sign of a call before it takes the link for dead. */
+const DETECTION_MS = 2_000
+const TYPED: ReadonlySet<unknown> = new Set([1502, 1504, 1529])
+
+interface Span {
+  readonly name: string
+  readonly from: number
+  until: number
+  recoveredMs: number
+  /** The edge's own fault: nobody can be served meanwhile. */
+  readonly isEdges: boolean
+}
+
+describe('two clusters in a storm of faults', () => {
+  let issuer: Issuer
+  let edge: EdgeProcess
+  const crews: Crew[] = []
+  const counters = new Map<string, Counter>()
+  const books = new Books()
+  const spans: Span[] = []
+  const callers: Caller[] = []
+  const stop = new AbortController()
+  let work: Promise<unknown> = Promise.resolve()
+  let isResting = false
+
+  const endpoint = (name: string): string => `${edge.url}/test/${name}/mcp`
+  const token = (name: string, sub = 'ada') =>
+    issuer.token(endpoint(name), { sub, exp: Math.floor(Date.now() / 1000) + 7200 })
+
+  before(async () => {
+    issuer = await startIssuer()
+    edge = await startProcess({ OIDC_ISSUER: issuer.url, ALLOW_LOOPBACK: 'true', LINK_CLOCK: CLOCK })
+    const admin = async (method: string, path: string, body?: unknown): Promise<Response> =>
+      fetch(`${edge.url}${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${await issuer.token(`${edge.url}/admin`, { sub: 'root', scope: 'waggle:admin' })}`,
+          'content-type': 'application/json',
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      })
+    const limit = { 'waggle.dev/call-timeout': `${CALL_TIMEOUT_MS}ms` }
+    const resources = [virtual('pools', ['pool'], {}, limit), virtual('places', ['place'], {}, limit)]
+    const applied = await admin('PUT', '/admin/v1/resources', { resources })
+    assert.ok(applied.ok, await applied.text())
+    for (const name of ['a', 'b']) {
+      const start = async (server: string, ...tools: object[]): Promise<string> => {
+        const counter = await startCounter({ tools, execute: books.execute, workMs: WORK_MS })
+        counters.set(`${name}/${server}`, counter)
+        return counter.url
+      }
+      const described = (server: string, annotations: Record<string, string> = {}): Manifest =>
+        manifest('MCPServer', server, { image: 'example.com/x:1', transport: 'streamable-http' }, annotations)
+      const pooled = { 'waggle.dev/federation': 'interchangeable', 'waggle.dev/trust-hints': 'true' }
+      const servers = [
+        {
+          manifest: described('pool', pooled),
+          url: await start('pool', keyed('find', { idempotentHint: true }), keyed('draw')),
+        },
+        { manifest: described('place'), url: await start('place', keyed('here')) },
+      ]
+      crews.push(await startCluster({ url: edge.url, admin }, name, { servers, pingMs: PING_MS }))
+    }
+    const places: Readonly<Record<Lane, Place>> = {
+      safe: { url: endpoint('pools'), token: () => token('pools'), tool: 'find', args: {} },
+      once: { url: endpoint('pools'), token: () => token('pools'), tool: 'draw', args: {} },
+      a: { url: endpoint('places'), token: () => token('places'), tool: 'here', args: { cluster: 'a' } },
+      b: { url: endpoint('places'), token: () => token('places'), tool: 'here', args: { cluster: 'b' } },
+    }
+    const lists = [
+      { url: endpoint('pools'), token: () => token('pools'), texts: ['"find"', '"draw"'] },
+      { url: endpoint('places'), token: () => token('places'), texts: ['"here"', '"a"', '"b"'] },
+    ]
+    for (const { url, texts, ...one } of lists) {
+      const bearer = await one.token()
+      for (const deadline = Date.now() + 20_000; ; await sleep(100)) {
+        const { body } = await exchange(url, { method: 'tools/list', token: bearer })
+        if (texts.every((text) => body.includes(text))) break
+        if (Date.now() > deadline) throw new Error(`${texts.join()} not in ${body.slice(0, 1000)}`)
+      }
+    }
+    for (const [lane, count] of Object.entries(LANES) as [Lane, number][])
+      for (let nth = 0; nth < count; nth += 1) callers.push(new Caller(`${lane}${nth}`, lane, places[lane], books))
+    work = Promise.all([
+      ...callers.map((caller) => caller.work(stop.signal, () => !isResting)),
+      lister(lists, books, stop.signal),
+    ])
+    await settled('everybody is served', performance.now())
+  })
+  after(async () => {
+    stop.abort()
+    await work
+    await Promise.all(crews.map((crew) => crew.close()))
+    await Promise.all([...counters.values()].map((counter) => counter.close()))
+    await edge?.close()
+    await issuer?.close()
+  })
+
+  /** Milliseconds until every caller has succeeded with a call that it began after `since`. */
+  async function settled(what: string, since: number): Promise<number> {
+    for (const deadline = since + RECOVERY_MS * 3; books.recovered(callers, since) === Number.POSITIVE_INFINITY;) {
+      if (performance.now() > deadline) {
+        const last = books.ended.slice(-40).map(({ lane, kind, why }) => `${lane} ${kind} ${why}`)
+        const lines = crews.flatMap((crew) => crew.replicas.flatMap((one) => [one.name, ...one.lines.slice(-6)]))
+        throw new Error(`${what}: not everybody is served again:\n${last.join('\n')}\n${lines.join('\n')}`)
+      }
+      await sleep(50)
+    }
+    return books.recovered(callers, since) - since
+  }
+
+  /** Lets something go wrong and come right again, and waits until everybody is served. */
+  async function during(name: string, fault: () => Promise<void>, isEdges = false): Promise<void> {
+    const from = performance.now()
+    const span: Span = { name, from, until: Number.POSITIVE_INFINITY, recoveredMs: Number.POSITIVE_INFINITY, isEdges }
+    spans.push(span)
+    await fault()
+    const ended = performance.now()
+    const recoveredMs = await settled(name, ended)
+    Object.assign(span, { recoveredMs, until: performance.now() })
+    const failed = of(span).filter(({ kind }) => kind !== 'ok')
+    const longest = Math.max(0, ...failed.map((one) => one.until - one.from))
+    const lanes = (['safe', 'once', 'a', 'b'] as const).map(
+      (lane) => `${lane} ${failed.filter((one) => one.lane === lane).length}`,
+    )
+    const shown = [Math.round(ended - from), Math.round(recoveredMs), of(span).length, Math.round(longest)]
+    const [lasted, back, calls, took] = shown
+    console.log(
+      `${name}: lasted ${lasted} ms, all served ${back} ms later; of ${calls} calls failed: ${lanes.join(', ')}; in at most ${took} ms`,
+    )
+    assert.ok(recoveredMs <= RECOVERY_MS * SLACK, `${name}: recovered after ${recoveredMs} ms`)
+  }
+
+  const of = ({ from, until }: Span): Ended[] => books.ended.filter((one) => one.until >= from && one.from <= until)
+  const inEdgesOwn = (one: { from: number; until: number }): boolean =>
+    spans.some((span) => span.isEdges && one.until >= span.from && one.from <= span.until)
+  const crew = (nth: 0 | 1): Crew => {
+    const found = crews[nth]
+    assert.ok(found !== undefined)
+    return found
+  }
+  const replica = (at: 0 | 1, nth: 0 | 1): Replica => {
+    const found = crew(at).replicas[nth]
+    assert.ok(found !== undefined)
+    return found
+  }
+
+  test('a link is cut', () => during('a link is cut', async () => replica(0, 0).relay.cut()))
+
+  test('all links of a cluster are cut', () =>
+    during('all links of a cluster are cut', async () => {
+      for (const { relay } of crew(1).replicas) relay.cut()
+    }))
+
+  test('a connection is half open', () =>
+    during('a connection is half open', async () => {
+      replica(0, 1).relay.freeze()
+      await sleep(6_000)
+      replica(0, 1).relay.heal()
+    }))
+
+  test('all connections of a cluster are half open', () =>
+    during('all connections of a cluster are half open', async () => {
+      for (const { relay } of crew(1).replicas) relay.freeze()
+      await sleep(6_000)
+      for (const { relay } of crew(1).replicas) relay.heal()
+    }))
+
+  test('the leading uplink is killed', () =>
+    during('the leading uplink is killed', async () => {
+      await replica(0, 0).kill()
+      await crew(0).promote(replica(0, 1))
+      await replica(0, 0).start()
+    }))
+
+  test('all uplinks of a cluster are killed', () =>
+    during('all uplinks of a cluster are killed', async () => {
+      await Promise.all(crew(0).replicas.map((one) => one.kill()))
+      await sleep(3_000)
+      await Promise.all(crew(0).replicas.map((one) => one.start()))
+    }))
+
+  test('the leader is stopped for longer than its lease and its epoch', () =>
+    during('the leader is stopped', async () => {
+      const leader = replica(0, 1)
+      leader.pause()
+      await crew(0).promote(replica(0, 0))
+      await sleep(7_000)
+      leader.resume()
+    }))
+
+  test('a proxy is killed', () =>
+    during('a proxy is killed', async () => {
+      await crew(0).proxies.get('pool')?.restart(1_500)
+    }))
+
+  test('a server is away', () =>
+    during('a server is away', async () => {
+      const server = counters.get('b/pool')
+      await server?.down()
+      await sleep(3_000)
+      await server?.up()
+    }))
+
+  test('a hub is evicted', () =>
+    during('a hub is evicted', async () => {
+      // Who is busy is not evicted.
+      isResting = true
+      try {
+        await sleep(1_500)
+        const hubs = edge.awake().filter(({ className }) => className === 'HubObject')
+        const gone = await Promise.all(hubs.map((hub) => edge.evict(hub)))
+        assert.ok(gone.includes(true), `of ${gone.length} hubs none could be evicted`)
+      } finally {
+        isResting = false
+      }
+    }))
+
+  test('all objects of the edge are broken off', () =>
+    during('all objects of the edge are broken off', () => edge.abort(), true))
+
+  test('the edge is killed', () => during('the edge is killed', () => edge.crash(1_000), true))
+
+  test('afterwards: what was marked safe never failed, whatever happened', () => {
+    const failed = books.ended.filter((one) => one.lane === 'safe' && one.kind !== 'ok' && !inEdgesOwn(one))
+    assert.deepEqual(failed.slice(0, 10), [])
+  })
+
+  test('afterwards: nothing that was not marked safe was executed twice', () => {
+    const repeated = books.ended.filter(({ lane, key }) => lane !== 'safe' && books.executions(key) > 1)
+    assert.deepEqual(repeated.slice(0, 10), [])
+    const unexecuted = books.ended.filter(({ kind, key }) => kind === 'ok' && books.executions(key) === 0)
+    assert.deepEqual(unexecuted.slice(0, 10), [])
+  })
+
+  test('afterwards: every failure said what it was, and which server in which cluster', () => {
+    const untyped = books.ended.filter((one) => {
+      if (one.kind === 'ok' || inEdgesOwn(one)) return false
+      const { reason, server, cluster } = one.data
+      if (one.kind !== 'fault' || !TYPED.has(one.code) || typeof reason !== 'string') return true
+      const isPlaced = one.lane === 'a' || one.lane === 'b'
+      return isPlaced && (cluster !== one.lane || server !== 'test/place')
+    })
+    assert.deepEqual(untyped.slice(0, 10), [])
+  })
+
+  test('afterwards: no call hung, and those to one cluster failed within moments of the loss', () => {
+    const placed = books.ended.filter(({ lane, kind }) => (lane === 'a' || lane === 'b') && kind !== 'ok')
+    const late = placed.filter((one) => one.until - one.from > (DETECTION_MS + 2_000) * SLACK && !inEdgesOwn(one))
+    assert.deepEqual(late.slice(0, 10), [])
+    const hung = books.ended.filter((one) => one.until - one.from > 2 * CALL_TIMEOUT_MS + 2_000)
+    assert.deepEqual(hung.slice(0, 10), [])
+  })
+
+  test('afterwards: lists were served all the time that there was an edge', () => {
+    const down = edge.downs.map(({ from, until }) => ({ from: from - 100, until: until + 1_000 }))
+    const missing = books.unlisted.filter(({ at }) => !down.some(({ from, until }) => at >= from && at <= until))
+    assert.deepEqual(missing.slice(0, 10), [])
+    assert.ok(books.listed > 100)
+    const calls = books.ended.length
+    const ok = books.ended.filter(({ kind }) => kind === 'ok').length
+    console.log(`${calls} calls, ${ok} of them answered; ${books.listed} lists`)
+    assert.ok(ok > calls / 2)
+  })
+})
