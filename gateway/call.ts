@@ -57,7 +57,7 @@ async function anywhere(
       const target = endpoint.target(way.server, way.via)
       const started = host.now()
       try {
-        delivery = await attempt(forwarding, way, host, target, deadline, maySkip)
+        delivery = await attempt(forwarding, way, host, target, deadline, { maySkip, isLast: next === undefined })
         pulseOf(target.breaker).answered(host.now() - started, host.now())
         return delivery
       } catch (error) {
@@ -90,14 +90,21 @@ const isFailure = ({ reason }: Fault): boolean => FAILURES.some((one) => one ===
 const isUntouched = ({ unsent, reason }: Fault): boolean =>
   unsent || reason === 'backend_overloaded' || reason === 'backend_refused'
 
-/** One call at one server. `maySkip`: the call may be made elsewhere after this fault. */
+/** One of several servers for one call. */
+interface Turn {
+  /** The call may be made elsewhere after this fault. */
+  readonly maySkip: (fault: Fault) => boolean
+  readonly isLast: boolean
+}
+
+/** One call at one server. */
 async function attempt(
   forwarding: Forwarding,
   route: Route,
   host: Host,
   target: Target,
   deadline: Deadline,
-  maySkip?: (fault: Fault) => boolean,
+  turn?: Turn,
 ): Promise<Delivery> {
   const { session, principal, record } = forwarding
   record.server = route.server
@@ -105,7 +112,7 @@ async function attempt(
   const asks = isAskable && forwarding.share === undefined ? session.capabilities : undefined
   const passage = await passageOf(forwarding, route, host, asks)
   const sent = outbound(passage, forwarding.headers)
-  const wait = target.breaker.enter()
+  const wait = target.breaker.enter(turn?.isLast)
   if (wait !== undefined) {
     throw new Fault('backend_unavailable', `Server ${route.server} failed repeatedly and is not called for now.`, {
       data: { server: route.server, retryAfterSeconds: Math.ceil(wait / 1000) },
@@ -139,7 +146,7 @@ async function attempt(
       const answer = reply.message
       if (answer === undefined) throw unacceptable(route.server)
       target.breaker.success()
-      if (maySkip !== undefined) refuseAbsence(answer, route.server, maySkip)
+      if (turn !== undefined) refuseAbsence(answer, route.server, turn.maySkip)
       if (!bridges(answer, exchange)) {
         deadline.end()
         return { response: await deliver(answer, exchange), stream: undefined }
@@ -151,7 +158,7 @@ async function attempt(
       throw new Fault('backend_protocol', `Server ${route.server} did not answer.`, { data: { server: route.server } })
     if (first.value.response !== undefined) {
       await stream.return()
-      if (maySkip !== undefined) refuseAbsence(first.value.response, route.server, maySkip)
+      if (turn !== undefined) refuseAbsence(first.value.response, route.server, turn.maySkip)
       return { response: first.value, stream: undefined }
     }
     return { response: undefined, stream: prepend(first.value, watched(stream, exchange)) }

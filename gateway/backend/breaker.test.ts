@@ -106,3 +106,15 @@ test('a call that told nothing does not count', () => {
   it.one.failure()
   assert.equal(it.one.enter(), 1000)
 })
+
+test('a call that has nowhere else to go waits for no other one that tries, but for its time', () => {
+  const it = breaker()
+  open(it)
+  assert.equal(it.one.enter(true), 1000)
+  it.pass(1000)
+  assert.equal(it.one.enter(), undefined)
+  assert.equal(it.one.enter(), 1000)
+  assert.equal(it.one.enter(true), undefined)
+  it.one.failure()
+  assert.equal(it.one.enter(true), 1000)
+})

@@ -26,10 +26,13 @@ export class Breaker {
     this.#opened = opened
   }
 
-  /** Undefined when a call may go, else the milliseconds to wait. A call that may go must report its outcome. */
-  enter(): number | undefined {
+  /**
+   * Undefined when a call may go, else the milliseconds to wait. A call that may go must report its outcome. `isLast`: it has nowhere
+   * else to go, so it does not wait for how another one's try ends.
+   */
+  enter(isLast = false): number | undefined {
     const wait = this.wait()
-    if (wait > 0) return wait
+    if (wait > 0 && !(isLast && this.#openUntil <= this.#now())) return wait
     if (this.#failures >= this.#settings.threshold) this.#tryingUntil = this.#now() + this.#settings.openMs
     return undefined
   }
