@@ -14,7 +14,7 @@ import {
 } from '../../protocol/join.ts'
 import type { Identity } from './identity.ts'
 
-const REQUEST_MS = 10_000
+const REQUEST_MS = 5_000
 const MAX_REPLY = 64 * 1024
 /** A credential that ends sooner is not worth connecting with. */
 const LEFT_MS = 30_000
