@@ -27,7 +27,7 @@ export interface Place {
   readonly args: Readonly<Record<string, unknown>>
 }
 
-const PAUSE_MS = 200
+const PAUSE_MS = 450
 const LIST_MS = 150
 /** No call may take longer than that: whoever waits longer hangs. */
 const HANG_MS = 25_000
@@ -46,7 +46,7 @@ export class Books {
     return this.#executions.get(key) ?? 0
   }
 
-  /** When the last of the callers that began after `since` had its first success; infinity while one has none. */
+  /** When the last of the callers had its first success with a call that began after `since`; infinity while one has none. */
   recovered(callers: readonly Caller[], since: number): number {
     return Math.max(...callers.map((caller) => caller.successAfter(since)))
   }
@@ -69,9 +69,7 @@ export class Caller {
 
   /** When its first call that began after `since` succeeded. */
   successAfter(since: number): number {
-    return this.#successes.findLast(({ from }) => from < since) === undefined && this.#successes.length === 0
-      ? Number.POSITIVE_INFINITY
-      : (this.#successes.find(({ from }) => from >= since)?.until ?? Number.POSITIVE_INFINITY)
+    return this.#successes.find(({ from }) => from >= since)?.until ?? Number.POSITIVE_INFINITY
   }
 
   async work(stop: AbortSignal, mayCall: () => boolean): Promise<void> {
