@@ -1,6 +1,7 @@
 // What breaks between the edge and two clusters while 64 callers go on: part of link.test.ts, whose scene it plays in. All faults but that of the
 // edge are those of `dev`; every call that is not safe to repeat has a key that its server writes down, so that nothing runs twice unseen.
 
+import type { Pod } from 'kubernetes-types/core/v1.js'
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
@@ -41,6 +42,12 @@ interface Fault {
   readonly strike: () => Promise<void>
   /** The edge itself is away: nobody can be answered. */
   readonly isOfEdge?: boolean
+}
+
+interface Status {
+  readonly clusters: readonly {
+    readonly hub: { readonly connections: readonly { replica: string; isLeader: boolean }[] }
+  }[]
 }
 
 /** Who calls what, and how many of them. */
@@ -124,6 +131,18 @@ export function chaos(play: () => { readonly scene: Scene; readonly figures: Rec
     over.abort()
     await Promise.all([...callers, lister])
 
+    await until(
+      'the holder of the lease, and nobody else, to publish',
+      async () => {
+        const { clusters } = (await edge.admin('GET', 'status?cluster=dev')) as Status
+        const publishing = clusters[0]?.hub.connections.filter(({ isLeader }) => isLeader).map(({ replica }) => replica)
+        const holder = await leader(dev.cluster)
+        const [pod] = (await uplinks(dev.cluster)).filter(({ metadata }) => metadata?.name === holder)
+        return publishing?.length === 1 && publishing[0] === pod?.metadata?.uid
+      },
+      30,
+    )
+
     const inWindow = ({ began, ended }: { began: number; ended: number }, ofEdge: boolean): boolean =>
       windows.some(({ from, to, isOfEdge }) => isOfEdge === ofEdge && began < to && ended > from)
     const failed = calls.filter((one) => one.reason !== undefined && !inWindow(one, true))
@@ -192,7 +211,7 @@ function faults({ edge, sites: { dev } }: Scene): Fault[] {
     {
       name: 'all uplinks of a cluster are killed',
       strike: async () => {
-        const before = await uplinks(cluster)
+        const before = (await uplinks(cluster)).map(({ metadata }) => metadata?.name ?? '')
         await kubectl(['delete', 'pod', '-n', SYSTEM, '--force', '--grace-period=0', ...before])
         await ready(cluster)
       },
@@ -226,16 +245,16 @@ function faults({ edge, sites: { dev } }: Scene): Fault[] {
   ]
 }
 
-async function uplinks(cluster: Cluster): Promise<string[]> {
-  const found = await pods(cluster, SYSTEM, 'app.kubernetes.io/component=uplink')
-  return found.map(({ metadata }) => metadata?.name ?? '')
+function uplinks(cluster: Cluster): Promise<Pod[]> {
+  return pods(cluster, SYSTEM, 'app.kubernetes.io/component=uplink')
 }
 
 /** Waits until both uplinks are ready. */
 async function ready(cluster: Cluster): Promise<void> {
   await until('both uplinks to be ready', async () => {
-    const found = await pods(cluster, SYSTEM, 'app.kubernetes.io/component=uplink')
-    const isReady = found.map(({ status }) => status?.conditions?.find(({ type }) => type === 'Ready')?.status)
+    const isReady = (await uplinks(cluster)).map(
+      ({ status }) => status?.conditions?.find(({ type }) => type === 'Ready')?.status,
+    )
     return isReady.filter((one) => one === 'True').length === 2
   })
 }

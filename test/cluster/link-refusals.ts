@@ -1,6 +1,6 @@
 // Credentials of real clusters where they do not belong, and what a cluster may not say: part of link.test.ts, whose scene it plays in.
 
-import { importJWK, SignJWT } from 'jose'
+import { exportJWK, generateKeyPair, importJWK, SignJWT, type JWK } from 'jose'
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -158,20 +158,22 @@ export function refusals(play: () => Play): void {
     const kept = JSON.parse(readFileSync(join(scene.edge.folder, 'state/keys.json'), 'utf8')) as {
       ASSERTION_KEYS: string
     }
-    const [key] = JSON.parse(kept.ASSERTION_KEYS) as { kid: string }[]
+    const [key] = JSON.parse(kept.ASSERTION_KEYS) as (JWK & { kid: string })[]
     assert.ok(key !== undefined)
-    const sign = async (audience: string, seconds = 60): Promise<string> =>
+    const sign = async (audience: string, seconds = 60, by: JWK = key): Promise<string> =>
       new SignJWT({ use: 'call', sub_id: { format: 'iss_sub', iss: scene.outside.issuer.url, sub: 'ada' } })
         .setProtectedHeader({ alg: 'ES256', typ: 'waggle-assertion+jwt', kid: key.kid })
         .setIssuer('edge')
         .setAudience(audience)
         .setIssuedAt(Math.floor(Date.now() / 1000) + Math.min(0, seconds))
         .setExpirationTime(Math.floor(Date.now() / 1000) + seconds)
-        .sign(await importJWK(key, 'ES256'))
+        .sign(await importJWK(by, 'ES256'))
+    const forged = await exportJWK((await generateKeyPair('ES256', { extractable: true })).privateKey)
     const own = `dev/${NAMESPACE}/MCPServer/grafana`
     const expected: readonly [SiteName, server: string, assertion: string, status: number][] = [
       ['dev', 'grafana', await sign(own), 200],
       ['dev', 'grafana', await sign(own, -60), 401],
+      ['dev', 'grafana', await sign(own, 60, forged), 401],
       ['dev', 'github', await sign(own), 401],
       ['prod', 'grafana', await sign(own), 401],
       ['prod', 'grafana', await sign(`prod/${NAMESPACE}/MCPServer/grafana`), 200],
