@@ -178,7 +178,9 @@ export function planVirtual(virtual: VirtualResource, resources: Resources, site
       : anonymous
         ? { ...NOBODY, issuers: undefined }
         : guard(incomingAuth?.oidcConfigRef, virtual, resources, door),
-    members: members(virtual, resources).servers.map((server) => planMember(server, resources, site, virtual)),
+    members: members(virtual, resources)
+      .servers.filter((server) => site.fleets?.concerns(virtual, server) !== false)
+      .map((server) => planMember(server, resources, site, virtual)),
     aggregation: {
       strategy: conflictResolution,
       prefixFormat: conflictResolutionConfig.prefixFormat,

@@ -243,3 +243,14 @@ test('a virtual server of a cluster has instances of the clusters alone that pub
   assert.deepEqual(clustersOf('team/all'), ['b', 'c'])
   assert.deepEqual(clustersOf('team/x'), ['a', 'b', 'c'])
 })
+
+test('a virtual server of a cluster has no member that is in none of these clusters', () => {
+  const { endpoints } = planned(own(), {
+    a: publish(1, server('team/x')),
+    b: publish(2, virtual('team/all', 'x', 'y'), server('team/y')),
+  })
+  assert.deepEqual(
+    endpoints.get('team/all')?.members.map((member) => member.server),
+    ['team/y'],
+  )
+})

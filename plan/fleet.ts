@@ -34,6 +34,8 @@ export interface Fleets {
   readonly instances: (server: string) => readonly Placed[]
   /** Whether a virtual server has instances in a cluster: one that clusters published has them in these alone. */
   readonly reaches: (virtual: VirtualResource, cluster: string) => boolean
+  /** Whether a server is in one of these clusters, for a virtual server that clusters published. */
+  readonly concerns: (virtual: VirtualResource, server: ServerResource) => boolean
   /** What to plan a resource with: for one that a cluster published what it refers to there, and no server of the edge. */
   readonly around: (resource: Resource) => Resources
 }
@@ -75,7 +77,9 @@ export function gather(own: Resources, clusters: ReadonlyMap<string, readonly Pu
   const reaches = (virtual: VirtualResource, cluster: string): boolean =>
     !homes.has(virtual) || publishers.get(serverKey(virtual))?.has(cluster) === true
   for (const placed of instances.values()) placed.sort((a, b) => (a.cluster < b.cluster ? -1 : 1))
-  return { resources, instances: (server) => instances.get(server) ?? [], reaches, around }
+  const concerns = (virtual: VirtualResource, server: ServerResource): boolean =>
+    !homes.has(virtual) || (instances.get(serverKey(server)) ?? []).some(({ cluster }) => reaches(virtual, cluster))
+  return { resources, instances: (server) => instances.get(server) ?? [], reaches, concerns, around }
 }
 
 /** Whether a resource has a place in the one space of names: `<namespace>/<name>`. */

@@ -27,7 +27,7 @@ function item(kind: SnapshotKind, name: string, more: Partial<SnapshotItem> = {}
 
 function bodyOf({ kind, namespace, name }: SnapshotItem, catalog?: string): ReadBody {
   // Only what deciding looks at.
-  const resource = { kind, metadata: { namespace, name }, spec: {} } as unknown as RegisteredItem['resource']
+  const resource = { kind, metadata: { namespace, name }, spec: { rules: [] } } as unknown as RegisteredItem['resource']
   return { ok: true, resource, catalog }
 }
 
@@ -245,4 +245,23 @@ test('two items of one digest never share a manifest: it would outlive what the 
   const { items, dropped } = settle('alpha', judged, nothing, bodiesOf([other]), around)
   assert.deepEqual(keysOf(items), [itemKey(other)])
   assert.deepEqual(dropped, [{ key: itemKey(mine), reason: 'invalid', message: 'is the manifest of another resource' }])
+})
+
+test('policies that are too many take the servers of their namespace along', () => {
+  const policies = ['a', 'b'].map((name) => item('ToolPolicy', name))
+  const server = item('MCPServer', 'x')
+  const elsewhere = item('MCPServer', 'y', { namespace: 'other' })
+  const all = [...policies, server, elsewhere]
+  const tools = Array.from({ length: 8_000 }, String)
+  const rules = { targetRef: { kind: 'VirtualMCPServer', name: 'of-the-edge' }, rules: [{ tools }] }
+  const bodies = new Map<string, ReadBody>(
+    all.map((one) => {
+      const { kind, namespace, name } = one
+      const spec = kind === 'ToolPolicy' ? rules : {}
+      const resource = { kind, metadata: { namespace, name }, spec } as unknown as RegisteredItem['resource']
+      return [one.digest, { ok: true, resource, catalog: undefined }]
+    }),
+  )
+  const { items } = settle('alpha', decideSnapshot(cluster, all, nothing, new Map()), nothing, bodies, around)
+  assert.deepEqual(keysOf(items), ['ToolPolicy/test/a', 'MCPServer/other/y'])
 })

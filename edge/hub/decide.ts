@@ -13,6 +13,7 @@ import type { Dropped } from '../../protocol/link.ts'
 import { fingerprint } from '../../gateway/catalog/hash.ts'
 import { serverKey } from '../../plan/members.ts'
 import { allowed, type Cluster } from '../documents/clusters.ts'
+import { excess } from './weight.ts'
 import { ownerOf, type Claim, type Registered, type RegisteredItem, type Registry } from '../documents/registry.ts'
 
 /** Characters of all manifests of a cluster together: its document must fit into the store. */
@@ -173,6 +174,13 @@ export function settle(
     const catalog = body.catalog ?? (old?.uid === item.uid ? old.catalog : undefined)
     items.push({ ...item, registeredAt: old?.registeredAt ?? around.now, resource: body.resource, catalog })
   }
+  const heavy = excess(items.sort(byKey))
+  for (const { item, message } of heavy) {
+    dropped.push({ key: itemKey(item), reason: 'too_many', message })
+    if (item.kind === 'ToolPolicy') closed.push({ namespace: item.namespace, target: undefined })
+  }
+  const left = new Set(heavy.map(({ item }) => item))
+  items = items.filter((item) => !left.has(item))
   const isClosed = ({ kind, namespace, name }: RegisteredItem) =>
     NAMED.has(kind) &&
     closed.some(
@@ -182,7 +190,10 @@ export function settle(
     )
   for (const item of items.filter(isClosed))
     dropped.push({ key: itemKey(item), reason: 'invalid', message: 'has a ToolPolicy that cannot be read' })
-  items = fitting(items.filter((item) => !isClosed(item)).sort(byKey), dropped)
+  items = fitting(
+    items.filter((item) => !isClosed(item)),
+    dropped,
+  )
   return { items, dropped: [...dropped, ...outranked(cluster, items, around)] }
 }
 
