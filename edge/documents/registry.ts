@@ -54,6 +54,8 @@ export interface RegisteredItem {
   readonly resource: Extract<Resource, { kind: SnapshotKind }>
   /** Digest of its catalog; undefined while the cluster knows none. */
   readonly catalog: string | undefined
+  /** Characters of its catalog; absent: there is none. */
+  readonly size?: number
 }
 
 export interface Registered {

@@ -4,7 +4,16 @@ import { describe, test } from 'node:test'
 import { itemKey, MAX_ITEMS, type SnapshotItem, type SnapshotKind } from '../../protocol/snapshot.ts'
 import type { Cluster } from '../documents/clusters.ts'
 import type { RegisteredItem, Registered, Registry } from '../documents/registry.ts'
-import { decideSnapshot, readSnapshot, settle, told, virtualOf, type ReadBody, type Refused } from './decide.ts'
+import {
+  decideSnapshot,
+  MAX_CATALOGS,
+  readSnapshot,
+  settle,
+  told,
+  virtualOf,
+  type ReadBody,
+  type Refused,
+} from './decide.ts'
 
 const cluster: Cluster = {
   id: 'alpha',
@@ -264,4 +273,22 @@ test('policies that are too many take the servers of their namespace along', () 
   )
   const { items } = settle('alpha', decideSnapshot(cluster, all, nothing, new Map()), nothing, bodies, around)
   assert.deepEqual(keysOf(items), ['ToolPolicy/test/a', 'MCPServer/other/y'])
+})
+
+test('catalogs that do not fit beside the others of their cluster leave their servers out, and come back when there is room', () => {
+  const all = ['a', 'b', 'c'].map((name) => item('MCPServer', name))
+  const sized = (size: number) =>
+    new Map(
+      all.map((one): [string, ReadBody] => [one.digest, { ...(bodyOf(one, 'tools') as object), size } as ReadBody]),
+    )
+  const judged = decideSnapshot(cluster, all, nothing, new Map())
+  const { items, dropped } = settle('alpha', judged, nothing, sized(MAX_CATALOGS / 2), around)
+  assert.deepEqual(keysOf(items), ['MCPServer/test/a', 'MCPServer/test/b'])
+  assert.deepEqual(
+    dropped.map(({ key, reason }) => [key, reason]),
+    [['MCPServer/test/c', 'too_large']],
+  )
+  const fewer = decideSnapshot(cluster, all.slice(1), { epoch: 1, seq: 1, items }, new Map())
+  const after = settle('alpha', fewer, { epoch: 1, seq: 1, items }, sized(MAX_CATALOGS / 2), around)
+  assert.deepEqual(keysOf(after.items), ['MCPServer/test/b', 'MCPServer/test/c'])
 })

@@ -18,6 +18,8 @@ import { ownerOf, type Claim, type Registered, type RegisteredItem, type Registr
 
 /** Characters of all manifests of a cluster together: its document must fit into the store. */
 export const MAX_MANIFESTS = 4 * 1024 * 1024
+/** Characters of all its catalogs together: isolates hold those of all clusters. */
+export const MAX_CATALOGS = 16 * 1024 * 1024
 /** How many dropped items an uplink is told of, so that the frame stays short. */
 const MAX_DROPPED = 1000
 const MAX_MESSAGE = 250
@@ -128,9 +130,9 @@ export function decideSnapshot(
   return { known, wanted, dropped, closed }
 }
 
-/** A body that was read, or what is wrong with it; `catalog` is its digest, undefined: it came without one. */
+/** A body that was read, or what is wrong with it; `catalog` is its digest, undefined: it came without one; `size` are its characters. */
 export type ReadBody =
-  | { readonly ok: true; readonly resource: RegisteredItem['resource']; readonly catalog: string | undefined }
+  | ({ readonly ok: true } & Pick<RegisteredItem, 'resource' | 'catalog' | 'size'>)
   | ({ readonly ok: false } & Refused)
 
 export interface Around {
@@ -171,8 +173,9 @@ export function settle(
       continue
     }
     // An uplink that has not heard of a server yet does not take its tools away.
-    const catalog = body.catalog ?? (old?.uid === item.uid ? old.catalog : undefined)
-    items.push({ ...item, registeredAt: old?.registeredAt ?? around.now, resource: body.resource, catalog })
+    const { catalog, size } = body.catalog === undefined && old?.uid === item.uid ? old : body
+    const registeredAt = old?.registeredAt ?? around.now
+    items.push({ ...item, registeredAt, resource: body.resource, catalog, ...(size !== undefined && { size }) })
   }
   const heavy = excess(items.sort(byKey))
   for (const { item, message } of heavy) {
@@ -214,14 +217,20 @@ function byKey(a: RegisteredItem, b: RegisteredItem): number {
 }
 
 function fitting(items: readonly RegisteredItem[], dropped: Dropped[]): RegisteredItem[] {
-  let size = 0
+  let manifests = 0
+  let catalogs = 0
   return items.filter((item) => {
-    size += JSON.stringify(item.resource).length
-    if (size <= MAX_MANIFESTS) return true
+    manifests += JSON.stringify(item.resource).length
+    const size = item.size ?? 0
+    if (manifests <= MAX_MANIFESTS && catalogs + size <= MAX_CATALOGS) {
+      catalogs += size
+      return true
+    }
+    const what = manifests > MAX_MANIFESTS ? 'manifests' : 'catalogs'
     dropped.push({
       key: itemKey(item),
       reason: 'too_large',
-      message: "does not fit beside this cluster's other manifests",
+      message: `does not fit beside this cluster's other ${what}`,
     })
     return false
   })

@@ -1,7 +1,6 @@
 // Takes what the leading uplink publishes: snapshot, the bodies it lacks, a few at a time, then all of it at once into the store. One thing
 // after the other; whatever belongs to an older epoch is passed over. Nothing is written while nothing changed.
 
-import type { ServerCatalog } from '../../gateway/catalog/server.ts'
 import { Lru } from '../../gateway/lru.ts'
 import type { Clock, Store } from '../../gateway/ports.ts'
 import { sha256 } from '../../gateway/sha256.ts'
@@ -20,9 +19,10 @@ import {
 } from '../documents/registry.ts'
 import { resourceCodec } from '../documents/resources.ts'
 import { Arriving } from './arriving.ts'
-import { openBody } from './body.ts'
+import { openBody, type Opened } from './body.ts'
 import {
   decideSnapshot,
+  MAX_CATALOGS,
   MAX_MANIFESTS,
   readSnapshot,
   settle,
@@ -79,6 +79,8 @@ interface Round {
   largest: number
   /** Characters of the manifests that have been read. */
   manifests: number
+  /** And of the catalogs. */
+  catalogs: number
 }
 
 export class Registrar {
@@ -157,6 +159,7 @@ export class Registrar {
       held: 0,
       largest: BATCH_BYTES / FIRST_BATCH,
       manifests: 0,
+      catalogs: 0,
     }
     if (round.epoch !== this.#epoch) return
     this.#round = round
@@ -192,13 +195,13 @@ export class Registrar {
 
   async #body(round: Round, item: SnapshotItem, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const opened = await openBody(item, bytes)
-    const size = opened.ok ? JSON.stringify(opened.resource).length : 0
-    if (opened.ok && round.manifests + size > MAX_MANIFESTS) {
-      round.bodies.set(item.digest, TOO_MANY)
-    } else if (opened.ok) {
-      const catalog = opened.catalog === undefined ? undefined : await this.#keep(round.cluster.id, opened.catalog)
-      round.bodies.set(item.digest, { ok: true, resource: opened.resource, catalog })
-      round.manifests += size
+    if (opened.ok) {
+      const manifest = JSON.stringify(opened.resource).length
+      const text = opened.catalog === undefined ? undefined : JSON.stringify(opened.catalog)
+      const fits = round.manifests + manifest <= MAX_MANIFESTS && round.catalogs + (text?.length ?? 0) <= MAX_CATALOGS
+      round.bodies.set(item.digest, fits ? await this.#keep(round.cluster.id, opened, text) : TOO_MANY)
+      if (fits) round.manifests += manifest
+      if (fits) round.catalogs += text?.length ?? 0
     } else {
       this.#refused.set(item.digest, opened)
       round.bodies.set(item.digest, opened)
@@ -208,13 +211,18 @@ export class Registrar {
     if (round.asked.size === 0 && round.unread === 0) this.#ask(round)
   }
 
-  /** Stores a catalog; its digest. */
-  async #keep(cluster: string, catalog: ServerCatalog): Promise<string> {
-    const digest = (await sha256(JSON.stringify(catalog))).slice(0, 32)
+  /** Stores the catalog, if there is one; `text` is its JSON. */
+  async #keep(
+    cluster: string,
+    { resource, catalog }: Extract<Opened, { ok: true }>,
+    text: string | undefined,
+  ): Promise<ReadBody> {
+    if (catalog === undefined || text === undefined) return { ok: true, resource, catalog: undefined }
+    const digest = (await sha256(text)).slice(0, 32)
     const { standing, store, now } = this.#host
     if (standing.catalogs.storing(digest, now()))
       await store.set(registeredCatalogKey(cluster, digest), catalogBody(digest, catalog))
-    return digest
+    return { ok: true, resource, catalog: digest, size: text.length }
   }
 
   async #finish(round: Round): Promise<void> {
@@ -248,5 +256,5 @@ async function versionOf(items: readonly RegisteredItem[]): Promise<string> {
 const TOO_MANY: ReadBody = {
   ok: false,
   reason: 'too_large',
-  message: "does not fit beside this cluster's other manifests",
+  message: "does not fit beside this cluster's other manifests and catalogs",
 }
