@@ -216,8 +216,14 @@ export class State {
     const entries = stale.length === 0 ? [] : await this.#host.store.mget(stale.map(({ codec }) => codec.key))
     const known = new Map(this.#registered)
     for (const [at, { cluster, version, codec }] of stale.entries()) {
-      const { items } = parseDocument(codec, entries[at] ?? null).value
-      known.set(cluster, { version, items })
+      try {
+        const { items } = parseDocument(codec, entries[at] ?? null).value
+        known.set(cluster, { version, items })
+      } catch (error) {
+        // What cannot be read of one cluster must not hold up what the admin says of all, such as that it is revoked.
+        console.error(JSON.stringify({ msg: 'cluster_unreadable', cluster, error: String(error).slice(0, 200) }))
+        known.set(cluster, { version, items: [] })
+      }
     }
     this.#registered = new Map([...known].filter(([cluster]) => listed.some(([one]) => one === cluster)))
     this.#registry = registry
