@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { itemKey, MAX_ITEMS, type SnapshotItem, type SnapshotKind } from '../../protocol/snapshot.ts'
+import { decodeEdge, encode } from '../../protocol/frame.ts'
 import type { Cluster } from '../documents/clusters.ts'
 import type { RegisteredItem, Registered, Registry } from '../documents/registry.ts'
 import {
@@ -291,4 +292,16 @@ test('catalogs that do not fit beside the others of their cluster leave their se
   const fewer = decideSnapshot(cluster, all.slice(1), { epoch: 1, seq: 1, items }, new Map())
   const after = settle('alpha', fewer, { epoch: 1, seq: 1, items }, sized(MAX_CATALOGS / 2), around)
   assert.deepEqual(keysOf(after.items), ['MCPServer/test/b', 'MCPServer/test/c'])
+})
+
+test('however long the words are, an uplink can read what it is told', () => {
+  const dropped = Array.from({ length: 5_000 }, (_, at) => ({
+    key: `VirtualMCPServer/${'n'.repeat(63)}/${String(at).padStart(253, 'x')}`,
+    reason: 'invalid' as const,
+    message: '→'.repeat(1_000),
+  }))
+  const list = told(dropped)
+  assert.ok(list.length > 100)
+  const frame = encode({ kind: 'registered', seq: 1, dropped: list })
+  assert.equal(decodeEdge(frame).kind, 'frame')
 })
