@@ -23,8 +23,8 @@ export const MAX_CATALOGS = 16 * 1024 * 1024
 /** How many dropped items an uplink is told of, so that the frame stays short. */
 const MAX_DROPPED = 1000
 const MAX_MESSAGE = 250
-/** Characters of that, each of which may take three bytes. */
-const MAX_TOLD = 160 * 1024
+/** Bytes of that; see MAX_EDGE_HEADER. */
+const MAX_TOLD = 480 * 1024
 
 const NAMESPACE = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/u
 const NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/u
@@ -272,9 +272,10 @@ function claimOf({ metadata, spec }: RegisteredItem['resource'], at: number): Cl
 
 /** The list as an uplink is told: as much of it as it can read in one frame. */
 export function told(dropped: readonly Dropped[]): Dropped[] {
-  let characters = 0
+  const encoder = new TextEncoder()
+  let bytes = 0
   return dropped
     .slice(0, MAX_DROPPED)
     .map((one) => ({ ...one, message: one.message.slice(0, MAX_MESSAGE) }))
-    .filter((one) => (characters += JSON.stringify(one).length) <= MAX_TOLD)
+    .filter((one) => (bytes += encoder.encode(JSON.stringify(one)).length + 1) <= MAX_TOLD)
 }
