@@ -70,6 +70,13 @@ describe('an addressable tool', () => {
     assert.equal(call({ cluster: 'a' }, { principal: dev }), 'ns/s@a without cluster')
   })
 
+  test('goes nowhere when it names a cluster that has gone, also when only one is left', () => {
+    const left = { catalog: catalogOf('addressable', 'a') }
+    assert.equal(call({ cluster: 'b' }, left), '"arguments.cluster" must be one of a.')
+    assert.equal(call({ cluster: 'a' }, left), 'ns/s@a without cluster')
+    assert.equal(call({}, left), 'ns/s@a')
+  })
+
   test('goes to the only instance that its caller may use', () => {
     assert.equal(call({}, { principal: dev }), 'ns/s@a')
     assert.equal(call(undefined, { principal: dev }), 'ns/s@a')

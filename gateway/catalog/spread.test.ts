@@ -117,7 +117,7 @@ describe('what callers may do', () => {
     ['a tool that reads, not believed everywhere', 'addressable', reads, [true, false], ['cluster', false, false]],
     ['a tool that may be repeated', 'addressable', repeats, [true, true], ['cluster', false, true]],
     ['any other tool', 'addressable', tool(), [true, true], ['cluster', false, false]],
-    ['a tool in one place', 'addressable', reads, [true], [undefined, false, false]],
+    ['a tool that is in one place by now', 'addressable', reads, [true], ['cluster', false, false]],
     ['an interchangeable one', 'interchangeable', reads, [true, true], [undefined, false, true]],
   ]
   for (const [title, mode, item, trusted, expected] of cases) {

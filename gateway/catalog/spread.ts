@@ -93,8 +93,11 @@ export function spread(
   const trusted = places.length > 1 && places.every((place) => place.trusted)
   const hints = first !== undefined && isTool && trusted ? { ...shapeOf(first.item).annotations, ...annotations } : {}
   const reads = hints['readOnlyHint'] === true
+  // Also where there is one place by now: who names a cluster that has gone must not be answered by another. A schema of uncertain meaning
+  // may have an argument of this name itself.
+  const isNamed = places.length > 1 || (first !== undefined && isTool && shapeOf(first.item).properties !== undefined)
   const argument =
-    isTool && mode === 'addressable' && first !== undefined && places.length > 1 ? argumentOf(first.item) : undefined
+    isTool && mode === 'addressable' && first !== undefined && isNamed ? argumentOf(first.item) : undefined
   return {
     mode,
     places,
