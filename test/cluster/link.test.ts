@@ -70,9 +70,10 @@ function seconds(began: number): string {
 test('two commands at the edge and what they print let two clusters join', async () => {
   await listed(
     'the tools of both clusters and of the vendor',
-    ['grafana_echo', 'github_list_issues', 'tracker_echo'],
+    ['grafana_echo', 'github_list_issues', 'tracker_list_tickets'],
     120,
   )
+  await until('grafana of both', async () => (await list(ada)).body.includes('"enum":["dev","prod","*"]'))
   assert.equal(scene.commands.filter((line) => line.startsWith('helm upgrade --install')).length, 4)
   const isComplete = async (): Promise<string | undefined> => {
     const table = await scene.edge.waggle(['status'])
