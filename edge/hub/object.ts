@@ -9,6 +9,7 @@ import { hostFor, type EdgeHost } from '../host.ts'
 import { Admission, type Knock } from '../join/admission.ts'
 import type { ClusterBook } from '../join/book.ts'
 import { clusterBook } from '../join/host.ts'
+import { Refusal } from '../join/refusal.ts'
 import { Alarm } from './alarm.ts'
 import { hubEvent, type HubEvent } from './event.ts'
 import { Exchanges } from './exchange.ts'
@@ -153,7 +154,12 @@ export class HubObject extends DurableObject<Env> {
     if (entered instanceof Response) return entered
     if (path === '/connect') {
       // An entry of the same name as one that was deleted: it inherits nothing.
-      if (this.#standing.uid !== entered.uid) await this.#revoke()
+      if (this.#standing.uid !== entered.uid) {
+        await this.#revoke()
+        this.#standing.uid = entered.uid
+        // That took a while, in which the admin may have thought better of it.
+        if (!(await this.#stands())) return new Refusal('not_admitted').response()
+      }
       return this.#connect(entered, request)
     }
     const { connection, expires, thumbprint, replica } = entered
