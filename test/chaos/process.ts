@@ -19,7 +19,7 @@ import { eachLine } from '../../cli/lines.ts'
 import { awake } from '../bench/objects.ts'
 import type { Awake } from '../bench/objects.ts'
 
-const START_MS = 20_000
+const START_MS = 45_000
 /** How long an object gets to finish what it does before its eviction is given up. */
 const EVICT_MS = 2_000
 
@@ -55,8 +55,11 @@ export interface EdgeProcess {
   close(): Promise<void>
 }
 
-/** Starts the edge with these text bindings on a free port; `PUBLIC_URL` and keys are added. */
-export async function startProcess(vars: Readonly<Record<string, string>>): Promise<EdgeProcess> {
+/** Starts the edge with these text bindings on a free port; `PUBLIC_URL` and keys are added. `flags` are workerd's own. */
+export async function startProcess(
+  vars: Readonly<Record<string, string>>,
+  flags: readonly string[] = [],
+): Promise<EdgeProcess> {
   const stateDir = await mkdtemp(join(tmpdir(), 'waggle-chaos-'))
   const objects = join(stateDir, 'objects')
   await mkdir(objects)
@@ -69,7 +72,7 @@ export async function startProcess(vars: Readonly<Record<string, string>>): Prom
   const downs: { from: number; until: number }[] = []
 
   async function launch(): Promise<{ child: ChildProcess; release: () => void }> {
-    const child = spawn(executable(), ['serve', '--experimental', join(stateDir, 'edge.capnp')], {
+    const child = spawn(executable(), ['serve', '--experimental', ...flags, join(stateDir, 'edge.capnp')], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: Object.fromEntries(Object.entries(bindings).map(([name, value]) => [environmentName(name), value])),
     })
@@ -81,7 +84,7 @@ export async function startProcess(vars: Readonly<Record<string, string>>): Prom
     })
     const deadline = performance.now() + START_MS
     for (;;) {
-      const answered = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(2_000) }).then(
+      const answered = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(5_000) }).then(
         async (response) => (await response.text(), response.ok),
         () => false,
       )
