@@ -71,7 +71,9 @@ describe('the audit trail of two clusters and their edge', () => {
       )
     }
     const endpoint = edge.endpoint('all')
+    const deadline = Date.now() + 20_000
     for (let seen = ''; !seen.includes('"b"'); await sleep(100)) {
+      assert.ok(Date.now() < deadline, `not all of both clusters is listed: ${seen.slice(0, 1000)}`)
       await edge.lists(endpoint, ['here', 'look', 'pick'])
       const list = await exchange(endpoint, { method: 'tools/list', token: await edge.token(endpoint) })
       seen = JSON.stringify(list.answer)
