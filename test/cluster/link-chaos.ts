@@ -21,7 +21,7 @@ import { NAMESPACE, manifest, type Scene, type Site } from './scene.ts'
 export const CHAOS = 'chaos'
 const PAUSE_MS = 1_000
 /** A link is given up on after two seconds without a word, and so is the next one; a call that waits longer hangs. */
-const FAIL_MS = 6_000
+const FAIL_MS = 8_000
 const RECOVERY_S = 10
 const REST_MS = 2_000
 
