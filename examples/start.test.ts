@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { running } from '../test/alive.ts'
 
 const program = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 const state = mkdtempSync(join(tmpdir(), 'waggle-start-'))
@@ -65,16 +66,8 @@ function family(pid: number): number[] {
 }
 
 async function leftovers(pids: number[]): Promise<number[]> {
-  const alive = (pid: number) => {
-    try {
-      process.kill(pid, 0)
-      return true
-    } catch {
-      return false
-    }
-  }
-  for (let wait = 0; wait < 50 && pids.some(alive); wait++) await sleep(100)
-  return pids.filter(alive)
+  for (let wait = 0; wait < 50 && running(pids).length > 0; wait++) await sleep(100)
+  return running(pids)
 }
 
 before(async () => {
@@ -109,6 +102,8 @@ test(
     assert.match(tour.output, /Everything happened as it should/)
     assert.match(first.output(), /ben .*tools\/call .*board_list_incidents/)
     assert.match(first.output(), /cleo .*tools\/call .*board_open_incident/)
+    assert.match(first.output(), /ben .*tools\/call .*files_list_allowed_directories .*→ demo\/files.* ✓/)
+    assert.ok(tour.output.includes(join(state, String(base), 'local', 'files')), 'the process itself answered')
 
     const second = await start(base)
     assert.notEqual(second.url, first.url)

@@ -3,7 +3,13 @@
 
 import { spawn } from 'node:child_process'
 
-const script = `trap '' INT TERM HUP; read -r _; kill -TERM "$0"; sleep 2; kill -KILL "$0"`
+/** Two seconds to end by itself. */
+const script = `trap '' INT TERM HUP
+read -r _
+kill -TERM "$0"
+tries=0
+while [ $tries -lt 20 ] && kill -0 "$0"; do sleep 0.1; tries=$((tries + 1)); done
+kill -KILL "$0"`
 
 /**
  * Puts the process `pid` on a leash; a negative one is a process group. The returned function takes it off; call it once the process

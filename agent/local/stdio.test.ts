@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Fault } from '../../protocol/fault.ts'
+import { running } from '../../test/alive.ts'
 import type { Command } from './child.ts'
 import { StdioServer } from './stdio.ts'
 
@@ -48,18 +49,9 @@ async function open(server: StdioServer): Promise<{ session: string; pid: number
   return { session: response.headers.get('mcp-session-id') ?? '', pid }
 }
 
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
-
 async function gone(pid: number): Promise<void> {
-  for (let wait = 0; wait < 100 && isAlive(pid); wait += 1) await sleep(50)
-  assert.equal(isAlive(pid), false)
+  for (let wait = 0; wait < 100 && running([pid]).length > 0; wait += 1) await sleep(50)
+  assert.deepEqual(running([pid]), [])
 }
 
 const unavailable = (error: unknown): boolean => error instanceof Fault && error.reason === 'backend_unavailable'
@@ -72,7 +64,7 @@ describe('sessions', () => {
     const headers = { 'mcp-session-id': one.session }
     assert.equal((await server.fetch('http://process/', { method: 'DELETE', headers })).status, 204)
     await gone(one.pid)
-    assert.ok(isAlive(two.pid))
+    assert.deepEqual(running([two.pid]), [two.pid])
     assert.equal((await post(server, 'ping', one.session)).status, 404)
   })
 
@@ -144,7 +136,7 @@ describe('a process that ends', () => {
     await post(server, 'tools/call', session)
     await sleep(200)
     await server.close()
-    assert.equal(isAlive(pid), false)
+    assert.deepEqual(running([pid]), [])
     await assert.rejects(post(server, 'initialize'), unavailable)
   })
 })
