@@ -139,7 +139,13 @@ export class Sessions {
 
   async #join(signal: AbortSignal, token: string): Promise<void> {
     const body: JoinRequest = { cluster: this.#host.cluster, token }
-    await this.#post(signal, JOIN.join, JoinShape, body)
+    try {
+      await this.#post(signal, JOIN.join, JoinShape, body)
+    } catch (error) {
+      // Else nobody could tell which of the two was refused, the key or the token.
+      if (!(error instanceof JoinError) || error.reason !== 'not_admitted') throw error
+      throw new JoinError(error.reason, `The join token is not taken. ${error.message}`, error.retryAfterMs)
+    }
   }
 
   async #nonce(signal: AbortSignal): Promise<string> {
