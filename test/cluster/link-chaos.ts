@@ -206,6 +206,12 @@ function faults({ edge, sites: { dev } }: Scene): Fault[] {
     assert.ok(found.length > 0, `${pod} runs`)
     for (const pid of found) process.kill(pid, signal)
   }
+  /** How often the pod's container was started again, once it is ready; 0 until then. */
+  const restarts = async (name: string): Promise<number> => {
+    const found = await pods(cluster, NAMESPACE, 'waggle.dev/role=server')
+    const [container] = found.find(({ metadata }) => metadata?.name === name)?.status?.containerStatuses ?? []
+    return container?.ready === true ? container.restartCount : 0
+  }
   return [
     { name: 'the leading uplink is killed', strike: async () => kill(await leader(cluster)) },
     {
@@ -224,7 +230,15 @@ function faults({ edge, sites: { dev } }: Scene): Fault[] {
         cut(cluster, false)
       },
     },
-    { name: 'a server is killed', strike: () => kill('kubernetes-0') },
+    {
+      name: 'a server is killed',
+      strike: async () => {
+        const before = await restarts('kubernetes-0')
+        await kill('kubernetes-0')
+        // Its calls may fail until it is back; those to others never do.
+        await until('the server to be back', async () => (await restarts('kubernetes-0')) > before, 60)
+      },
+    },
     {
       name: 'the leading uplink stands still for longer than it leads',
       strike: async () => {
