@@ -327,7 +327,7 @@ describe('an edge that clusters join', () => {
     const asked = Date.now()
     await admin('POST', 'clusters/gone/revoke')
     assert.equal((await link.ended()).code, 4403)
-    assert.ok(Date.now() - asked < 1_000)
+    assert.ok(Date.now() - asked < 5_000)
     await refused(await knocker.connect(me, session), me, 'connect', 'not_admitted')
     await refused(await knocker.session(me), me, 'session', 'not_admitted')
     const response = await edge.admin('POST', '/admin/v1/clusters/gone/token', {})

@@ -179,7 +179,7 @@ describe('a linked cluster', () => {
     url = 'http://127.0.0.1:9/mcp'
     const startedAt = performance.now()
     const { answer } = await call()
-    assert.ok(performance.now() - startedAt < 2_000)
+    assert.ok(performance.now() - startedAt < 6_000)
     assert.equal(answer?.error?.code, 1502, JSON.stringify(answer))
     assert.deepEqual((answer.error.data as { cluster?: string }).cluster, 'alpha')
     url = proxy.url
