@@ -5,7 +5,6 @@ import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -21,6 +20,7 @@ import { until } from './bed/shell.ts'
 import { tools } from './bed/tools.ts'
 import { charts } from './chart.ts'
 import { handle } from './shared.ts'
+import { freePort } from '../port.ts'
 
 const SERVERS = 500
 const NAMESPACES = 5
@@ -238,15 +238,6 @@ async function inParallel(count: number, each: (i: number) => Promise<unknown>):
     for (let i = next++; i < count; i = next++) await each(i)
   }
   await Promise.all(Array.from({ length: 10 }, worker))
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  assert.ok(typeof address === 'object' && address !== null)
-  return address.port
 }
 
 function sleep(milliseconds: number): Promise<void> {

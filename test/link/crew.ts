@@ -5,7 +5,6 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -22,6 +21,7 @@ import { startProxy, type TestProxy } from '../proxy/proxy.ts'
 import { startRelay, type Relay } from './relay.ts'
 import type { ReplicaNews, ReplicaOrder, ReplicaStart } from './replica.ts'
 import { join as admit, type Joinable } from './scripted-uplink.ts'
+import { freePort } from '../port.ts'
 
 /** Programs of one file start in a fraction of the time, and a cluster has many. Removed with the process. */
 let built: Promise<{ readonly agent: string; readonly replica: string }> | undefined
@@ -261,14 +261,4 @@ async function guard(
 async function keysOf({ url }: Joinable): Promise<JSONWebKeySet> {
   const response = await fetch(`${url}/.well-known/jwks.json`)
   return (await response.json()) as JSONWebKeySet
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const bound = probe.address()
-  const closed = once(probe, 'close')
-  probe.close()
-  await closed
-  return typeof bound === 'object' && bound !== null ? bound.port : 0
 }

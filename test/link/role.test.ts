@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -11,6 +10,7 @@ import { run } from '../../agent/uplink/main.ts'
 import { startEdge, type TestEdge } from '../edge.ts'
 import { manifest, virtual, type Manifest } from '../peers/manifests.ts'
 import { Objects } from './objects.ts'
+import { freePort } from '../port.ts'
 
 const PLURALS: Readonly<Record<string, string>> = {
   MCPServer: 'toolhive.stacklok.dev/v1beta1/namespaces/test/mcpservers',
@@ -27,18 +27,6 @@ const server = (name: string, annotations?: Record<string, string>) =>
 async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
   for (const end = performance.now() + withinMs; !(await holds()); await sleep(50))
     assert.ok(performance.now() < end, `not within ${withinMs} ms: ${what}`)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => {
-    server.listen(0, resolve)
-  })
-  const { port } = server.address() as AddressInfo
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve())
-  })
-  return port
 }
 
 describe('the role uplink', () => {

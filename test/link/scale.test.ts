@@ -2,8 +2,6 @@
 // defect exceeds.
 
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Identity } from '../../agent/uplink/identity.ts'
@@ -16,6 +14,7 @@ import { manifest, type Manifest } from '../peers/manifests.ts'
 import { exchange } from '../peers/wire.ts'
 import { heapOf } from './heap.ts'
 import { join, ScriptedUplink, type Joinable, type Publication } from './scripted-uplink.ts'
+import { freePort } from '../port.ts'
 
 const CLUSTERS = 20
 const SERVERS = 100
@@ -280,13 +279,3 @@ describe('twenty clusters', () => {
     }
   })
 })
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const bound = probe.address()
-  const closed = once(probe, 'close')
-  probe.close()
-  await closed
-  return typeof bound === 'object' && bound !== null ? bound.port : 0
-}
