@@ -4,9 +4,7 @@
 import type { JSONWebKeySet, JWK } from 'jose'
 import { AssertionSigner } from '../gateway/auth/assertion-signer.ts'
 import type { Clock } from '../gateway/ports.ts'
-
-/** `iss` of the edge's assertions; a cluster cannot have this name. */
-export const EDGE_ISSUER = 'edge'
+import { EDGE } from '../plan/site.ts'
 
 /** The part of the environment that is needed here. */
 interface Setting {
@@ -24,7 +22,7 @@ interface AssertionKey {
 export function assertionSigner(env: Setting, now: Clock): AssertionSigner | undefined {
   const [first] = assertionKeys(env.ASSERTION_KEYS)
   if (first === undefined) return undefined
-  return new AssertionSigner(EDGE_ISSUER, { kid: first.kid, key: { ...publicPart(first), d: first.d } }, now)
+  return new AssertionSigner(EDGE, { kid: first.kid, key: { ...publicPart(first), d: first.d } }, now)
 }
 
 /** What everybody may know of all keys: a new one is here before it signs, an old one until nothing of it is believed any more. */

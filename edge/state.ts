@@ -48,12 +48,12 @@ import {
 } from '../plan/endpoint.ts'
 import { gather, type Fleets } from '../plan/fleet.ts'
 import type { Resources } from '../plan/resources.ts'
-import type { Site } from '../plan/site.ts'
+import { EDGE, type Site } from '../plan/site.ts'
 import { reachLinked, reachOwn } from './target.ts'
 
 /** An edge admits nobody by default, and knows neither ConfigMaps nor the service accounts of a cluster. */
 const edgeSite = (defaultIssuer: IssuerPlan | undefined, fleets: Fleets): Site => ({
-  cluster: 'edge',
+  cluster: EDGE,
   defaultIssuer,
   defaultAudience: undefined,
   open: false,

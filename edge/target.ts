@@ -1,5 +1,6 @@
 // How servers are called: those of the edge with their own credentials, those of clusters over the link, told who calls.
 
+import { namedIn } from '../gateway/auth/assertion.ts'
 import type { AssertionSigner } from '../gateway/auth/assertion-signer.ts'
 import { AssertedBackend } from '../gateway/backend/asserted.ts'
 import { ModernBackend } from '../gateway/backend/modern.ts'
@@ -56,10 +57,7 @@ export function reachLinked(
     lasting: link,
     headers: async () => ({}),
   }
-  const named = {
-    claims: rules.flatMap((rule) => Object.keys(rule.claims ?? {})),
-    groups: rules.flatMap((rule) => rule.groups ?? []),
-  }
+  const named = namedIn(rules)
   const inEra = (at: Era): Backend =>
     new AssertedBackend({
       upstream: up,

@@ -49,3 +49,11 @@ export function pemOf(text: string): string {
 export function identity(of: { cluster: string; kind: string; namespace: string; name: string }): string {
   return `${of.cluster}/${of.namespace}/${of.kind}/${of.name}`
 }
+
+/** What an edge is called where clusters have names: in policies, and as `iss` of its assertions. No cluster has this name. */
+export const EDGE = 'edge'
+
+/** `iss` of the assertions by which the uplink of a cluster reads catalogs. */
+export function uplinkIdentity(cluster: string): string {
+  return `${cluster}/uplink`
+}

@@ -2,6 +2,7 @@
 
 import { watch, type FSWatcher } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { EDGE } from '../../plan/site.ts'
 import { IMPLEMENTATION } from '../../protocol/revision.ts'
 import { AuditTrail } from '../proxy/audit.ts'
 import { log, reasonOf } from '../proxy/log.ts'
@@ -84,7 +85,7 @@ export async function run(settings: LocalSettings, signal: AbortSignal): Promise
         {
           edge,
           fetch,
-          found: (jwks) => fleet.trust([{ issuer: 'edge', uses: ['call'], jwks }]),
+          found: (jwks) => fleet.trust([{ issuer: EDGE, uses: ['call'], jwks }]),
           failed: (error) => log('warn', 'edge_keys', { reason: reasonOf(error) }),
         },
         signal,

@@ -1,6 +1,7 @@
 // What a proxy serves now: the run config it was given last, the catalogs of the servers behind it, and the endpoint that
 // both make. A new configuration replaces what it changes; calls under way end with what they began with.
 
+import { namedIn } from '../../gateway/auth/assertion.ts'
 import { AssertionSigner } from '../../gateway/auth/assertion-signer.ts'
 import { AssertionVerifier } from '../../gateway/auth/assertion-verifier.ts'
 import { Guard } from '../../gateway/auth/guard.ts'
@@ -248,16 +249,13 @@ export class State {
     breakers.set(breakerKey, breaker)
     const speak = (at: Era) => (one: Upstream) =>
       at === 'modern' ? new ModernBackend(one) : new LegacyBackend(one, sessions)
-    const { credential, rules } = member
+    const { credential } = member
+    const named = namedIn(member.rules)
     const inEra = (at: Era): Backend =>
       credential.kind === 'assertion'
         ? new AssertedBackend({
             upstream: up,
-            assert: async (principal) =>
-              this.#signerFor(server.key).caller(principal, credential.audience, {
-                claims: rules.flatMap((rule) => Object.keys(rule.claims ?? {})),
-                groups: rules.flatMap((rule) => rule.groups ?? []),
-              }),
+            assert: async (principal) => this.#signerFor(server.key).caller(principal, credential.audience, named),
             backend: speak(at),
           })
         : speak(at)(up)

@@ -3,6 +3,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { AssertionSigner } from '../../gateway/auth/assertion-signer.ts'
+import { uplinkIdentity } from '../../plan/site.ts'
 import { IMPLEMENTATION } from '../../protocol/revision.ts'
 import { findAccess, type Access } from '../kube/access.ts'
 import { KubeClient } from '../kube/client.ts'
@@ -160,7 +161,7 @@ export async function run(
 }
 
 function signerOf({ cluster }: UplinkSettings, identity: Identity): AssertionSigner {
-  return new AssertionSigner(`${cluster}/uplink`, { kid: identity.thumbprint, key: identity.export() }, Date.now)
+  return new AssertionSigner(uplinkIdentity(cluster), { kid: identity.thumbprint, key: identity.export() }, Date.now)
 }
 
 function sessionHost(settings: UplinkSettings, ca: readonly string[] | undefined): SessionHost {

@@ -14,6 +14,7 @@ import {
   revoked,
   withToken,
 } from '../documents/clusters.ts'
+import { EDGE } from '../../plan/site.ts'
 import { changeDocument, readDocument } from '../documents/document.ts'
 import { readJson } from './body.ts'
 import { type Call, queryOf, type Reply } from './call.ts'
@@ -21,7 +22,7 @@ import { clusterSpec, tokenSpec } from './cluster-spec.ts'
 import type { AdminHost } from './host.ts'
 
 /** Ids that stand for something else. */
-const RESERVED: readonly string[] = ['edge', 'in-cluster']
+const RESERVED: readonly string[] = [EDGE, 'in-cluster']
 const MAX_ASKED = 500
 const ASKED_AT_ONCE = 16
 

@@ -2,6 +2,7 @@
 // the one server it is for, and either a caller or the use of that server's catalog; it is good for nothing else.
 
 import type { JWTPayload } from 'jose'
+import type { Rule } from '../policy.ts'
 import type { Principal } from '../principal.ts'
 
 export const ASSERTION_HEADER = 'waggle-assertion'
@@ -22,6 +23,14 @@ const MAX_LIST = 4096
 export interface Named {
   readonly claims: readonly string[]
   readonly groups: readonly string[]
+}
+
+/** What these rules ask of callers. */
+export function namedIn(rules: readonly Rule[]): Named {
+  return {
+    claims: rules.flatMap((rule) => Object.keys(rule.claims ?? {})),
+    groups: rules.flatMap((rule) => rule.groups ?? []),
+  }
 }
 
 /** The claims that speak of a caller (RFC 9493 names it). `until` is when its own credential ends, in seconds since the epoch. */

@@ -4,14 +4,12 @@
 
 import type { EndpointResource } from '../../../plan/address.ts'
 import { publishes } from '../../../plan/publish.ts'
+import { EDGE, uplinkIdentity } from '../../../plan/site.ts'
 import type { Signer } from '../../run-config.ts'
 import { controllerOf } from '../../kube/owner.ts'
 import type { World } from '../kind.ts'
 import { PUBLIC_KEYS, readJwks } from '../jwks.ts'
 import type { Settings } from '../settings.ts'
-
-/** `iss` of the edge's assertions; no cluster has this name. */
-const EDGE = 'edge'
 
 /** None for what is not published. A virtual server has no catalog of its own: the edge makes its own of the members'. */
 export function linkSigners(resource: EndpointResource, world: World): Signer[] {
@@ -26,7 +24,9 @@ export function linkSigners(resource: EndpointResource, world: World): Signer[] 
   }
   return [
     ...signer(EDGE, 'call', edge.keysConfigMap),
-    ...(resource.kind === 'VirtualMCPServer' ? [] : signer(`${cluster}/uplink`, 'catalog', edge.uplinkKeysConfigMap)),
+    ...(resource.kind === 'VirtualMCPServer'
+      ? []
+      : signer(uplinkIdentity(cluster), 'catalog', edge.uplinkKeysConfigMap)),
   ]
 }
 
