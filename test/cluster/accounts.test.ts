@@ -123,7 +123,7 @@ test('a pod calls with its own projected token of the right audience, and the au
   assert.equal(called.outcome, 'success')
   assert.match(JSON.stringify(called.subjects), new RegExp(`"system:serviceaccount:${HOME}:robot"`))
   assert.equal(await echo('robots', 'once more', { file: `${TOKENS}/${AUDIENCE}` }), 200)
-  assert.match(kubectl('logs', 'robots-0'), /once more/)
+  await until('the server to write it down', () => kubectl('logs', 'robots-0').includes('once more'))
 })
 
 test('a config that names no account admits every one of the cluster', async () => {

@@ -13,9 +13,9 @@ import { cut } from './bed/network.ts'
 import type { Cluster } from './bed/plan.ts'
 import { until } from './bed/shell.ts'
 import { ENDPOINT, OPERATORS } from './furnish.ts'
-import { pods } from './pods.ts'
+import { pods, readyPod } from './pods.ts'
 import { SYSTEM } from './release.ts'
-import { NAMESPACE, manifest, type Scene, type Site } from './scene.ts'
+import { NAMESPACE, edgeRegistered, manifest, type Scene, type Site } from './scene.ts'
 
 /** Its calls are not in the ledger of the others. */
 export const CHAOS = 'chaos'
@@ -72,11 +72,19 @@ export function chaos(play: () => { readonly scene: Scene; readonly figures: Rec
     const image = 'ghcr.io/stackloklabs/mkp/server:latest'
     const annotations = { 'waggle.dev/federation': 'interchangeable', 'waggle.dev/trust-hints': 'true' }
     const mkp = manifest('MCPServer', 'kubernetes', { image, transport: 'streamable-http' }, annotations)
-    await Promise.all(Object.values(sites).map((site) => site.apply(mkp)))
     const token = await edge.token(ENDPOINT, { sub: CHAOS, groups: [OPERATORS] })
     const list = async (): Promise<string[]> =>
       toolNames(await exchange(ENDPOINT, { method: 'tools/list', token, timeoutMs: FAIL_MS }))
-    await until('the servers that stand for each other', async () => (await list()).includes('kubernetes_echo'), 90)
+    // Who stands in for the others is there before they fail.
+    await sites.prod.apply(mkp)
+    await until('the one in prod to be listed', async () => (await list()).includes('kubernetes_echo'), 90)
+    await dev.apply(mkp)
+    for (const role of ['server', 'proxy'])
+      await readyPod(dev.cluster, NAMESPACE, `toolhive-name=kubernetes,waggle.dev/role=${role}`)
+    await until(
+      'the one in dev to be registered',
+      async () => (await edgeRegistered(dev, 'mcpserver/kubernetes')) === 'True Registered',
+    )
     await ready(dev.cluster)
 
     const calls: Call[] = []

@@ -13,7 +13,7 @@ import { until } from './bed/shell.ts'
 import { EDGE_URL } from './edge.ts'
 import { exec, pods, startClient } from './pods.ts'
 import { SYSTEM } from './release.ts'
-import { NAMESPACE, manifest, type Scene, type Site, type SiteName } from './scene.ts'
+import { NAMESPACE, edgeRegistered, manifest, type Scene, type Site, type SiteName } from './scene.ts'
 import { handle } from './shared.ts'
 
 interface Play {
@@ -112,11 +112,6 @@ export function refusals(play: () => Play): void {
     await site('prod').kubectl(['delete', 'secret', 'waggle-join-token', '-n', SYSTEM])
   })
 
-  const condition = async (at: SiteName, namespace: string, resource: string): Promise<string> => {
-    const path = 'jsonpath={.status.conditions[?(@.type=="EdgeRegistered")].reason}'
-    return site(at).kubectl(['get', '-n', namespace, resource, '-o', path])
-  }
-
   test('a namespace that a cluster may not publish stays its own', async () => {
     const { ada } = play()
     await site('dev').kubectl(['create', 'namespace', 'team'])
@@ -126,7 +121,8 @@ export function refusals(play: () => Play): void {
     })
     const foreign = { ...server, metadata: { name: 'private', namespace: 'team' } }
     await site('dev').kubectl(['apply', '-f', '-'], JSON.stringify(foreign))
-    await until('it to be told', async () => (await condition('dev', 'team', 'mcpserver/private')) === 'NotAllowed', 20)
+    const told = () => edgeRegistered(site('dev'), 'mcpserver/private', 'team')
+    await until('it to be told', async () => (await told()) === 'False NotAllowed')
     const everything = await play().scene.edge.token(`${EDGE_URL}/mcp`)
     const names = toolNames(await exchange(`${EDGE_URL}/mcp`, { method: 'tools/list', token: everything }))
     assert.ok(
@@ -146,9 +142,9 @@ export function refusals(play: () => Play): void {
     const backends = [{ name: 'grafana' }]
     await site('prod').apply(manifest('VirtualMCPServer', 'platform-tools-vmcp', { backends, proxyPort: 9090 }))
     const resource = 'virtualmcpserver/platform-tools-vmcp'
-    await until('it to be told', async () => (await condition('prod', NAMESPACE, resource)) === 'Conflict', 20)
+    await until('it to be told', async () => (await edgeRegistered(site('prod'), resource)) === 'False Conflict')
     assert.deepEqual(await names(), before)
-    assert.equal(await condition('dev', NAMESPACE, resource), 'Registered')
+    assert.equal(await edgeRegistered(site('dev'), resource), 'True Registered')
     await site('prod').kubectl(['delete', '-n', NAMESPACE, resource, '--wait=false'])
   })
 

@@ -16,7 +16,7 @@ import { chaos } from './link-chaos.ts'
 import { refusals, revocation } from './link-refusals.ts'
 import { readyPod, textOf, visit } from './pods.ts'
 import { startProber, type Prober } from './prober.ts'
-import { NAMESPACE, startScene, type Scene, type Site } from './scene.ts'
+import { NAMESPACE, edgeRegistered, startScene, type Scene, type Site } from './scene.ts'
 import { handle } from './shared.ts'
 
 /** Five seconds are the aim, and printed; a busy machine may take three times as long. */
@@ -170,12 +170,6 @@ test('a server can be called at the global endpoint within five seconds of its p
 })
 
 test('every resource says what the edge knows of it', async () => {
-  const verdict = async (site: Site, resource: string): Promise<string> => {
-    const path = '{.status.conditions[?(@.type=="EdgeRegistered")]}'
-    const text = await site.kubectl(['get', '-n', NAMESPACE, resource, '-o', `jsonpath=${path}`])
-    const { status, reason } = JSON.parse(text === '' ? '{}' : text) as { status?: string; reason?: string }
-    return `${status} ${reason}`
-  }
   const { dev, prod } = scene.sites
   for (const [site, resource] of [
     [dev, 'mcpserver/grafana'],
@@ -188,7 +182,7 @@ test('every resource says what the edge knows of it', async () => {
     await until(
       `${resource} in ${site.name} to be registered`,
       async () => {
-        const found = await verdict(site, resource)
+        const found = await edgeRegistered(site, resource)
         if (found !== 'True Registered') throw new Error(found)
         return true
       },

@@ -97,6 +97,14 @@ function siteOf(name: SiteName, cluster: Cluster, { kube }: Tools): Site {
   }
 }
 
+/** What a resource says of the edge: the status and the reason of its condition `EdgeRegistered`. */
+export async function edgeRegistered(site: Site, resource: string, namespace = NAMESPACE): Promise<string> {
+  const path = '{.status.conditions[?(@.type=="EdgeRegistered")]}'
+  const text = await site.kubectl(['get', '-n', namespace, resource, '-o', `jsonpath=${path}`])
+  const { status, reason } = JSON.parse(text === '' ? '{}' : text) as { status?: string; reason?: string }
+  return `${status} ${reason}`
+}
+
 /** Lets a cluster join: what an admin types at the edge, and then in the cluster. Returns what was run there. */
 async function admit(site: Site, edge: GlobalEdge, outside: Outside, built: Tools): Promise<string[]> {
   const { name, cluster, kubectl } = site
