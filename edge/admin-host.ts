@@ -11,6 +11,7 @@ import type { Resources } from '../plan/resources.ts'
 import { status } from './documents/status.ts'
 import type { EdgeHost } from './host.ts'
 import { hubOf } from './hub/fetch.ts'
+import type { HubStatus } from './hub/status.ts'
 import { poke } from './refresh.ts'
 
 const HUB_MS = 5_000
@@ -47,8 +48,8 @@ export function adminHost(edge: EdgeHost, defer: (work: Promise<unknown>) => voi
       changed: async (cluster) => void (await ask(env, cluster, '/changed', 'POST')),
       drain: async (cluster) => void (await ask(env, cluster, '/drain', 'POST')),
       status: async (cluster) => {
-        const told = (await (await ask(env, cluster, '/status', 'GET')).json()) as object
-        return { ...told, servers: state.published(cluster) }
+        const told = (await (await ask(env, cluster, '/status', 'GET')).json()) as HubStatus
+        return { ...told, servers: told.state === 'unregistered' ? undefined : state.published(cluster) }
       },
     },
     events: (limit) => edge.trail.newest(limit),

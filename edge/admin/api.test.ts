@@ -8,6 +8,7 @@ import { openSecret, readSecrets } from '../documents/secrets.ts'
 import { manifest } from '../documents/sample.ts'
 import { adminApi } from './api.ts'
 import type { AdminEvent, AdminHost } from './host.ts'
+import { clusterStatus } from './sample.ts'
 
 const admin: Principal = { ...anonymous, id: 'https://id.example.com ada', subject: 'ada' }
 const url = 'https://mcp.example.com/mcp'
@@ -31,7 +32,7 @@ function fixture(over: Partial<AdminHost> = {}) {
     changed: async () => void log.changed++,
     status: async (resource) => ({ phase: 'Ready', of: resource.metadata.name }),
     events: (limit) => [{ limit }],
-    hubs: { changed: async () => {}, drain: async () => {}, status: async () => ({}) },
+    hubs: { changed: async () => {}, drain: async () => {}, status: async (id) => clusterStatus(id) },
     ...over,
   }
   const app = adminApi(host)

@@ -17,10 +17,10 @@ import {
   listClusters,
   mintToken,
   putCluster,
-  readStatus,
   revokeCluster,
 } from './clusters.ts'
 import { applyResources, deleteResource, getResource, listResources } from './resources.ts'
+import { readMetrics, readStatus } from './status.ts'
 import { addRevocation, deleteRevocation, listRevocations } from './revocations.ts'
 import { listSecrets, putSecret, removeSecret, reseal } from './secrets.ts'
 
@@ -44,6 +44,7 @@ const routes: readonly (readonly [method: string, path: string, action: AdminAct
   ['POST', '/admin/v1/clusters/:id/revoke', 'cluster.revoke', revokeCluster],
   ['POST', '/admin/v1/clusters/:id/drain', 'cluster.drain', drainCluster],
   ['GET', '/admin/v1/status', 'status.read', readStatus],
+  ['GET', '/admin/v1/metrics', 'metrics.read', readMetrics],
   ['GET', '/admin/v1/audit', 'audit.read', listEvents],
 ]
 
@@ -71,11 +72,11 @@ async function answer(host: AdminHost, c: Context, action: AdminAction, handler:
     outcome = explain(error)
   }
   const { reply, headers, detail } = outcome
-  const status = reply.kind === 'done' ? 200 : statusOf(reply.reason)
+  const status = reply.kind === 'refused' ? statusOf(reply.reason) : 200
   host.audit({
     ...(principal !== undefined && { principal }),
     action,
-    target: (reply.target ?? c.req.path).slice(0, 512),
+    target: ((reply.kind === 'text' ? undefined : reply.target) ?? c.req.path).slice(0, 512),
     outcome: verdict(status),
     ...(reply.kind === 'refused' && { reason: reply.reason }),
     ...(detail !== undefined && { detail }),
@@ -83,7 +84,10 @@ async function answer(host: AdminHost, c: Context, action: AdminAction, handler:
     milliseconds: host.now() - started,
     request,
   })
-  return Response.json(bodyOf(reply), { status, headers: { 'cache-control': 'no-store', ...headers } })
+  const uncached = { 'cache-control': 'no-store', ...headers }
+  if (reply.kind === 'text')
+    return new Response(reply.body, { headers: { 'content-type': 'text/plain; version=0.0.4', ...uncached } })
+  return Response.json(bodyOf(reply), { status, headers: uncached })
 }
 
 /** A thrown error as a refusal; what is not a `Fault` stays private. */
@@ -110,7 +114,7 @@ function statusOf(reason: Reason): number {
   return status < 400 ? 502 : status
 }
 
-function bodyOf(reply: Reply): object {
+function bodyOf(reply: Exclude<Reply, { kind: 'text' }>): object {
   if (reply.kind === 'done') return reply.body
   const { reason, message, problems } = reply
   return { error: { reason, message, ...(problems !== undefined && problems.length > 0 && { problems }) } }

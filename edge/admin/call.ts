@@ -19,6 +19,8 @@ export interface Call {
 /** `target` and `detail` are for the audit trail. */
 export type Reply =
   | { readonly kind: 'done'; readonly body: object; readonly target?: string; readonly detail?: string }
+  /** In the text format of Prometheus. */
+  | { readonly kind: 'text'; readonly body: string }
   | {
       readonly kind: 'refused'
       readonly reason: Reason

@@ -7,6 +7,7 @@ import { changeDocument, readDocument } from '../documents/document.ts'
 import { sha256 } from '../../gateway/sha256.ts'
 import { adminApi } from './api.ts'
 import type { AdminEvent, AdminHost } from './host.ts'
+import { clusterStatus } from './sample.ts'
 
 const NOW = Date.UTC(2026, 10, 1)
 const jwk = { kty: 'RSA', kid: 'k1', alg: 'RS256', use: 'sig', n: 'AQAB', e: 'AQAB' }
@@ -32,7 +33,7 @@ function fixture(over: Partial<AdminHost['hubs']> = {}) {
     hubs: {
       changed: async (id) => void poked.push(id),
       drain: async (id) => void poked.push(`drain ${id}`),
-      status: async (id) => ({ connections: [], epoch: 1, of: id }),
+      status: async (id) => clusterStatus(id),
       ...over,
     },
   }
@@ -215,14 +216,14 @@ test('status asks every hub but those of revoked clusters, and one that is silen
   const { call } = fixture({
     status: async (id) => {
       if (id === 'b') throw new Error('away')
-      return { of: id }
+      return clusterStatus(id)
     },
   })
   for (const id of ['a', 'b', 'c']) await call('PUT', `/clusters/${id}`, { method: 'join-token' })
   await call('POST', '/clusters/c/revoke')
   const { answer } = await call('GET', '/status')
   assert.deepEqual(answer['clusters'], [
-    { id: 'a', method: 'join-token', hub: { of: 'a' } },
+    { id: 'a', method: 'join-token', hub: JSON.parse(JSON.stringify(clusterStatus('a'))) },
     { id: 'b', method: 'join-token', error: 'its hub does not answer' },
     { id: 'c', method: 'join-token', revokedAt: new Date(NOW).toISOString() },
   ])

@@ -1,7 +1,6 @@
 // Clusters that may join, through the admin API: who they are, what they may publish, and how their links are.
 // Invariant: a join token is told once, to whoever asked for it; no answer holds it or its hash again.
 
-import { IMPLEMENTATION } from '../../protocol/revision.ts'
 import { Fault } from '../../protocol/fault.ts'
 import { sha256 } from '../../gateway/sha256.ts'
 import { Namespace } from '../../crds/name.ts'
@@ -23,8 +22,6 @@ import type { AdminHost } from './host.ts'
 
 /** Ids that stand for something else. */
 const RESERVED: readonly string[] = [EDGE, 'in-cluster']
-const MAX_ASKED = 500
-const ASKED_AT_ONCE = 16
 
 /** `GET /clusters` → `{items}` */
 export async function listClusters(call: Call): Promise<Reply> {
@@ -145,30 +142,6 @@ export async function mintToken(call: Call): Promise<Reply> {
   })
 }
 
-/** `GET /status[?cluster=]` → `{version, clusters: [{id, method, revokedAt?, hub?, error?}], left}`; `hub` as edge/hub tells it. */
-export async function readStatus(call: Call): Promise<Reply> {
-  const { cluster: only } = queryOf(call, ['cluster'])
-  const { value } = await readDocument(call.host.store, clusterCodec)
-  const chosen = sorted(value).filter(({ id }) => only === undefined || id === only)
-  if (only !== undefined && chosen.length === 0) return missing(only.slice(0, 63))
-  const clusters: object[] = []
-  for (let from = 0; from < Math.min(chosen.length, MAX_ASKED); from += ASKED_AT_ONCE)
-    clusters.push(
-      ...(await Promise.all(chosen.slice(from, from + ASKED_AT_ONCE).map((one) => statusOf(call.host, one)))),
-    )
-  return { kind: 'done', body: { version: IMPLEMENTATION.version, clusters, left: chosen.length - clusters.length } }
-}
-
-async function statusOf({ hubs }: AdminHost, { id, method, revokedAt }: Cluster): Promise<object> {
-  const about = { id, method, ...(revokedAt !== undefined && { revokedAt: time(revokedAt) }) }
-  // Asking would bring the hub of a cluster to life that never comes back.
-  if (revokedAt !== undefined) return about
-  return hubs.status(id).then(
-    (hub) => ({ ...about, hub }),
-    () => ({ ...about, error: 'its hub does not answer' }),
-  )
-}
-
 type Decision = { readonly next?: Cluster; readonly reply: Reply }
 
 async function change(host: AdminHost, decide: (clusters: Clusters) => Decision): Promise<Reply> {
@@ -221,7 +194,7 @@ function idOf(call: Call): string {
   throw new Fault('invalid_request', `The cluster in the path ${parsed.error.issues[0]?.message ?? 'is not valid'}.`)
 }
 
-function missing(id: string): Extract<Reply, { kind: 'refused' }> {
+export function missing(id: string): Extract<Reply, { kind: 'refused' }> {
   return { kind: 'refused', reason: 'not_found', message: `There is no cluster ${id}.`, target: id }
 }
 
@@ -249,7 +222,7 @@ function ordered(cluster: Cluster | undefined): unknown {
   return cluster === undefined ? undefined : Object.entries(cluster).sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
-function sorted(clusters: Clusters): Cluster[] {
+export function sorted(clusters: Clusters): Cluster[] {
   return [...clusters.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 

@@ -4,6 +4,7 @@ import type { Clock, Store } from '../../gateway/ports.ts'
 import type { Principal } from '../../gateway/principal.ts'
 import type { KeyRing } from '../../gateway/seal.ts'
 import type { Reason } from '../../protocol/fault.ts'
+import type { HubStatus } from '../hub/status.ts'
 import type { StoredResources, StoredResource } from '../documents/resources.ts'
 
 export type AdminAction =
@@ -26,6 +27,7 @@ export type AdminAction =
   | 'cluster.revoke'
   | 'cluster.drain'
   | 'status.read'
+  | 'metrics.read'
   | 'audit.read'
   | 'unknown'
 
@@ -46,13 +48,18 @@ export interface AdminEvent {
   readonly request: Request
 }
 
+/** `servers`: those that the edge lists; undefined while nothing is registered. */
+export interface ClusterStatus extends HubStatus {
+  readonly servers: number | undefined
+}
+
 export interface Hubs {
   /** Tells a cluster's hub that its entry is another now, or gone. Throws when it cannot be told. */
   changed(cluster: string): Promise<void>
   /** Asks a cluster's uplinks to open other links and to let go of those they have. Throws when they cannot be told. */
   drain(cluster: string): Promise<void>
   /** How the links of a cluster are. Throws when its hub does not say. */
-  status(cluster: string): Promise<unknown>
+  status(cluster: string): Promise<ClusterStatus>
 }
 
 export interface AdminHost {

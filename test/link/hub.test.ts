@@ -309,6 +309,19 @@ describe('calls over a hub', () => {
     newer.close()
   })
 
+  test('how it is can be scraped by whoever has an admin token', async () => {
+    await oneCall()
+    const response = await edge.admin('GET', '/admin/v1/metrics')
+    assert.equal(response.headers.get('content-type'), 'text/plain; version=0.0.4')
+    const text = await response.text()
+    assert.match(text, /^waggle_cluster_state\{cluster="alpha",state="online"\} 1$/mu)
+    assert.match(text, /^waggle_links\{cluster="alpha",state="live"\} 1$/mu)
+    assert.match(text, /^waggle_link_calls_total\{cluster="alpha"\} [1-9]\d*$/mu)
+    const stranger = await fetch(new URL('/admin/v1/metrics', edge.url))
+    assert.equal(stranger.status, 401)
+    await stranger.body?.cancel()
+  })
+
   test('a link that idles lets the hub sleep, and the first call after it arrives', async () => {
     const { wakes } = await statusOf()
     await sleep(25_000)
