@@ -36,17 +36,12 @@ import { resourceCodec, type StoredResources } from './documents/resources.ts'
 import { revocationCodec, revoked, type Revocations } from './documents/revocations.ts'
 import { openSecret, secretCodec, type Secrets } from './documents/secrets.ts'
 import type { Env } from './env.ts'
-import {
-  plan,
-  type EndpointPlan,
-  type FleetPlan,
-  type GuardPlan,
-  type InstancePlan,
-  type IssuerPlan,
-  type MemberPlan,
-  type Plan,
-} from '../plan/endpoint.ts'
+import { plan, type EndpointPlan, type Plan } from '../plan/endpoint.ts'
 import { gather, type Fleets } from '../plan/fleet.ts'
+import type { GuardPlan } from '../plan/guard.ts'
+import type { FleetPlan, InstancePlan } from '../plan/instance.ts'
+import type { IssuerPlan } from '../plan/issuer.ts'
+import type { MemberPlan } from '../plan/member.ts'
 import type { Resources } from '../plan/resources.ts'
 import { EDGE, type Site } from '../plan/site.ts'
 import { reachLinked, reachOwn } from './target.ts'

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Fault } from '../protocol/fault.ts'
 import { headersOf } from './credential.ts'
-import type { Credential, SecretRef, ServerPlan } from './server.ts'
+import type { SecretRef } from './references.ts'
+import type { Credential, ServerPlan } from './server.ts'
 
 const ref = (name: string): SecretRef => ({ namespace: 'test', name, key: 'token' })
 const bearer: Credential = { kind: 'header', header: 'authorization', prefix: 'Bearer ', secret: ref('login') }

@@ -2,7 +2,8 @@
 
 import { zone } from '../gateway/backend/egress.ts'
 import { Fault } from '../protocol/fault.ts'
-import type { Credential, SecretRef, ServerPlan } from './server.ts'
+import type { SecretRef } from './references.ts'
+import type { Credential, ServerPlan } from './server.ts'
 
 /** The value of a secret's key; undefined where there is none. */
 export type Reveal = (ref: SecretRef) => Promise<string | undefined>

@@ -13,11 +13,15 @@ export interface Reference {
   readonly name: string
 }
 
-export interface SecretReference {
-  readonly path: string
+/** A key of a Secret. */
+export interface SecretRef {
   readonly namespace: string
   readonly name: string
   readonly key: string
+}
+
+export interface SecretReference extends SecretRef {
+  readonly path: string
 }
 
 /** Kinds that are servers, in the order in which one is looked for by its name alone. */

@@ -4,14 +4,9 @@ import type { MCPExternalAuthConfig } from '../crds/mcp-external-auth-config.ts'
 import { fingerprint } from '../gateway/catalog/hash.ts'
 import { serverKey, type ServerResource, type VirtualResource } from './members.ts'
 import { catalogUrl, endpointUrl, serverUrl } from './address.ts'
+import type { SecretRef } from './references.ts'
 import { resourceKey, type Resources } from './resources.ts'
 import { certificates, identity, type Site } from './site.ts'
-
-export interface SecretRef {
-  readonly namespace: string
-  readonly name: string
-  readonly key: string
-}
 
 /** How a server is authenticated to; `refused` says why it cannot be. */
 export type Credential =

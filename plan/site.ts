@@ -1,7 +1,7 @@
 // Where endpoints are: at an edge or in a cluster. What planning needs to know of the place.
 
-import type { IssuerPlan } from './endpoint.ts'
 import type { Fleets } from './fleet.ts'
+import type { IssuerPlan } from './issuer.ts'
 
 export interface Site {
   /** What the `clusters` of a ToolPolicy call this place. */

@@ -3,7 +3,7 @@
 
 import { INTERNAL_PORT } from '../../plan/address.ts'
 import { places, RUN_CONFIG } from '../run-config.ts'
-import type { SecretRef } from '../../plan/server.ts'
+import type { SecretRef } from '../../plan/references.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { names, proxyLabels, proxySelector, type ProxiedKind } from './label.ts'
 import { patchTemplate } from './pod-template.ts'

@@ -4,7 +4,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { SecretRef } from '../../plan/server.ts'
+import type { SecretRef } from '../../plan/references.ts'
 
 const FRESH_MS = 1_000
 /** Nothing that goes into a header or a form is longer. */

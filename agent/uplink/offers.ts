@@ -2,7 +2,7 @@
 // the cluster itself, stays there; so does what a policy is about that cannot be read.
 
 import type { Problem } from '../../crds/problem.ts'
-import { isShut } from '../../plan/endpoint.ts'
+import { isShut } from '../../plan/guard.ts'
 import { publishes } from '../../plan/publish.ts'
 import { SNAPSHOT_KINDS, type SnapshotKind } from '../../protocol/snapshot.ts'
 import type { Published } from '../../plan/trim.ts'

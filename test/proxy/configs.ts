@@ -1,7 +1,9 @@
 // Run configs for tests, as short as they can be written.
 
 import type { RunConfig, Signer } from '../../agent/run-config.ts'
-import type { GuardPlan, IssuerPlan, MemberPlan } from '../../plan/endpoint.ts'
+import type { GuardPlan } from '../../plan/guard.ts'
+import type { IssuerPlan } from '../../plan/issuer.ts'
+import type { MemberPlan } from '../../plan/member.ts'
 import type { ServerPlan } from '../../plan/server.ts'
 import type { SigningPair } from './proxy.ts'
 

@@ -9,8 +9,8 @@ import {
   VIRTUAL_PORT,
   type EndpointResource,
 } from '../../../plan/address.ts'
-import { isShut, issuerOf, type GuardPlan } from '../../../plan/endpoint.ts'
-import type { SecretRef } from '../../../plan/server.ts'
+import { isShut, issuerOf, type GuardPlan } from '../../../plan/guard.ts'
+import type { SecretRef } from '../../../plan/references.ts'
 import { pemOf, type Site } from '../../../plan/site.ts'
 import type { RunConfig, Signer } from '../../run-config.ts'
 import type { ConditionDraft, World } from '../kind.ts'

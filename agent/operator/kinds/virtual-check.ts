@@ -1,6 +1,6 @@
 // What a VirtualMCPServer asks for that needs a word: who may call, tools made of others, and fields that do nothing yet.
 
-import type { GuardPlan } from '../../../plan/endpoint.ts'
+import type { GuardPlan } from '../../../plan/guard.ts'
 import type { VirtualResource } from '../../../plan/members.ts'
 import { resourceKey } from '../../../plan/resources.ts'
 import type { ConditionDraft, World } from '../kind.ts'
