@@ -3,21 +3,18 @@
 
 import { lookup } from 'node:dns'
 import { getCACertificates } from 'node:tls'
-import { readBounded } from '../../gateway/bounded.ts'
 import type { Fetch } from '../../gateway/backend/upstream.ts'
 import { pemOf } from '../../plan/site.ts'
+import { edgeJwks, PUBLIC_KEYS } from '../jwks.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { sleep, systemClock, type Clock } from '../kube/clock.ts'
 import { isNotFound } from '../kube/error.ts'
 import { TYPES } from '../kube/object.ts'
 import { fetchOver } from '../proxy/http.ts'
-import { PUBLIC_KEYS, readJwks } from './jwks.ts'
 import type { Settings } from './settings.ts'
 
 const EVERY_MS = 5 * 60_000
 const FIRST_RETRY_MS = 5_000
-const DEADLINE_MS = 10_000
-const MAX_BODY = 64 * 1024
 
 export interface EdgeKeysOptions {
   /** Fenced: only the leader writes. */
@@ -71,22 +68,8 @@ export class EdgeKeys {
   async #fetch(signal: AbortSignal): Promise<string> {
     const { settings, fetch = overTls } = this.#options
     const ca = settings.extraCaConfigMap === undefined ? undefined : await this.#read(settings.extraCaConfigMap, signal)
-    const url = `${settings.edge.url}/.well-known/jwks.json`
-    const answer = await fetch(
-      Object.values(ca ?? {})
-        .map(pemOf)
-        .join('\n'),
-    )(url, {
-      headers: { accept: 'application/json' },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]),
-    })
-    if (answer.status !== 200 || answer.body === null) {
-      await answer.body?.cancel()
-      throw new Error(`${url} answers with status ${answer.status}`)
-    }
-    const jwks = readJwks(await readBounded(answer.body, MAX_BODY))
-    if (jwks === undefined) throw new Error(`${url} holds no keys: is edge.url the address of a Waggle edge?`)
-    return JSON.stringify(jwks)
+    const certificates = Object.values(ca ?? {}).map(pemOf)
+    return JSON.stringify(await edgeJwks(settings.edge.url, fetch(certificates.join('\n')), signal))
   }
 
   async #read(name: string, signal: AbortSignal): Promise<Readonly<Record<string, string>> | undefined> {

@@ -3,9 +3,9 @@
 
 import { createHash, randomBytes } from 'node:crypto'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
+import { PUBLIC_KEYS } from '../jwks.ts'
 import type { KubeObject } from '../kube/object.ts'
 import type { KeyDraft } from './kind.ts'
-import { PUBLIC_KEYS } from './jwks.ts'
 import { MANAGED_BY, MANAGER, names } from './label.ts'
 
 export interface MadeKey {

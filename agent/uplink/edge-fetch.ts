@@ -5,11 +5,10 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { getCACertificates } from 'node:tls'
 import { Agent, fetch } from 'undici'
+import type { Fetch } from '../../gateway/backend/upstream.ts'
 import { pemOf } from '../../plan/site.ts'
 
 const CONNECT_MS = 4_000
-
-export type EdgeFetch = (url: string, init: RequestInit) => Promise<Response>
 
 /** Certificates to trust for the edge; undefined: the system's. */
 export async function trusted(folder: string | undefined): Promise<readonly string[] | undefined> {
@@ -25,7 +24,7 @@ export async function trusted(folder: string | undefined): Promise<readonly stri
   return extra.length === 0 ? undefined : [...getCACertificates('default'), ...extra]
 }
 
-export function edgeFetch(ca: readonly string[] | undefined): EdgeFetch {
+export function edgeFetch(ca: readonly string[] | undefined): Fetch {
   const dispatcher = new Agent({
     pipelining: 0,
     connect: { timeout: CONNECT_MS, ...(ca !== undefined && { ca: [...ca] }) },

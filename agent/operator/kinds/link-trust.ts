@@ -5,10 +5,10 @@
 import type { EndpointResource } from '../../../plan/address.ts'
 import { publishes } from '../../../plan/publish.ts'
 import { EDGE, uplinkIdentity } from '../../../plan/site.ts'
+import { PUBLIC_KEYS, readJwks } from '../../jwks.ts'
 import type { Signer } from '../../run-config.ts'
 import { controllerOf } from '../../kube/owner.ts'
 import type { World } from '../kind.ts'
-import { PUBLIC_KEYS, readJwks } from '../jwks.ts'
 import type { Settings } from '../settings.ts'
 
 /** None for what is not published. A virtual server has no catalog of its own: the edge makes its own of the members'. */

@@ -8,10 +8,10 @@ import * as z from 'zod'
 import { members, type ServerResource, type VirtualResource } from '../../../plan/members.ts'
 import { resourceKey, type Resource, type Resources } from '../../../plan/resources.ts'
 import { identity } from '../../../plan/site.ts'
+import { PUBLIC_KEYS, readJwks } from '../../jwks.ts'
 import type { Signer } from '../../run-config.ts'
 import type { KeyDraft, World } from '../kind.ts'
 import { controllerOf } from '../../kube/owner.ts'
-import { PUBLIC_KEYS, readJwks } from '../jwks.ts'
 import { components, names, type ProxiedKind } from '../label.ts'
 
 /** What is public of the keys that were made for a resource. */
