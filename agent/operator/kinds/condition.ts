@@ -49,3 +49,11 @@ export function turned(
   if (last?.status === condition.status && last.reason === condition.reason) return []
   return [{ type, reason, message: condition.message }]
 }
+
+/** A status is no log: of many, the first are named. */
+const MOST_NAMED = 16
+
+export function some(names: readonly string[]): string {
+  const rest = names.length - MOST_NAMED
+  return `${names.slice(0, MOST_NAMED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`
+}

@@ -15,7 +15,7 @@ import { pemOf, type Site } from '../../../plan/site.ts'
 import type { RunConfig, Signer } from '../../run-config.ts'
 import type { ConditionDraft, World } from '../kind.ts'
 import { containerPort } from '../proxy.ts'
-import { no, yes } from './condition.ts'
+import { no, some, yes } from './condition.ts'
 import { linkSigners } from './link-trust.ts'
 import { signersOf } from './trust.ts'
 
@@ -112,6 +112,15 @@ export function secretsOf({ self, endpoint, servers }: RunConfig): { mounted: Se
     mounted: all.filter(({ namespace }) => namespace === self.namespace),
     foreign: all.filter(({ namespace }) => namespace !== self.namespace),
   }
+}
+
+/** What fails for want of a Secret that no pod here can mount. */
+export function foreignSecrets(config: RunConfig): ConditionDraft[] {
+  const { foreign } = secretsOf(config)
+  if (foreign.length === 0) return []
+  const named = [...new Set(foreign.map(({ namespace, name }) => `${namespace}/${name}`))]
+  const message = `pods cannot mount Secrets of other namespaces, so what needs ${some(named)} fails: put an MCPRemoteProxy in front of a server there; for an issuer that is asked about tokens, name an MCPOIDCConfig of this namespace`
+  return [no('SecretsMounted', 'SecretInOtherNamespace', message)]
 }
 
 /** Anybody may call: nothing says who may. */

@@ -370,6 +370,26 @@ test('nobody vouches for callers where what its owner says about them cannot be 
     assert.equal(signers(spec), 0, JSON.stringify(spec))
 })
 
+test('a Secret of the default issuer that is in another namespace cannot be mounted, which is said', () => {
+  const clientSecretRef = { name: 'client', key: 'secret' }
+  const inline = {
+    issuer: 'https://idp.example.com',
+    introspectionUrl: 'https://idp.example.com/introspect',
+    clientId: 'proxy',
+    clientSecretRef,
+  }
+  const company: Manifest = {
+    kind: 'MCPOIDCConfig',
+    name: 'company',
+    namespace: 'toolhive-system',
+    spec: { type: 'inline', inline },
+  }
+  const defaultOidcConfig = { namespace: 'toolhive-system', name: 'company', audience: undefined }
+  const plan = plans({}, [company], { defaultOidcConfig })
+  assert.equal(verdicts(plan)['SecretsMounted'], 'False SecretInOtherNamespace')
+  assert.match(message(plan, 'SecretsMounted'), /toolhive-system\/client/)
+})
+
 test('deleting needs nothing to be cleaned up', () => {
   const plan = planned(remoteProxy, { manifests: [linear({}, { deleting: true })] })
   assert.deepEqual(plan.finalizers, [])

@@ -7,7 +7,7 @@ import type { Resource } from '../../../plan/resources.ts'
 import type { ConditionDraft, Planner } from '../kind.ts'
 import { names } from '../label.ts'
 import { no, plan, stuck, turned, yes } from './condition.ts'
-import { runConfigOf, serverAuth } from './endpoint.ts'
+import { foreignSecrets, runConfigOf, serverAuth } from './endpoint.ts'
 import { proxied, type Hindrance } from './proxied.ts'
 import { proxyHealth } from './proxy-health.ts'
 import { checkReferences, type References } from './reference.ts'
@@ -55,6 +55,7 @@ export const remoteProxy: Planner<RemoteProxy> = {
         : no('ConfigurationValid', 'RemoteURLInvalid', url),
       ...references.conditions,
       auth,
+      ...foreignSecrets(config),
       ...headerSecrets(resource),
       sessionStorage(spec.replicas, spec.sessionStorage, world.settings),
       ...made.conditions,

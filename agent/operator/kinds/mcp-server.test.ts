@@ -340,6 +340,35 @@ test('an issuer that is not there admits nobody, and heals when it comes', () =>
   assert.equal(plan.status['phase'], 'Pending')
 })
 
+test('a default issuer whose Secret is in another namespace is believed, and what will fail for want of it is said', () => {
+  const shared: Manifest = {
+    kind: 'MCPOIDCConfig',
+    name: 'company',
+    namespace: 'toolhive-system',
+    spec: {
+      type: 'inline',
+      inline: {
+        issuer: 'https://idp.example.com',
+        introspectionUrl: 'https://idp.example.com/introspect',
+        clientId: 'proxy',
+        clientSecretRef: { name: 'client', key: 'secret' },
+      },
+    },
+  }
+  const settings = { defaultOidcConfig: { namespace: 'toolhive-system', name: 'company', audience: undefined } }
+  const plan = plans({}, { others: [shared], settings, objects: running })
+  assert.equal(verdicts(plan)['SecretsMounted'], 'False SecretInOtherNamespace')
+  assert.match(message(plan, 'SecretsMounted'), /toolhive-system\/client/)
+  assert.equal(verdicts(plan)['AuthConfigured'], 'True AuthConfigured')
+  assert.equal(verdicts(plan)['Ready'], 'True Running', 'signed tokens need no Secret')
+  const own = plans(
+    { oidcConfigRef: { name: 'company', audience: 'a' } },
+    { others: [{ ...shared, namespace: NAMESPACE }] },
+  )
+  assert.equal(verdicts(own)['SecretsMounted'], undefined)
+  assert.match(JSON.stringify(proxy(own)), /"client\/secret"/)
+})
+
 test('where authentication is required, a server without is refused', () => {
   const plan = plans({}, { settings: { requireAuthentication: true }, objects: running })
   assert.deepEqual(runConfig(plan).endpoint.guard.issuers, [])

@@ -14,7 +14,7 @@ import { permission } from '../permission.ts'
 import { containerPort, proxyObjects, pullSecretsOf } from '../proxy.ts'
 import { secretsVersion, serverObjects } from '../workload.ts'
 import { no, plan, stuck, turned, yes } from './condition.ts'
-import { isAnonymous, runConfigOf, secretsOf, serverAuth } from './endpoint.ts'
+import { foreignSecrets, isAnonymous, runConfigOf, secretsOf, serverAuth } from './endpoint.ts'
 import { checkReferences, type References } from './reference.ts'
 import { proxyEnvironment } from './proxy-environment.ts'
 import { serverChecks } from './server-check.ts'
@@ -41,7 +41,13 @@ export const mcpServer: Planner<Server> = {
     const auth = serverAuth(config.endpoint.guard, resource.spec.oidcConfigRef, world)
     const { namespace, name } = resource.metadata
     const made = objectsOf(resource, config, world)
-    const conditions = [...references.conditions, auth, ...serverChecks(resource, world.settings), ...made.conditions]
+    const conditions = [
+      ...references.conditions,
+      auth,
+      ...foreignSecrets(config),
+      ...serverChecks(resource, world.settings),
+      ...made.conditions,
+    ]
     const status = { url: endpointUrl(resource), ...references.hashes }
     const needsSeal = proxyReplicas(resource, world) > 1 && keysOf(world, namespace, name).secrets.sealing === undefined
     const keys = needsSeal ? [{ purpose: 'sealing' as const }] : []

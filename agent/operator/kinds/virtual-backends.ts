@@ -4,8 +4,8 @@ import { consentAnnotation, members, type ServerResource, type VirtualResource }
 import type { Credential } from '../../../plan/server.ts'
 import type { RunConfig } from '../../run-config.ts'
 import type { ConditionDraft, World } from '../kind.ts'
-import { lastCondition, no, yes } from './condition.ts'
-import { secretsOf } from './endpoint.ts'
+import { lastCondition, no, some, yes } from './condition.ts'
+import { foreignSecrets } from './endpoint.ts'
 
 /** One entry of `.status.discoveredBackends`. Nothing in it changes while nothing happens. */
 export interface Backend {
@@ -118,17 +118,4 @@ function refused({ endpoint }: RunConfig): ConditionDraft[] {
         : [],
     )
     .slice(0, MOST_NAMED)
-}
-
-function foreignSecrets(config: RunConfig): ConditionDraft[] {
-  const { foreign } = secretsOf(config)
-  if (foreign.length === 0) return []
-  const named = [...new Set(foreign.map(({ namespace, name }) => `${namespace}/${name}`))]
-  const message = `pods cannot mount Secrets of other namespaces, so calls that need ${some(named)} fail; put an MCPRemoteProxy in front of those servers`
-  return [no('SecretsMounted', 'SecretInOtherNamespace', message)]
-}
-
-function some(names: readonly string[]): string {
-  const rest = names.length - MOST_NAMED
-  return `${names.slice(0, MOST_NAMED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`
 }
