@@ -94,6 +94,8 @@ test('values become the environment of the operator', () => {
   assert.deepEqual(rest, {
     WAGGLE_CLUSTER: 'west',
     WAGGLE_LEASE: 'waggle-agent-leader',
+    WAGGLE_METRICS_PORT: '8080',
+    WAGGLE_HEALTH_PORT: '8081',
     WAGGLE_IMAGE: container(objects()).image,
     WAGGLE_IMAGE_PULL_SECRETS: 'registry,mirror',
     WAGGLE_DEFAULT_OIDC_CONFIG: 'toolhive-system/company',
@@ -109,6 +111,24 @@ test('values become the environment of the operator', () => {
     WAGGLE_OPENSHIFT: 'false',
     WAGGLE_TAKE_OVER: 'false',
   })
+})
+
+test('the operator listens where operator.ports says, and so are its Service and its probes', () => {
+  const ports = [
+    { name: 'metrics', containerPort: 9090 },
+    { name: 'health', containerPort: 9091 },
+  ]
+  const rendered = objects('--set-json', `operator.ports=${JSON.stringify(ports)}`)
+  const { WAGGLE_METRICS_PORT, WAGGLE_HEALTH_PORT } = environmentOf(rendered)
+  assert.deepEqual([WAGGLE_METRICS_PORT, WAGGLE_HEALTH_PORT], ['9090', '9091'])
+  const service = find(rendered, 'Service').spec as { ports: { port: number; targetPort: string }[] }
+  assert.deepEqual(
+    service.ports.map(({ port, targetPort }) => [targetPort, port]),
+    [
+      ['metrics', 9090],
+      ['health', 9091],
+    ],
+  )
 })
 
 test('the image is the agent of the chart’s version', () => {

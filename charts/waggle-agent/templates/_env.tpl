@@ -39,6 +39,8 @@
   (list "WATCH_NAMESPACE" (ternary (join "," $operator.rbac.allowedNamespaces) "" (eq $operator.rbac.scope "namespace")))
   (list "WAGGLE_CLUSTER" (include "waggle.cluster" .))
   (list "WAGGLE_LEASE" (include "waggle.lease" .))
+  (list "WAGGLE_METRICS_PORT" (include "waggle.port" (dict "Values" .Values "port" "metrics")))
+  (list "WAGGLE_HEALTH_PORT" (include "waggle.port" (dict "Values" .Values "port" "health")))
   (list "WAGGLE_IMAGE" $image)
   (list "WAGGLE_VMCP_IMAGE" $operator.vmcpImage)
   (list "WAGGLE_IMAGE_PULL_POLICY" $operator.imagePullPolicy)
