@@ -4,10 +4,10 @@ import { readFile, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text as readText } from 'node:stream/consumers'
 import { parseManifest } from '../crds/manifest.ts'
+import { readSources, type Source } from '../crds/source.ts'
 import { type Problem, describe } from './admin.ts'
 import { Failure, codeOf, messageOf, usage } from './failure.ts'
 import type { Io } from './io.ts'
-import { type Source, readSources } from './source.ts'
 
 const largest = 4 * 1024 * 1024
 const manifestFile = /\.(?:ya?ml|json)$/i
@@ -17,13 +17,19 @@ export async function readManifests(paths: readonly string[], io: Io, recursive:
   const sources: Source[] = []
   for (const path of paths) {
     if (path === '-') {
-      sources.push(...readSources('stdin', await readText(io.stdin)))
+      sources.push(...sourcesOf('stdin', await readText(io.stdin)))
       continue
     }
-    for (const file of await filesOf(path, recursive)) sources.push(...readSources(file, await load(file)))
+    for (const file of await filesOf(path, recursive)) sources.push(...sourcesOf(file, await load(file)))
   }
   if (sources.length === 0) throw new Failure(`there is no manifest in ${paths.join(', ')}`, 'name files with -f')
   return sources
+}
+
+function sourcesOf(file: string, text: string): readonly Source[] {
+  const reading = readSources(file, text)
+  if (reading.ok) return reading.sources
+  throw new Failure('the file cannot be read', 'correct it and try again', { lines: reading.problems })
 }
 
 async function filesOf(path: string, recursive: boolean): Promise<string[]> {

@@ -2,10 +2,10 @@
 
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { messageOf, Failure } from '../../cli/failure.ts'
-import { readSources } from '../../cli/source.ts'
 import { readResource } from '../../crds/cluster.ts'
+import { readSources } from '../../crds/source.ts'
 import { resourceKey, type Resource, type Resources } from '../../plan/resources.ts'
+import { reasonOf } from '../proxy/log.ts'
 import { unfit } from './command.ts'
 
 const MANIFEST = /\.(?:ya?ml|json)$/iu
@@ -26,14 +26,12 @@ export async function readFolder(folder: string): Promise<Reading> {
       try {
         await readManifest(name, join(folder, name), resources, problems)
       } catch (error) {
-        problems.push(
-          ...(error instanceof Failure && error.lines.length > 0 ? error.lines : [`${name}: ${messageOf(error)}`]),
-        )
+        problems.push(`${name}: ${reasonOf(error)}`)
       }
     }
     if (problems.length === 0 && resources.size === 0) problems.push(`${folder}: there is no manifest in it`)
   } catch (error) {
-    problems.push(`${folder}: ${messageOf(error)}`)
+    problems.push(`${folder}: ${reasonOf(error)}`)
   }
   return problems.length === 0 ? { ok: true, resources } : { ok: false, problems }
 }
@@ -53,7 +51,12 @@ async function readManifest(
   problems: string[],
 ): Promise<void> {
   if ((await stat(path)).size > MAX_FILE) throw new Error('more than 4 MiB; split it')
-  for (const source of readSources(name, await readFile(path, 'utf8'))) {
+  const written = readSources(name, await readFile(path, 'utf8'))
+  if (!written.ok) {
+    problems.push(...written.problems)
+    return
+  }
+  for (const source of written.sources) {
     const reading = readResource(withNamespace(source.value))
     if (!reading.ok) {
       for (const { path: field, message } of reading.problems)

@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Failure } from './failure.ts'
-import { readSources } from './source.ts'
+import { readSources, type Source } from './source.ts'
+
+function sourcesOf(file: string, text: string): readonly Source[] {
+  const reading = readSources(file, text)
+  assert.ok(reading.ok)
+  return reading.sources
+}
+
+function problemsOf(file: string, text: string): readonly string[] {
+  const reading = readSources(file, text)
+  assert.ok(!reading.ok)
+  return reading.problems
+}
 
 test('every document of a file knows the lines of its fields', () => {
   const text = `# servers
@@ -17,7 +28,7 @@ spec:
     - {name: two,
        namesapce: x}
 `
-  const [a, b] = readSources('all.yaml', text)
+  const [a, b] = sourcesOf('all.yaml', text)
   assert.equal(a?.line('metadata.annotations["waggle.dev/x"]'), 5)
   assert.equal(a?.line(''), 2)
   assert.equal(b?.line('kind'), 7)
@@ -35,7 +46,7 @@ test('the items of a list are resources with lines of their own', () => {
      "spec": {"x": 1}}
   ]
 }`
-  const sources = readSources('list.json', json)
+  const sources = sourcesOf('list.json', json)
   assert.deepEqual(
     sources.map(({ value }) => (value as { kind: string }).kind),
     ['A', 'B'],
@@ -44,26 +55,25 @@ test('the items of a list are resources with lines of their own', () => {
 })
 
 test('lines are found through anchors', () => {
-  const [, b] = readSources('f', 'kind: A\nspec: &s\n  url: x\n---\nkind: B\n')
-  const [c] = readSources('f', 'base: &s\n  url: x\nspec: *s\n')
+  const [, b] = sourcesOf('f', 'kind: A\nspec: &s\n  url: x\n---\nkind: B\n')
+  const [c] = sourcesOf('f', 'base: &s\n  url: x\nspec: *s\n')
   assert.equal(b?.line('kind'), 5)
   assert.equal(c?.line('spec.url'), 2)
 })
 
 test('empty documents and files are no resources', () => {
-  assert.deepEqual(readSources('f', ''), [])
-  assert.deepEqual(readSources('f', '# nothing\n---\n---\n'), [])
+  assert.deepEqual(sourcesOf('f', ''), [])
+  assert.deepEqual(sourcesOf('f', '# nothing\n---\n---\n'), [])
 })
 
 test('a file that is not YAML is refused with the line', () => {
-  assert.throws(
-    () => readSources('bad.yaml', 'a: 1\nb: [1,\nc: }\n'),
-    (error: unknown) => error instanceof Failure && /^bad\.yaml:[34]: /.test(error.lines[0] ?? ''),
-  )
-  assert.throws(
-    () => readSources('twice.yaml', 'a: 1\na: 2\n'),
-    (error: unknown) => error instanceof Failure && /^twice\.yaml:2: .*unique/.test(error.lines[0] ?? ''),
-  )
+  assert.match(problemsOf('bad.yaml', 'a: 1\nb: [1,\nc: }\n')[0] ?? '', /^bad\.yaml:[34]: /)
+  assert.match(problemsOf('twice.yaml', 'a: 1\na: 2\n')[0] ?? '', /^twice\.yaml:2: .*unique/)
+})
+
+test('what a problem quotes of the file steers no terminal', () => {
+  const [problem = ''] = problemsOf('f', 'a: | \u009b31m\u202ex\n  b\n')
+  assert.match(problem, /^f:1: .* 31m x/)
 })
 
 test('aliases that multiply are refused, not expanded', () => {
@@ -74,5 +84,5 @@ test('aliases that multiply are refused, not expanded', () => {
         .fill(`*a${i - 1}`)
         .join(', ')}]`,
     )
-  assert.throws(() => readSources('bomb.yaml', bomb.join('\n')), /expand to too much/)
+  assert.match(problemsOf('bomb.yaml', bomb.join('\n')).join(), /^bomb\.yaml: .*expand to too much/)
 })

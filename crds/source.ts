@@ -2,8 +2,10 @@
 // Aliases are expanded within a bound, and a file is read whole: what cannot be parsed applies nothing.
 
 import { type Document, LineCounter, type Node, isAlias, isMap, isScalar, isSeq, parseAllDocuments } from 'yaml'
-import { Failure } from './failure.ts'
-import { printable } from './io.ts'
+import { isTree } from './plain.ts'
+
+const MAX_PROBLEMS = 20
+const MAX_MESSAGE = 2000
 
 export interface Source {
   readonly file: string
@@ -12,42 +14,58 @@ export interface Source {
   line(path: string): number
 }
 
-/** The resources of a file: its documents, and the items of its lists. Throws a `Failure` with file and line. */
-export function readSources(file: string, text: string): Source[] {
+export type Reading =
+  | { readonly ok: true; readonly sources: readonly Source[] }
+  /** One line each, safe to print: the file, the line where one can be told, and what is wrong there. */
+  | { readonly ok: false; readonly problems: readonly string[] }
+
+/** The resources of a file, which `problems` call `file`: its documents, and the items of its lists. */
+export function readSources(file: string, text: string): Reading {
   const counter = new LineCounter()
   const documents = parseAllDocuments(text, { lineCounter: counter, merge: true, prettyErrors: false })
-  if ('empty' in documents) return []
+  if ('empty' in documents) return { ok: true, sources: [] }
   const wrong = documents.flatMap(({ errors }) => errors)
   if (wrong.length > 0) {
-    throw new Failure('the file cannot be read', 'correct it and try again', {
-      lines: wrong.slice(0, 20).map((error) => {
-        return `${file}:${counter.linePos(error.pos[0]).line}: ${printable(error.message)}`
-      }),
+    const problems = wrong.slice(0, MAX_PROBLEMS).map(({ pos, message }) => {
+      return `${file}:${counter.linePos(pos[0]).line}: ${printable(message)}`
     })
+    return { ok: false, problems }
   }
-  return documents.flatMap((document) => resources(file, document, counter))
+  const sources: Source[] = []
+  for (const document of documents) {
+    const expanded = expand(document)
+    if (expanded === undefined)
+      return { ok: false, problems: [`${file}: its aliases expand to too much; write the values out`] }
+    sources.push(...resources(file, expanded.value, document, counter))
+  }
+  return { ok: true, sources }
 }
 
-function resources(file: string, document: Document.Parsed, counter: LineCounter): Source[] {
-  const value = expand(file, document)
+function resources(file: string, value: unknown, document: Document.Parsed, counter: LineCounter): Source[] {
   if (value === null || value === undefined) return []
   const source = (root: unknown, value: unknown): Source => ({
     file,
     value,
     line: (path) => counter.linePos(offset(document, root, path)).line,
   })
-  if (isRecord(value) && value['kind'] === 'List' && Array.isArray(value['items'])) {
+  if (isTree(value) && value['kind'] === 'List' && Array.isArray(value['items'])) {
     const items = child(document, document.contents, 'items')?.node
     return value['items'].map((item: unknown, index) => source(child(document, items, index)?.node, item))
   }
   return [source(document.contents, value)]
 }
 
-function expand(file: string, document: Document.Parsed): unknown {
+/** Messages quote the file: without what could steer a terminal, on one line. */
+function printable(message: string): string {
+  return message.replace(/[\p{C}\p{Z}]+/gu, ' ').slice(0, MAX_MESSAGE)
+}
+
+/** Undefined: more than anybody wrote. */
+function expand(document: Document.Parsed): { readonly value: unknown } | undefined {
   try {
-    return document.toJS({ maxAliasCount: 100 })
+    return { value: document.toJS({ maxAliasCount: 100 }) }
   } catch {
-    throw new Failure(`${file}: its aliases expand to too much`, 'write the values out')
+    return undefined
   }
 }
 
@@ -98,8 +116,4 @@ function keys(path: string): (string | number)[] {
     else if (name !== undefined) found.push(name)
   }
   return found
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
