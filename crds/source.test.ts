@@ -76,6 +76,11 @@ test('what a problem quotes of the file steers no terminal', () => {
   assert.match(problem, /^f:1: .* 31m x/)
 })
 
+test('an alias that leads nowhere, and a merge of what is no map, are refused by name', () => {
+  assert.match(problemsOf('f', 'spec: *nowhere\n').join(), /^f: .*nowhere/)
+  assert.match(problemsOf('f', '<<: 5\n').join(), /^f: .*[Mm]erge/)
+})
+
 test('aliases that multiply are refused, not expanded', () => {
   const bomb = ['a0: &a0 [x, x, x, x, x, x, x, x, x]']
   for (let i = 1; i < 12; i++)
@@ -84,5 +89,5 @@ test('aliases that multiply are refused, not expanded', () => {
         .fill(`*a${i - 1}`)
         .join(', ')}]`,
     )
-  assert.match(problemsOf('bomb.yaml', bomb.join('\n')).join(), /^bomb\.yaml: .*expand to too much/)
+  assert.match(problemsOf('bomb.yaml', bomb.join('\n')).join(), /^bomb\.yaml: .*Excessive alias count/)
 })

@@ -6,6 +6,7 @@ import { isTree } from './plain.ts'
 
 const MAX_PROBLEMS = 20
 const MAX_MESSAGE = 2000
+const MAX_ALIASES = 100
 
 export interface Source {
   readonly file: string
@@ -33,10 +34,14 @@ export function readSources(file: string, text: string): Reading {
   }
   const sources: Source[] = []
   for (const document of documents) {
-    const expanded = expand(document)
-    if (expanded === undefined)
-      return { ok: false, problems: [`${file}: its aliases expand to too much; write the values out`] }
-    sources.push(...resources(file, expanded.value, document, counter))
+    let value: unknown
+    try {
+      value = document.toJS({ maxAliasCount: MAX_ALIASES })
+    } catch (error) {
+      const why = printable(error instanceof Error ? error.message : String(error))
+      return { ok: false, problems: [`${file}: its aliases cannot be expanded (${why}); write the values out`] }
+    }
+    sources.push(...resources(file, value, document, counter))
   }
   return { ok: true, sources }
 }
@@ -58,15 +63,6 @@ function resources(file: string, value: unknown, document: Document.Parsed, coun
 /** Messages quote the file: without what could steer a terminal, on one line. */
 function printable(message: string): string {
   return message.replace(/[\p{C}\p{Z}]+/gu, ' ').slice(0, MAX_MESSAGE)
-}
-
-/** Undefined: more than anybody wrote. */
-function expand(document: Document.Parsed): { readonly value: unknown } | undefined {
-  try {
-    return { value: document.toJS({ maxAliasCount: 100 }) }
-  } catch {
-    return undefined
-  }
 }
 
 /** Where a path leads, or where its last existing parent stands. */
