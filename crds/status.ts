@@ -35,13 +35,17 @@ const workload = {
 const phase = <const P extends readonly [string, ...string[]]>(phases: P) =>
   z.enum(phases).optional().describe('The state in a word.')
 
+/** What ToolHive writes and its exported manifests hold. */
+const ofToolHive = <T extends z.ZodType>(field: T) =>
+  field.optional().describe("ToolHive's: accepted, and never written here.")
+
 const readyReplicas = whole(0).optional().describe('Pods that are ready.')
 
 export const MCPServerStatus = z.object({
   ...workload,
   phase: phase(['Pending', 'Ready', 'Failed', 'Terminating', 'Stopped']),
   readyReplicas,
-  authServerConfigHash: hash('the embedded authorization server'),
+  authServerConfigHash: ofToolHive(text(128)),
   authzConfigHash: hash('the policies'),
   externalAuthConfigHash: hash('the MCPExternalAuthConfig'),
   oidcConfigHash: hash('the MCPOIDCConfig'),
@@ -55,8 +59,8 @@ export const MCPRemoteProxyStatus = z.object({
   ...workload,
   phase: phase(['Pending', 'Ready', 'Failed', 'Terminating']),
   readyReplicas,
-  externalUrl: text(2048).optional().describe('URL of the endpoint outside of the cluster.'),
-  authServerConfigHash: hash('the embedded authorization server'),
+  externalUrl: ofToolHive(text(2048)),
+  authServerConfigHash: ofToolHive(text(128)),
   authzConfigHash: hash('the policies'),
   externalAuthConfigHash: hash('the MCPExternalAuthConfig'),
   oidcConfigHash: hash('the MCPOIDCConfig'),
@@ -71,22 +75,24 @@ export type MCPServerEntryStatus = z.infer<typeof MCPServerEntryStatus>
 const DiscoveredBackend = z.object({
   name: filled(253).describe('Name of the server.'),
   url: text(2048).optional().describe('URL that it is called at.'),
-  status: text(64).optional().describe('How it is: ready, degraded or unavailable.'),
+  status: text(64).optional().describe('How it is: ready, unavailable or unknown.'),
   message: text(32_768).optional().describe('How it is, in a sentence.'),
   authType: text(64).optional().describe('How it is authenticated to.'),
   authConfigRef: text(253).optional().describe('The MCPExternalAuthConfig that is used.'),
-  mcpRevision: text(32).optional().describe('Revision of the protocol that it speaks.'),
-  lastHealthCheck: time.optional().describe('When it was looked at last.'),
-  consecutiveFailures: whole(0).optional().describe('Calls that failed since the last good one.'),
-  circuitBreakerState: z.enum(['closed', 'open', 'half-open']).optional().describe('State of the circuit breaker.'),
-  circuitLastChanged: time.optional().describe('When the circuit breaker changed its state.'),
+  mcpRevision: text(32)
+    .optional()
+    .describe('Revision of the protocol that it speaks; an edge tells it, an operator does not.'),
+  lastHealthCheck: time.optional().describe('When it was looked at last; an edge tells it, an operator does not.'),
+  consecutiveFailures: ofToolHive(whole(0)),
+  circuitBreakerState: ofToolHive(z.enum(['closed', 'open', 'half-open'])),
+  circuitLastChanged: ofToolHive(time),
 })
 
 export const VirtualMCPServerStatus = z.object({
   ...workload,
   phase: phase(['Pending', 'Ready', 'Degraded', 'Failed']),
   readyReplicas,
-  backendCount: whole(0).optional().describe('Servers behind the endpoint.'),
+  backendCount: whole(0).optional().describe('Servers behind the endpoint that are ready.'),
   discoveredBackends: list(DiscoveredBackend, 1024)
     .optional()
     .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
