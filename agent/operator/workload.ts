@@ -96,7 +96,7 @@ function podTemplate(server: Server, settings: Settings, { restartedAt, secrets 
     },
     spec: {
       serviceAccountName: spec.serviceAccount ?? names.serverAccount(name),
-      automountServiceAccountToken: spec.serviceAccount !== undefined,
+      automountServiceAccountToken: spec.serviceAccount !== undefined || asksForVault(spec.podTemplateSpec),
       enableServiceLinks: false,
       securityContext: podSecurity(settings),
       ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((secret) => ({ name: secret })) }),
@@ -108,6 +108,13 @@ function podTemplate(server: Server, settings: Settings, { restartedAt, secrets 
       ],
     },
   }
+}
+
+/** Vault's injector refuses a pod without a token of its ServiceAccount: it is what the sidecar signs in with. */
+function asksForVault(patch: unknown): boolean {
+  const metadata = isTree(patch) ? patch['metadata'] : undefined
+  const annotations = isTree(metadata) ? metadata['annotations'] : undefined
+  return isTree(annotations) && annotations['vault.hashicorp.com/agent-inject'] === 'true'
 }
 
 function container({ spec }: Server, settings: Settings): Tree {

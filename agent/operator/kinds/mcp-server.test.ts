@@ -265,6 +265,19 @@ test('podTemplateSpec is merged into the server’s pods by Kubernetes’ rules'
   assert.doesNotMatch(JSON.stringify(proxy(plan)), /vault/)
 })
 
+test('a pod that asks for Vault’s sidecar by annotations, as in ToolHive, has the token that the sidecar signs in with', () => {
+  const inject = (value: string) => ({ metadata: { annotations: { 'vault.hashicorp.com/agent-inject': value } } })
+  const mounts = (podTemplateSpec: object): unknown =>
+    server(plans({ podTemplateSpec })).spec['automountServiceAccountToken']
+  assert.equal(mounts(inject('true')), true)
+  assert.equal(mounts(inject('false')), false)
+  assert.equal(
+    mounts({ ...inject('true'), spec: { automountServiceAccountToken: false } }),
+    false,
+    'the last word is theirs',
+  )
+})
+
 test('a podTemplateSpec that weakens the pod is refused, and what runs is kept', () => {
   const spec = {
     podTemplateSpec: {
