@@ -2,7 +2,7 @@
 // passed over, and its sender told; once the newest resigns or goes, it is the turn of whoever says so still.
 
 import { PROTOCOL_ERROR } from '../../protocol/frame.ts'
-import type { UplinkFrame } from '../../protocol/link.ts'
+import type { Dropped, UplinkFrame } from '../../protocol/link.ts'
 import type { HubEvent } from './event.ts'
 import type { Link, Links } from './links.ts'
 import { Registrar, type RegistrarHost } from './registrar.ts'
@@ -18,6 +18,9 @@ export interface PublishingHost extends Pick<RegistrarHost, 'store' | 'standing'
 
 /** Frames of publishing. */
 export type PublishingFrame = Extract<UplinkFrame, { kind: 'hello' | 'leading' | 'snapshot' | 'body' }>
+
+/** How many refused items an audit event names. */
+const MAX_LISTED = 20
 
 export class Publishing {
   readonly #host: PublishingHost
@@ -39,9 +42,8 @@ export class Publishing {
       done: ({ epoch, seq, items }, dropped, isNews) => {
         host.registered()
         if (!isNews) return
-        const [first] = dropped
         const what = { epoch, seq, items: items.length, dropped: dropped.length }
-        const why = first === undefined ? {} : { first: `${first.key}: ${first.reason}` }
+        const why = dropped.length === 0 ? {} : { refused: listed(dropped) }
         host.audit('registered', dropped.length === 0 ? 'success' : 'denied', { ...what, ...why })
       },
     })
@@ -95,4 +97,9 @@ export class Publishing {
     this.#registrar.follow(id, epoch)
     this.#host.audit('leading', 'success', { replica, connection: id, epoch })
   }
+}
+
+function listed(dropped: readonly Dropped[]): string {
+  const some = dropped.slice(0, MAX_LISTED).map(({ key, reason }) => `${key}: ${reason}`)
+  return [...some, ...(dropped.length > MAX_LISTED ? ['…'] : [])].join(', ')
 }

@@ -57,7 +57,7 @@ export interface RegistrarHost {
   send(connection: string, frame: EdgeFrame): void
   /** Its frames make no sense. */
   refuse(connection: string, why: string): void
-  /** Everything is registered, or was; `isNews`: something of it is. */
+  /** Everything is registered, or was; `isNews`: something of it is, or of what was dropped. */
   done(registered: Registered, dropped: readonly Dropped[], isNews: boolean): void
 }
 
@@ -234,23 +234,32 @@ export class Registrar {
     const around = { registry: registry.value, taken: new Set(named.map(serverKey)), now: now() }
     const { items, dropped } = settle(cluster.id, judged, before, bodies, around)
     const next: Registered = { epoch, seq, items }
-    const isNews = JSON.stringify(items) !== JSON.stringify(before.items)
+    const isChanged = JSON.stringify(items) !== JSON.stringify(before.items)
     const version = await versionOf(items)
+    const refusals = await refusalsOf(dropped)
     if (epoch !== this.#epoch) return
-    if (isNews) await changeDocument(store, registeredCodec(cluster.id), () => ({ next, result: undefined }))
+    if (isChanged) await changeDocument(store, registeredCodec(cluster.id), () => ({ next, result: undefined }))
     // Whoever was fenced or revoked meanwhile has registered nothing.
     if (epoch !== this.#epoch) return
     standing.catalogs.needs(new Set(items.flatMap(({ catalog }) => catalog ?? [])), now())
     await standing.registered(version, virtualOf(items))
     if (this.#round === round) this.#round = undefined
     this.#host.send(connection, { kind: 'registered', seq, dropped: told(dropped) })
-    this.#host.done(next, dropped, isNews)
+    const isRefused = refusals !== standing.refusals
+    standing.refusals = refusals
+    this.#host.done(next, dropped, isChanged || isRefused)
   }
 }
 
 async function versionOf(items: readonly RegisteredItem[]): Promise<string> {
   const told = items.map((item) => [itemKey(item), item.uid, item.digest, item.registeredAt, item.catalog])
   return (await sha256(JSON.stringify(told))).slice(0, 32)
+}
+
+/** Tells whether the same was dropped before; empty when nothing was. */
+async function refusalsOf(dropped: readonly Dropped[]): Promise<string> {
+  if (dropped.length === 0) return ''
+  return (await sha256(JSON.stringify(dropped.map(({ key, reason }) => [key, reason])))).slice(0, 32)
 }
 
 const TOO_MANY: ReadBody = {

@@ -52,6 +52,14 @@ export class Standing {
     return this.#kv.get<Presence>('presence')
   }
 
+  /** Fingerprint of what was dropped of the last snapshot, so that it is written down once; empty: nothing was. */
+  get refusals(): string {
+    return this.#kv.get<string>('refusals') ?? ''
+  }
+  set refusals(fingerprint: string) {
+    if (this.refusals !== fingerprint) this.#kv.put('refusals', fingerprint)
+  }
+
   /** Since when nobody is connected; undefined: somebody is. */
   get lostAt(): number | undefined {
     return this.#kv.get<number>('lostAt')
@@ -101,6 +109,7 @@ export class Standing {
   /** Everything that was registered goes: from the index at once, from the store when nobody writes there. */
   async forget(): Promise<void> {
     this.#kv.delete('presence')
+    this.refusals = ''
     await this.announce()
     await this.alone(async () => {
       await this.#host.store.del(registeredCodec(this.cluster).key)

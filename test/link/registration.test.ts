@@ -91,6 +91,27 @@ describe('registration', () => {
     assert.equal(event.outcome, 'denied')
   })
 
+  test('what is refused is written down once, also where nothing else of the snapshot is new', async () => {
+    const { uplink, epoch } = await leader('trying', { namespaces: ['test'] })
+    const mine: Publication = { manifest: serverOf('trying'), catalog: catalogOf('mine') }
+    const foreign: Publication = { manifest: serverOf('trying', 'other') }
+    await uplink.publish(epoch, 1, [mine])
+    await uplink.publish(epoch, 2, [mine, foreign])
+    await uplink.publish(epoch, 3, [foreign, mine])
+    await uplink.publish(epoch, 4, [mine])
+    await edge.settled()
+    const told = edge.audit().flatMap(({ target, outcome, metadata }) => {
+      const { method, name } = target as { method?: string; name?: string }
+      const { refused } = (metadata as { extra: { refused?: string } }).extra
+      return method === 'link.registered' && name === 'trying' ? [[outcome, refused]] : []
+    })
+    assert.deepEqual(told, [
+      ['success', undefined],
+      ['denied', 'MCPServer/other/trying: not_allowed'],
+      ['success', undefined],
+    ])
+  })
+
   test('what an edge has it does not ask for again, and what is the same changes nothing', async () => {
     const { uplink, connect, epoch } = await leader('same')
     const one: Publication = { manifest: serverOf('same-one'), catalog: catalogOf('first') }
