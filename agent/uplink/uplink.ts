@@ -8,7 +8,7 @@ import { Backoff } from './backoff.ts'
 import type { CallOutcome } from './carrier.ts'
 import { dial } from './dial.ts'
 import type { Door } from './door.ts'
-import { Link, type Notice, type Pacing } from './link.ts'
+import { Link, type Ended, type Notice, type Pacing } from './link.ts'
 import { Publisher, type Report } from './publisher.ts'
 import { JoinError, type Credential, type Sessions } from './session.ts'
 import type { Offer } from './snapshot.ts'
@@ -43,7 +43,7 @@ export interface UplinkHost {
 export interface Watch {
   /** A connection came about. */
   readonly linked: () => void
-  /** None is there any more, or none came about; `reason` is for logs. */
+  /** One came to nothing, or none is there any more; `reason` is for logs. */
   readonly lost: (reason: string) => void
   /** The edge said what it lists. */
   readonly registered: (report: Report) => void
@@ -135,13 +135,17 @@ export class Uplink {
     const heard = (notice: Notice): void => {
       if (notice.kind === 'goaway') over.resolve(notice.retryAfterMs)
       // A hub that woke up says so again.
-      if (notice.kind === 'welcome' && !isWelcome) void this.#renew(notice.connection, credential, end.signal)
-      isWelcome ||= notice.kind === 'welcome'
+      if (notice.kind !== 'welcome' || isWelcome) return
+      isWelcome = true
+      this.#welcomed()
+      void this.#renew(notice.connection, credential, end.signal)
     }
     const link = await dial({ url, headers, ca }, signal, (socket) => this.#open(socket, heard))
     const stop = (): void => over.resolve(0)
     signal.addEventListener('abort', stop, { once: true })
-    void this.#forget(link, () => {
+    void this.#forget(link, ({ code, reason }) => {
+      // Also where another one is there still: a refusal that nobody hears of lasts.
+      if (this.#links.size === 0 || !isWelcome) this.#host.watch.lost(`the connection ended: ${code} ${reason}`)
       end.abort()
       stop()
     })
@@ -150,7 +154,7 @@ export class Uplink {
     return retryAfterMs
   }
 
-  /** A connection that is open. Those before it are not needed any more. */
+  /** A connection that is open, which may be only to hear why it is refused. */
   #open(socket: WebSocket, heard: (notice: Notice) => void): Link {
     const { watch, fleet, pacing, replica, version } = this.#host
     const link: Link = new Link(
@@ -166,20 +170,23 @@ export class Uplink {
       },
       pacing,
     )
-    for (const old of this.#links) void old.leave(RETIRE_MS)
     this.#links.add(link)
     link.say({ kind: 'hello', replica, version, isLeader: this.#isLeader })
-    watch.linked()
     return link
   }
 
+  /** The edge takes the newest connection: those before it are not needed any more. */
+  #welcomed(): void {
+    for (const old of [...this.#links].slice(0, -1)) void old.leave(RETIRE_MS)
+    this.#host.watch.linked()
+  }
+
   /** Lets go of a connection when it has ended. */
-  async #forget(link: Link, then: () => void): Promise<void> {
-    const { code, reason } = await link.ended
+  async #forget(link: Link, then: (ended: Ended) => void): Promise<void> {
+    const ended = await link.ended
     this.#links.delete(link)
     this.#publisher.closed(link)
-    if (this.#links.size === 0) this.#host.watch.lost(`the connection ended: ${code} ${reason}`)
-    then()
+    then(ended)
   }
 
   #heard(link: Link, notice: Notice): void {

@@ -136,6 +136,8 @@ export interface ScriptedHub {
   readonly sessions: readonly unknown[]
   /** Answers everything with this status instead, while it is there. */
   refuse: { status: number; retryAfter?: number } | undefined
+  /** Closes every socket with this code as soon as it is open, while it is there. */
+  dismiss: number | undefined
   /** Requests that were refused, by when they came. */
   readonly refused: readonly number[]
   close(): Promise<void>
@@ -183,7 +185,11 @@ export async function startHub(sessionMs = 600_000): Promise<ScriptedHub> {
     },
   })
   sockets.on('connection', (socket, request) => {
-    links.push(new HubLink(socket, request.headers))
+    const link = new HubLink(socket, request.headers)
+    links.push(link)
+    if (hub.dismiss === undefined)
+      link.say({ kind: 'welcome', connection: `conn-${links.length}`, serverTime: Date.now() })
+    else socket.close(hub.dismiss, 'not you')
     for (const one of wake.splice(0)) one()
   })
   await new Promise<void>((resolve) => {
@@ -194,6 +200,7 @@ export async function startHub(sessionMs = 600_000): Promise<ScriptedHub> {
     links,
     sessions,
     refuse: undefined,
+    dismiss: undefined,
     refused,
     link: async (index) => {
       const until = performance.now() + 10_000

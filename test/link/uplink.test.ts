@@ -23,6 +23,8 @@ interface Rig {
   readonly offers: Offer[]
   readonly reports: Report[]
   readonly lost: string[]
+  /** How often it said that it is linked. */
+  readonly linked: () => number
   /** Ends the uplink as a signal would; resolves when it has. */
   readonly end: () => Promise<void>
 }
@@ -56,6 +58,7 @@ async function rig(handler?: Handler, pingMs?: number, sessionMs?: number): Prom
   const offers: Offer[] = []
   const reports: Report[] = []
   const lost: string[] = []
+  let linked = 0
   const identity = await Identity.generate()
   const host = { edge: hub.url, cluster: 'c', replica: 'pod-1', fetch, now: Date.now }
   const uplink = new Uplink({
@@ -71,7 +74,7 @@ async function rig(handler?: Handler, pingMs?: number, sessionMs?: number): Prom
     version: '0.1.0',
     ca: undefined,
     watch: {
-      linked: () => undefined,
+      linked: () => void (linked += 1),
       lost: (reason) => lost.push(reason),
       registered: (report) => reports.push(report),
       observe: () => undefined,
@@ -87,7 +90,7 @@ async function rig(handler?: Handler, pingMs?: number, sessionMs?: number): Prom
     await running
   }
   cleanups.push(end)
-  return { hub, uplink, offers, reports, lost, end }
+  return { hub, uplink, offers, reports, lost, linked: () => linked, end }
 }
 
 function offer(name: string, catalog?: string): Offer {
@@ -371,6 +374,29 @@ test('an edge that ends is left in order: the next connection first, and calls e
   assert.equal(second.socket.readyState, 1)
 })
 
+test('an edge that shares no version any more counts as none, and what it has still carries calls', async () => {
+  const { hub, lost, linked } = await rig((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' }).end('"done"')
+  })
+  const first = await hub.link(0)
+  await first.next('hello')
+  hub.dismiss = 4406
+  first.say({ kind: 'goaway', retryAfterMs: 0 })
+  await (
+    await hub.link(1)
+  ).closed
+  assert.equal((await first.answer(first.open(TARGET, { body: '{}' }))).body, '"done"')
+  assert.ok(first.heard.every(({ frame }) => frame.kind !== 'goaway'))
+  assert.equal(linked(), 1)
+  first.socket.terminate()
+  await (
+    await hub.link(2)
+  ).closed
+  for (const until = performance.now() + 5_000; lost.length === 0 && performance.now() < until;) await sleep(20)
+  assert.match(lost.at(-1) ?? '', /4406 not you/)
+  assert.equal(linked(), 1, 'whoever is dismissed was never linked')
+})
+
 test('an uplink that ends answers what is under way, and takes nothing new', async () => {
   let finish = (): void => undefined
   const { hub, end } = await rig((_request, response) => {
@@ -392,8 +418,7 @@ test('an uplink that ends answers what is under way, and takes nothing new', asy
 
 test('a session is renewed for its connection before it ends', async () => {
   const { hub } = await rig((_request, response) => response.end(), undefined, 1_500)
-  const link = await hub.link(0)
-  link.say({ kind: 'welcome', connection: 'conn-1', serverTime: Date.now() })
+  await hub.link(0)
   for (const until = performance.now() + 3_000; hub.sessions.length < 2 && performance.now() < until;) await sleep(50)
   assert.deepEqual(hub.sessions, [
     { cluster: 'c', replica: 'pod-1' },
