@@ -39,13 +39,12 @@ export class Catalog {
   /** By key of the server; an instance of a fleet by its own. */
   readonly servers: ReadonlyMap<string, ServerCatalog>
   readonly problems: readonly MergeProblem[]
-  /** Changes whenever anything in the catalog does. */
-  readonly version: string
   /** Some entry may be called in one of several places. */
   readonly hasFleets: boolean
   readonly #byName: Readonly<Record<Section, ReadonlyMap<string, CatalogEntry>>>
   readonly #templates: readonly { entry: CatalogEntry; matches: (uri: string) => boolean }[]
   readonly #renamed = new Map<string, Map<string, string>>()
+  #version: string | undefined
 
   constructor(entries: readonly CatalogEntry[], servers: ReadonlyMap<string, ServerCatalog>, problems: MergeProblem[]) {
     const sections: Record<Section, CatalogEntry[]> = { tools: [], prompts: [], resources: [], templates: [] }
@@ -77,22 +76,12 @@ export class Catalog {
         this.#renamed.set(server, map.set(entry.original, entry.exposed))
       }
     }
-    const grants = new Map<Grant, number>()
-    const nth = (grant: Grant): number => {
-      const known = grants.get(grant) ?? grants.size
-      grants.set(grant, known)
-      return known
-    }
-    // One entry after the other: all texts together would be one very large text.
-    const lines = SECTIONS.flatMap((section) =>
-      sections[section].map((e) =>
-        fingerprint(
-          JSON.stringify([section, e.exposed, e.server, e.item.text, e.override, e.grants.map(nth), places(e)]),
-        ),
-      ),
-    )
-    const speaks = [...servers].map(([key, { era, revision }]) => [key, era, revision])
-    this.version = fingerprint(JSON.stringify([lines, speaks, [...grants.keys()]]))
+  }
+
+  /** Changes whenever anything in the catalog does. Worked out when it is asked for: most catalogs are parts of others, or fit on one page. */
+  get version(): string {
+    this.#version ??= versionOf(this)
+    return this.#version
   }
 
   find(section: Section, name: string): CatalogEntry | undefined {
@@ -108,6 +97,24 @@ export class Catalog {
   renamed(server: string): ReadonlyMap<string, string> | undefined {
     return this.#renamed.get(server)
   }
+}
+
+function versionOf({ entries, servers }: Catalog): string {
+  const grants = new Map<Grant, number>()
+  const nth = (grant: Grant): number => {
+    const known = grants.get(grant) ?? grants.size
+    grants.set(grant, known)
+    return known
+  }
+  // One entry after the other: all texts together would be one very large text.
+  const lines = SECTIONS.flatMap((section) =>
+    entries[section].map((e) => {
+      const rest = [section, e.exposed, e.server, e.override, e.grants.map(nth), places(e)]
+      return fingerprint(e.item.text) + fingerprint(JSON.stringify(rest))
+    }),
+  )
+  const speaks = [...servers].map(([key, { era, revision }]) => [key, era, revision])
+  return fingerprint(JSON.stringify([lines, speaks, [...grants.keys()]]))
 }
 
 /** What an entry of a fleet says that its own members do not. */
