@@ -7,11 +7,11 @@ import { Fault } from '../protocol/fault.ts'
 import { adminApi } from './admin/api.ts'
 import { adminHost } from './admin-host.ts'
 import { publicKeys } from './assertions.ts'
+import { EVERYTHING } from './endpoints.ts'
 import type { Env } from './env.ts'
 import { hostFor } from './host.ts'
 import { linkHost } from './join/host.ts'
 import { joinRoutes } from './join/routes.ts'
-import { EVERYTHING } from './state.ts'
 import { welcome } from './welcome.ts'
 
 type Defer = (work: Promise<unknown>) => void
@@ -58,14 +58,14 @@ app.onError((error) => {
 
 /** Protected resource metadata (RFC 9728 §3): one document per endpoint, none for endpoints that ask for no token. */
 async function metadata(path: string, env: Env, defer: Defer): Promise<Response> {
-  const { state, adminGuard } = hostFor(env)
+  const { state, endpoints, adminGuard } = hostFor(env)
   const headers = { 'access-control-allow-origin': '*', 'cache-control': 'max-age=60' }
   const found = async (): Promise<{ guard: Guard; name: string; scopes: string[] } | undefined> => {
     if (path === '/admin') return { guard: adminGuard, name: 'Waggle admin API', scopes: [] }
     await state.refresh(defer)
     const key = path === '/mcp' ? EVERYTHING : /^\/([^/]+\/[^/]+)\/mcp$/u.exec(path)?.[1]
     if (key === undefined || (key !== EVERYTHING && !state.plan.endpoints.has(key))) return undefined
-    return { guard: state.guard(key), name: key === EVERYTHING ? 'Waggle' : key, scopes: state.scopes(key) }
+    return { guard: endpoints.guard(key), name: key === EVERYTHING ? 'Waggle' : key, scopes: endpoints.scopes(key) }
   }
   const entry = await found()
   if (entry === undefined || entry.guard.settings.issuers === undefined) {

@@ -20,7 +20,7 @@ export class ChannelObject extends DurableObject<Env> {
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env)
-    const { store, sealer, state: known, announced } = hostFor(env)
+    const { store, sealer, state: known, endpoints, announced } = hostFor(env)
     const defer = (work: Promise<unknown>) => state.waitUntil(work)
     this.#hub = new Hub({
       store,
@@ -29,7 +29,7 @@ export class ChannelObject extends DurableObject<Env> {
       revoked: known.revoked,
       endpoint: async (key) => {
         if (!known.isFresh()) await known.refresh(defer)
-        return known.endpoint(key)
+        return endpoints.endpoint(key)
       },
       changed: (server) => {
         if (announced.offer(server, Date.now())) defer(poke(env, server).catch(() => undefined))

@@ -6,11 +6,11 @@ import { handle } from '../gateway/handle.ts'
 import { RequestRecord } from '../gateway/record.ts'
 import { refusal } from '../gateway/reply.ts'
 import { Fault } from '../protocol/fault.ts'
+import { EVERYTHING } from './endpoints.ts'
 import type { Env } from './env.ts'
 import { hostFor, type EdgeHost } from './host.ts'
 import { corsHeaders, foreign } from './origin.ts'
 import { poke } from './refresh.ts'
-import { EVERYTHING } from './state.ts'
 
 type Defer = (work: Promise<unknown>) => void
 
@@ -32,7 +32,7 @@ export async function serve(request: Request, key: string, env: Env, defer: Defe
   const refused = foreign(request.headers, env)
   try {
     if (!edge.state.isFresh()) await edge.state.refresh(defer)
-    const endpoint = edge.state.built(key) ?? (await edge.state.endpoint(key))
+    const endpoint = edge.endpoints.built(key) ?? (await edge.endpoints.endpoint(key))
     if (endpoint === undefined) throw new Fault('not_found', `There is no endpoint ${key}.`)
     const response = await handle(request, endpoint, host, refused)
     if (cors !== undefined) for (const [name, value] of Object.entries(cors)) response.headers.set(name, value)

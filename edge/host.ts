@@ -12,8 +12,10 @@ import { ClientSessions } from '../gateway/session.ts'
 import { assertionSigner } from './assertions.ts'
 import { AuditTrail } from './audit.ts'
 import { EdgeChannel } from './channel.ts'
+import { Endpoints } from './endpoints.ts'
 import type { Env } from './env.ts'
 import type { IssuerPlan } from '../plan/issuer.ts'
+import { Issuers } from './issuers.ts'
 import { State } from './state.ts'
 import { DurableStore } from './store/durable.ts'
 import { UpstashStore } from './store/upstash.ts'
@@ -25,6 +27,7 @@ export interface EdgeHost {
   readonly sealer: Sealer
   readonly vaultKeys: KeyRing
   readonly state: State
+  readonly endpoints: Endpoints
   readonly adminGuard: Guard
   readonly sessions: ClientSessions
   readonly levels: Levels
@@ -64,19 +67,23 @@ function make(env: Env): EdgeHost {
   const sealer = new Sealer(keyRing(env.SEALING_KEYS ?? '', 'SEALING_KEYS'))
   const vaultKeys = keyRing(env.VAULT_KEYS ?? '', 'VAULT_KEYS')
   const allowLoopback = env.ALLOW_LOOPBACK === 'true'
-  const issuers = { store, fetch: network(env, allowLoopback), allowLoopback, now }
   const defaultIssuer = issuerPlan(env.OIDC_ISSUER, allowLoopback)
   const levels = new Levels(store, now)
   const channel = new EdgeChannel(env.CHANNELS)
   const assertions = assertionSigner(env, now)
-  const newState = () =>
-    new State({ env, store, sealer, levels, channel, assertions, vaultKeys, issuers, defaultIssuer, now })
+  const newState = () => new State({ store, defaultIssuer, now })
   const state = newState()
+  const issuers = new Issuers(
+    { store, fetch: network(env, allowLoopback), allowLoopback, now },
+    vaultKeys,
+    () => state.secrets,
+  )
+  const made = { env, state, store, sealer, levels, channel, assertions, vaultKeys, issuers, defaultIssuer, now }
   const adminIssuer = issuerPlan(env.ADMIN_ISSUER, allowLoopback) ?? defaultIssuer
   const resource = `${env.PUBLIC_URL}/admin`
   const adminGuard = new Guard(
     {
-      issuers: adminIssuer === undefined ? [] : [state.keys(adminIssuer)],
+      issuers: adminIssuer === undefined ? [] : [issuers.keys(adminIssuer)],
       audience: resource,
       scopes: ['waggle:admin'],
       resource,
@@ -90,6 +97,7 @@ function make(env: Env): EdgeHost {
     sealer,
     vaultKeys,
     state,
+    endpoints: new Endpoints(made),
     adminGuard,
     sessions: new ClientSessions(sealer, store, now),
     levels,
