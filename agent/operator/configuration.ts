@@ -1,9 +1,8 @@
 // The admin's decisions, from the environment that the chart renders. Every error names its variable.
 
 import { badItems } from '../allow-list.ts'
+import { reading, type Environment } from '../environment.ts'
 import type { Settings } from './settings.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 /** Classes of what a podTemplateSpec may ask for. */
 const allowances = ['hostNamespaces', 'privileged', 'hostPath', 'serviceAccount']
@@ -11,29 +10,8 @@ const pullPolicies = ['Always', 'IfNotPresent', 'Never']
 
 /** Reads the settings. Throws an Error that names the variable and what it must be. */
 export function readSettings(environment: Environment): Settings {
-  const text = (name: string): string | undefined => {
-    const value = environment[name]?.trim()
-    return value === '' ? undefined : value
-  }
-  const required = (name: string): string => {
-    const value = text(name)
-    if (value === undefined) throw new Error(`${name}: is required`)
-    return value
-  }
-  const list = (name: string): string[] => [
-    ...new Set(
-      (text(name) ?? '')
-        .split(',')
-        .map((item) => item.trim())
-        .filter((item) => item !== ''),
-    ),
-  ]
-  const flag = (name: string, fallback: boolean): boolean => {
-    const value = text(name) ?? String(fallback)
-    if (value !== 'true' && value !== 'false') throw new Error(`${name}: must be true or false`)
-    return value === 'true'
-  }
-  const some = (name: string, of: readonly string[]): string[] => {
+  const { text, required, list, flag } = reading(environment)
+  const some = (name: string, of: readonly string[]): readonly string[] => {
     const wrong = list(name).find((item) => !of.includes(item))
     if (wrong !== undefined) throw new Error(`${name}: must be a list of ${of.join(', ')}`)
     return list(name)

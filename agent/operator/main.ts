@@ -2,6 +2,7 @@
 // Exit codes: 0 after a signal, 1 when leadership is lost or the settings are wrong.
 
 import { hostname } from 'node:os'
+import { reading } from '../environment.ts'
 import { findAccess, type Access } from '../kube/access.ts'
 import { KubeClient } from '../kube/client.ts'
 import { sleep, systemClock } from '../kube/clock.ts'
@@ -25,7 +26,8 @@ export async function run(
   given?: Access,
 ): Promise<void> {
   const settings = readSettings(environment)
-  const instance = environment['POD_NAME'] ?? hostname()
+  const { text, port } = reading(environment)
+  const instance = text('POD_NAME') ?? hostname()
   const access = given ?? (await findAccess(environment))
   const metrics = new KubeMetrics()
   const client = new KubeClient(access, { metrics, connections: 8 })
@@ -50,7 +52,7 @@ export async function run(
         '/healthz': () => probe(health.live()),
         '/readyz': () => probe(health.ready()),
       },
-      port(environment, 'WAGGLE_HEALTH_PORT', HEALTH_PORT),
+      port('WAGGLE_HEALTH_PORT', HEALTH_PORT),
     ),
     await servePages(
       {
@@ -60,7 +62,7 @@ export async function run(
           text: await metrics.registry.metrics(),
         }),
       },
-      port(environment, 'WAGGLE_METRICS_PORT', METRICS_PORT),
+      port('WAGGLE_METRICS_PORT', METRICS_PORT),
     ),
   ]
   try {
@@ -80,10 +82,9 @@ export async function run(
     hindrance = undefined
     await operator.watch(signal)
     log('info', 'watching')
-    const lease = environment['WAGGLE_LEASE']
     const election = new LeaderElection(new KubeClient(access, { metrics, connections: 1 }), {
       namespace: settings.namespace,
-      name: lease === undefined || lease === '' ? 'waggle-agent-leader' : lease,
+      name: text('WAGGLE_LEASE') ?? 'waggle-agent-leader',
       identity: instance,
       onError: (error) => log('warn', 'leader election', error),
     })
@@ -119,14 +120,6 @@ function aborted(signals: readonly AbortSignal[]): Promise<void> {
       signal.addEventListener('abort', () => resolve(), { once: true })
     }
   })
-}
-
-function port(environment: NodeJS.ProcessEnv, name: string, fallback: number): number {
-  const text = environment[name]
-  if (text === undefined || text === '') return fallback
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new Error(`${name}: must be a port`)
-  return value
 }
 
 /** One line of JSON on stderr; messages of errors only, never what was sent. */

@@ -1,5 +1,7 @@
 // What an uplink is told by the chart, from the environment. Every error names its variable.
 
+import { reading, type Environment } from '../environment.ts'
+
 export interface UplinkSettings {
   readonly namespace: string
   /** The pod: its name for the lease, its uid for the edge. */
@@ -26,26 +28,9 @@ export interface UplinkSettings {
   readonly metricsPort: number
 }
 
-export function readUplinkSettings(environment: Readonly<Record<string, string | undefined>>): UplinkSettings {
-  const text = (name: string): string | undefined => {
-    const value = environment[name]?.trim()
-    return value === '' ? undefined : value
-  }
-  const required = (name: string): string => {
-    const value = text(name)
-    if (value === undefined) throw new Error(`${name}: is required`)
-    return value
-  }
-  const number = (name: string, fallback: number, most: number): number => {
-    const value = Number(text(name) ?? fallback)
-    if (!Number.isInteger(value) || value < 0 || value > most)
-      throw new Error(`${name}: must be a number up to ${most}`)
-    return value
-  }
-  const namespaces = (text('WATCH_NAMESPACE') ?? '')
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
+export function readUplinkSettings(environment: Environment): UplinkSettings {
+  const { text, required, list, number, port } = reading(environment)
+  const namespaces = list('WATCH_NAMESPACE')
   const accountToken = text('WAGGLE_EDGE_TOKEN_FILE')
   const joinToken = text('WAGGLE_JOIN_TOKEN_FILE')
   if (accountToken !== undefined && joinToken !== undefined)
@@ -54,7 +39,7 @@ export function readUplinkSettings(environment: Readonly<Record<string, string |
     namespace: required('POD_NAMESPACE'),
     pod: required('POD_NAME'),
     replica: required('POD_UID'),
-    namespaces: namespaces.length === 0 ? undefined : [...new Set(namespaces)],
+    namespaces: namespaces.length === 0 ? undefined : namespaces,
     cluster: required('WAGGLE_CLUSTER'),
     edge: edgeUrl(required('WAGGLE_EDGE_URL')),
     accountToken,
@@ -64,8 +49,8 @@ export function readUplinkSettings(environment: Readonly<Record<string, string |
     secret: required('WAGGLE_UPLINK_SECRET'),
     keysConfigMap: required('WAGGLE_UPLINK_KEYS_CONFIGMAP'),
     graceMs: number('WAGGLE_GRACE_SECONDS', 30, 600) * 1000,
-    healthPort: number('WAGGLE_HEALTH_PORT', 8081, 65_535),
-    metricsPort: number('WAGGLE_METRICS_PORT', 8080, 65_535),
+    healthPort: port('WAGGLE_HEALTH_PORT', 8081),
+    metricsPort: port('WAGGLE_METRICS_PORT', 8080),
   }
 }
 
