@@ -2,6 +2,7 @@
 // Follows no redirect, so the token goes to the chosen edge only.
 
 import * as z from 'zod'
+import { readBounded } from '../gateway/bounded.ts'
 import { readCredentials } from './credentials.ts'
 import { chooseEdge } from './edge.ts'
 import { Failure, causeOf } from './failure.ts'
@@ -144,17 +145,10 @@ function refusal(edge: string, session: Session, response: Response, text: strin
 
 async function read(edge: string, response: Response): Promise<string> {
   if (response.body === null) return ''
-  const decoder = new TextDecoder()
-  let text = ''
-  try {
-    for await (const chunk of response.body) {
-      text += decoder.decode(chunk, { stream: true })
-      if (text.length > largest) throw new Failure(`${edge} answers with more than ${largest / 1024 / 1024} MiB`)
-    }
-  } catch (error) {
-    if (error instanceof Failure) throw error
+  const text = await readBounded(response.body, largest).catch((error: unknown) => {
     throw new Failure(`${edge} broke off its answer: ${printable(causeOf(error))}`, 'try again')
-  }
+  })
+  if (text === undefined) throw new Failure(`${edge} answers with more than ${largest / 1024 / 1024} MiB`)
   return text
 }
 

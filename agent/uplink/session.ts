@@ -4,6 +4,8 @@
 
 import type { JWK } from 'jose'
 import * as z from 'zod'
+import type { Fetch } from '../../gateway/backend/upstream.ts'
+import { readBounded } from '../../gateway/bounded.ts'
 import {
   JOIN,
   type JoinReason,
@@ -29,7 +31,7 @@ export interface SessionHost {
   readonly accountToken?: () => Promise<string>
   /** The join token, while there is one. */
   readonly joinToken?: () => Promise<string | undefined>
-  readonly fetch: (url: string, init: RequestInit) => Promise<Response>
+  readonly fetch: Fetch
   readonly now: () => number
 }
 
@@ -217,13 +219,8 @@ function refused(response: Response, text: string): JoinError {
 }
 
 async function textOf(response: Response): Promise<string> {
-  if (response.body === null) return ''
-  const decoder = new TextDecoder()
-  let text = ''
-  for await (const chunk of response.body) {
-    text += decoder.decode(chunk as Uint8Array, { stream: true })
-    if (text.length > MAX_REPLY) throw new Error('too much')
-  }
+  const text = response.body === null ? '' : await readBounded(response.body, MAX_REPLY)
+  if (text === undefined) throw new Error('too much')
   return text
 }
 
