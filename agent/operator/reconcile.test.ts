@@ -19,16 +19,17 @@ const fleet: KubeObject = {
   spec: { backends: [{ name: 'grafana' }] },
 }
 
-/** A cluster that holds some ConfigMaps and remembers what is written. */
-function cluster(configMaps: readonly KubeObject[], refuseSecrets?: KubeError) {
+/** A cluster that holds some ConfigMaps, shows nothing else, and remembers what is written. */
+function cluster(configMaps: readonly KubeObject[], refuseSecrets?: KubeError, spec: object = {}) {
   const writes: string[] = []
+  const applied: KubeObject[] = []
   const statuses: KubeObject[] = []
   const informer = {
     get: (namespace: string, name: string) =>
       configMaps.find(({ metadata }) => metadata.namespace === namespace && metadata.name === name),
   }
   const state = new State(settings, [...planners.values()], new Map([['ConfigMap', informer as unknown as Informer]]))
-  state.change('VirtualMCPServer', undefined, fleet)
+  state.change('VirtualMCPServer', undefined, { ...fleet, spec: { ...(fleet.spec as object), ...spec } })
   const reconciler = new Reconciler({
     state,
     planners,
@@ -41,7 +42,8 @@ function cluster(configMaps: readonly KubeObject[], refuseSecrets?: KubeError) {
     applier: {
       apply: async (object: KubeObject) => {
         writes.push(`${object.kind} ${object.metadata.name}`)
-        return { outcome: 'unchanged' }
+        const version = { ...object.metadata, resourceVersion: String(applied.push(object)) }
+        return { outcome: 'applied', object: { ...object, metadata: version } }
       },
       applyStatus: async (object: KubeObject) => {
         statuses.push(object)
@@ -54,7 +56,12 @@ function cluster(configMaps: readonly KubeObject[], refuseSecrets?: KubeError) {
     configMap: async () => undefined,
   })
   const { signal } = new AbortController()
-  return { writes, statuses, turn: (now = 0) => reconciler.reconcile('VirtualMCPServer/team/fleet', { now, signal }) }
+  return {
+    writes,
+    applied,
+    statuses,
+    turn: (now = 0) => reconciler.reconcile('VirtualMCPServer/team/fleet', { now, signal }),
+  }
 }
 
 function ready(statuses: readonly KubeObject[]): unknown {
@@ -88,6 +95,45 @@ test('keys that somebody planted are not taken for ours: no Secret is made, noth
   for (let i = 0; i < 3; i++) await turn()
   assert.deepEqual(writes, [])
   assert.deepEqual(ready(statuses), ['False', 'NameConflict'])
+})
+
+/** What is public of its keys, as the operator itself made it. */
+const keys = (secrets: Readonly<Record<string, string>>): KubeObject => {
+  const { apiVersion, kind, metadata } = fleet
+  const { name, uid = '' } = metadata
+  const owner = { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: true }
+  const old = { kty: 'EC', crv: 'P-256', x: 'x', y: 'y', kid: 'old', alg: 'ES256', use: 'sig' }
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'fleet-keys', namespace: 'team', resourceVersion: '0', ownerReferences: [owner] },
+    data: { 'signing.json': JSON.stringify({ keys: [old] }), 'secrets.json': JSON.stringify(secrets) },
+  }
+}
+const textOf = (applied: readonly KubeObject[], kind: string): string =>
+  JSON.stringify(applied.findLast((one) => one.kind === kind))
+
+test('a key that is added to others is mounted in the same turn, and made once, although nobody shows it yet', async () => {
+  const { writes, applied, turn } = cluster([keys({ signing: 'fleet-signing-one' })], undefined, { replicas: 2 })
+  await turn()
+  const pods = textOf(applied, 'Deployment')
+  assert.match(pods, /"fleet-signing-one"/)
+  assert.match(pods, /"fleet-sealing-[0-9a-f]{10}"/)
+  await turn()
+  assert.equal(writes.filter((one) => one === 'Secret').length, 1)
+  assert.equal(textOf(applied, 'Deployment'), pods)
+})
+
+test('names of Secrets that somebody takes away are made anew, and what the old key signed is believed a while longer', async () => {
+  const { writes, applied, turn } = cluster([keys({})])
+  await turn()
+  await turn()
+  assert.equal(writes.filter((one) => one === 'Secret').length, 1)
+  const made = applied.find(({ metadata }) => metadata.name === 'fleet-keys')
+  const { keys: known } = JSON.parse(made?.data?.['signing.json'] ?? '') as { keys: { kid: string }[] }
+  assert.equal(known.length, 2)
+  assert.equal(known[1]?.kid, 'old')
+  assert.match(textOf(applied, 'Deployment'), /"fleet-signing-[0-9a-f]{10}"/)
 })
 
 test('a key that may not be made is said in the status, and tried again', async () => {

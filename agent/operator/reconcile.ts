@@ -91,8 +91,8 @@ export class Reconciler {
     const made = await makeKey(draft, { namespace, name }, known?.data)
     await client.create(owned(made.secret, reference), TYPES.Secret, { signal: turn.signal })
     const configMap = owned(made.configMap, reference)
-    await applier.apply(configMap, { signal: turn.signal })
-    state.wrote(configMap)
+    const applied = await applier.apply(configMap, { signal: turn.signal })
+    state.wroteKeys(applied.outcome === 'applied' ? { ...configMap, metadata: applied.object.metadata } : configMap)
   }
 
   /** True when the resource is released: nothing is left to be done for it. */

@@ -33,8 +33,10 @@ export class State {
   readonly #entries = new Map<string, Entry>()
   /** Key of what is named → keys of those that name it. */
   readonly #referrers = new Map<string, Set<string>>()
-  /** Objects that were written and are not seen yet. */
+  /** Objects that were made and are not seen yet. */
   readonly #fresh = new Map<string, KubeObject>()
+  /** ConfigMaps of keys that were written and are not seen so yet. */
+  readonly #keys = new Map<string, KubeObject>()
   readonly texts = new Texts()
   #resources: Resources | undefined
 
@@ -106,9 +108,18 @@ export class State {
     this.#fresh.set(`${kind} ${objectKey(metadata.namespace, metadata.name)}`, object)
   }
 
+  /** A key was added: planning without it would make another, and pods that lack it. `object`: the ConfigMap as it was answered. */
+  wroteKeys(object: KubeObject): void {
+    const { namespace, name, resourceVersion } = object.metadata
+    const seen = this.#objects.get('ConfigMap')?.get(namespace, name)
+    if (seen === undefined || seen.metadata.resourceVersion !== resourceVersion)
+      this.#keys.set(objectKey(namespace, name), object)
+  }
+
   /** Its informer shows an object. */
   saw({ kind, metadata }: KubeObject): void {
     this.#fresh.delete(`${kind} ${objectKey(metadata.namespace, metadata.name)}`)
+    if (kind === 'ConfigMap') this.#keys.delete(objectKey(metadata.namespace, metadata.name))
     // It may have been on its way, without its text, when it was named.
     if (kind === 'ConfigMap') this.#text(resourceKey('ConfigMap', metadata.namespace ?? '', metadata.name))
   }
@@ -131,6 +142,8 @@ export class State {
           | Observed<Extract<Resource, { kind: K }>>
           | undefined,
       object: (kind, namespace, name) => {
+        const keys = kind === 'ConfigMap' ? this.#keys.get(objectKey(namespace, name)) : undefined
+        if (keys !== undefined) return keys
         const seen = this.#objects.get(kind)?.get(namespace, name)
         if (seen === undefined) return this.#fresh.get(`${kind} ${objectKey(namespace, name)}`)
         return kind === 'ConfigMap' ? this.texts.complete(seen) : seen
