@@ -5,11 +5,11 @@ import type { Pod } from 'kubernetes-types/core/v1.js'
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { parse } from 'yaml'
 import { call } from './bed/api.ts'
-import { until } from './bed/shell.ts'
+import { perform, until } from './bed/shell.ts'
 import type { Step } from './fixtures/errand.ts'
 import { digest } from './fixtures/fleet.ts'
 import { installWithLogin } from './login.ts'
@@ -212,6 +212,26 @@ test('kubectl get toolhive shows the whole fleet', () => {
   const table = kubectl('get', 'toolhive')
   for (const name of ['grafana', 'github', 'linear', 'platform-tools-vmcp'])
     assert.match(table, new RegExp(`/${name} +Running +http://`), table)
+})
+
+test('waggle get prints the article’s one table', async () => {
+  const program = join(dirname(dirname(import.meta.dirname)), 'cli/main.ts')
+  // Nobody is logged in to an edge here, so the cluster is asked.
+  const env = { HOME: cluster.dir, KUBECONFIG: join(cluster.dir, 'kubeconfig'), WAGGLE_EDGE: '' }
+  const printed = await perform([process.execPath, program, 'get', '-n', NAMESPACE], { env })
+  const [head, ...rows] = printed.trim().split('\n')
+  assert.match(head ?? '', /^NAME +KIND +STATUS +URL$/)
+  const expected = [
+    /^grafana +MCPServer +Running +http:\/\/mcp-grafana-proxy\.\S+:8080\S*$/,
+    /^github +MCPServer +Running +http:\/\/mcp-github-proxy\.\S+:8080\S*$/,
+    /^linear +MCPRemoteProxy +Running +http:\/\/mcp-linear-remote-proxy\.\S+:8080\S*$/,
+    /^platform-tools-vmcp +VirtualMCPServer +Running +http:\/\/vmcp-platform-tools-vmcp\.\S+:9090\S*$/,
+  ]
+  for (const row of expected)
+    assert.ok(
+      rows.some((line) => row.test(line.trim())),
+      printed,
+    )
 })
 
 test('the scaling of the article is accepted and planned', async () => {
