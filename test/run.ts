@@ -76,7 +76,7 @@ async function phase(paths: readonly string[], width: number, limitMs: number): 
 }
 
 // Two files at a time: every edge test runs workerd and servers of its own. A cluster is shared, and busy by itself.
-const passed = await phase(await files(wanted.filter((layer) => layer !== 'cluster')), 2, 300_000)
+const passed = await phase(await files(wanted.filter((layer) => layer !== 'cluster')), 2, 600_000)
 let served = true
 if (wanted.includes('cluster')) {
   await tools()

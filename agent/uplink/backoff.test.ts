@@ -11,6 +11,18 @@ test('waits grow to eight seconds and begin anew after a good attempt', () => {
   assert.equal(backoff.next(), 500)
 })
 
+test('an edge that is slow gets more time with every attempt', () => {
+  const backoff = new Backoff(() => 1)
+  const patience = Array.from({ length: 4 }, () => {
+    const { patienceMs } = backoff
+    backoff.next()
+    return patienceMs
+  })
+  assert.deepEqual(patience, [5_000, 10_000, 20_000, 20_000])
+  backoff.reset()
+  assert.equal(backoff.patienceMs, 5_000)
+})
+
 test('no wait is shorter than was asked for, and chance spreads all of them', () => {
   fc.assert(
     fc.property(fc.double({ min: 0, max: 1, noNaN: true }), fc.nat(60_000), fc.nat(40), (chance, asked, failures) => {

@@ -6,25 +6,25 @@ import { WebSocket } from 'ws'
 import { LINK_PROTOCOLS, MAX_FRAME } from '../../protocol/link.ts'
 import { JoinError } from './session.ts'
 
-const HANDSHAKE_MS = 5_000
-
 export interface Address {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   /** PEM certificates to trust; undefined: the system's. */
   readonly ca: readonly string[] | undefined
+  /** How long the edge may take, in milliseconds. */
+  readonly patienceMs: number
 }
 
 /** What `opened` makes of the socket, before anything of it is read. Rejects with a `JoinError`, or with the signal's reason. */
 export function dial<T>(
-  { url, headers, ca }: Address,
+  { url, headers, ca, patienceMs }: Address,
   signal: AbortSignal,
   opened: (socket: WebSocket) => T,
 ): Promise<T> {
   signal.throwIfAborted()
   const socket = new WebSocket(url, [...LINK_PROTOCOLS], {
     headers: { ...headers },
-    handshakeTimeout: HANDSHAKE_MS,
+    handshakeTimeout: patienceMs,
     perMessageDeflate: false,
     maxPayload: MAX_FRAME,
     followRedirects: false,

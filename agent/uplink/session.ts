@@ -16,7 +16,8 @@ import {
 } from '../../protocol/join.ts'
 import type { Identity } from './identity.ts'
 
-const REQUEST_MS = 5_000
+/** How long the edge may take over an answer, where nothing else is said. */
+const PATIENCE_MS = 5_000
 const MAX_REPLY = 64 * 1024
 /** A credential that ends sooner is not worth connecting with. */
 const LEFT_MS = 30_000
@@ -56,6 +57,12 @@ export class JoinError extends Error {
   }
 }
 
+/** Until when an answer is waited for. */
+interface Within {
+  readonly signal: AbortSignal
+  readonly patienceMs: number
+}
+
 const NonceShape = z.object({ nonce: z.string().max(4096), serverTime: z.number() })
 const SessionShape = z.object({ token: z.string().min(1).max(16_384), expires: z.number(), serverTime: z.number() })
 const JoinShape = z.object({ cluster: z.string(), thumbprint: z.string() })
@@ -87,15 +94,20 @@ export class Sessions {
     this.#credential = undefined
   }
 
-  /** Address and headers for the WebSocket, good for one attempt within a minute. Throws `JoinError`. */
+  /**
+   * Address and headers for the WebSocket, good for one attempt within a minute. `patienceMs`: how long the edge may take over each
+   * answer. Throws `JoinError`.
+   */
   async connection(
     signal: AbortSignal,
+    patienceMs = PATIENCE_MS,
   ): Promise<{ url: string; headers: Record<string, string>; credential: Credential }> {
     const { edge, cluster, now } = this.#host
     const known = this.#credential
-    const credential = known !== undefined && known.expires - now() > LEFT_MS ? known : await this.renew(signal)
+    const credential =
+      known !== undefined && known.expires - now() > LEFT_MS ? known : await this.#renew({ signal, patienceMs }, {})
     const url = `${edge}${JOIN.connect}`
-    const nonce = await this.#nonce(signal)
+    const nonce = await this.#nonce({ signal, patienceMs })
     const { token } = credential
     const proof = await this.#identity.proof({ cluster, method: 'GET', url, nonce, token, now: this.edgeNow })
     return {
@@ -107,20 +119,12 @@ export class Sessions {
 
   /** A new credential; with `connection`, for that open connection, too. Throws `JoinError`. */
   async renew(signal: AbortSignal, connection?: string): Promise<Credential> {
-    try {
-      return await this.#session(signal, { ...(connection !== undefined && { connection }) })
-    } catch (error) {
-      const isStranger = error instanceof JoinError && error.reason === 'not_admitted'
-      const token = isStranger ? await this.#host.joinToken?.() : undefined
-      if (token === undefined) throw error
-      await this.#join(signal, token.trim())
-      return this.#session(signal, {})
-    }
+    return this.#renew({ signal, patienceMs: PATIENCE_MS }, { ...(connection !== undefined && { connection }) })
   }
 
   /** Makes another key an identity of the cluster, besides the one in use (join-token). Keep it safe first, `use` it afterwards. */
   async announce(signal: AbortSignal, nextKey: JWK): Promise<void> {
-    await this.#session(signal, { nextKey })
+    await this.#session({ signal, patienceMs: PATIENCE_MS }, { nextKey })
   }
 
   /** The next connection asks for a new credential: the edge did not take this one. */
@@ -128,21 +132,33 @@ export class Sessions {
     this.#credential = undefined
   }
 
-  async #session(signal: AbortSignal, more: Pick<SessionRequest, 'connection' | 'nextKey'>): Promise<Credential> {
+  async #renew(within: Within, more: Pick<SessionRequest, 'connection'>): Promise<Credential> {
+    try {
+      return await this.#session(within, more)
+    } catch (error) {
+      const isStranger = error instanceof JoinError && error.reason === 'not_admitted'
+      const token = isStranger ? await this.#host.joinToken?.() : undefined
+      if (token === undefined) throw error
+      await this.#join(within, token.trim())
+      return this.#session(within, {})
+    }
+  }
+
+  async #session(within: Within, more: Pick<SessionRequest, 'connection' | 'nextKey'>): Promise<Credential> {
     const { cluster, replica, accountToken, now } = this.#host
     const body: SessionRequest = { cluster, replica, ...more }
     const account = (await accountToken?.())?.trim()
-    const { token, expires, serverTime } = await this.#post(signal, JOIN.session, SessionShape, body, account)
+    const { token, expires, serverTime } = await this.#post(within, JOIN.session, SessionShape, body, account)
     const life = expires - serverTime
     const at = now()
     this.#credential = { token, expires: at + life, renewAt: at + (life * 2) / 3 }
     return this.#credential
   }
 
-  async #join(signal: AbortSignal, token: string): Promise<void> {
+  async #join(within: Within, token: string): Promise<void> {
     const body: JoinRequest = { cluster: this.#host.cluster, token }
     try {
-      await this.#post(signal, JOIN.join, JoinShape, body)
+      await this.#post(within, JOIN.join, JoinShape, body)
     } catch (error) {
       // Else nobody could tell which of the two was refused, the key or the token.
       if (!(error instanceof JoinError) || error.reason !== 'not_admitted') throw error
@@ -150,18 +166,18 @@ export class Sessions {
     }
   }
 
-  async #nonce(signal: AbortSignal): Promise<string> {
+  async #nonce(within: Within): Promise<string> {
     const { cluster, now } = this.#host
     const asked = now()
     const body: NonceRequest = { cluster }
-    const { nonce, serverTime } = await this.#send(signal, JOIN.nonce, NonceShape, JSON.stringify(body), {})
+    const { nonce, serverTime } = await this.#send(within, JOIN.nonce, NonceShape, JSON.stringify(body), {})
     this.#offset = serverTime - (asked + now()) / 2
     return nonce
   }
 
-  async #post<T>(signal: AbortSignal, path: string, shape: z.ZodType<T>, content: object, token?: string): Promise<T> {
+  async #post<T>(within: Within, path: string, shape: z.ZodType<T>, content: object, token?: string): Promise<T> {
     const { edge, cluster } = this.#host
-    const nonce = await this.#nonce(signal)
+    const nonce = await this.#nonce(within)
     const body = JSON.stringify(content)
     const now = this.edgeNow
     const proof = await this.#identity.proof({
@@ -173,20 +189,21 @@ export class Sessions {
       now,
       ...(token !== undefined && { token }),
     })
-    return this.#send(signal, path, shape, body, {
+    return this.#send(within, path, shape, body, {
       [PROOF_HEADER]: proof,
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
     })
   }
 
   async #send<T>(
-    signal: AbortSignal,
+    within: Within,
     path: string,
     shape: z.ZodType<T>,
     body: string,
     headers: Record<string, string>,
   ): Promise<T> {
     const { edge, fetch } = this.#host
+    const { signal, patienceMs } = within
     let response: Response
     let text: string
     try {
@@ -195,7 +212,7 @@ export class Sessions {
         headers: { 'content-type': 'application/json', ...headers },
         body,
         redirect: 'manual',
-        signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_MS)]),
+        signal: AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]),
       })
       text = await textOf(response)
     } catch (error) {

@@ -111,7 +111,7 @@ export class Uplink {
       const startedAt = performance.now()
       let retryAfterMs = 0
       try {
-        retryAfterMs = await this.#once(signal)
+        retryAfterMs = await this.#once(signal, backoff.patienceMs)
         if (performance.now() - startedAt > GOOD_MS) backoff.reset()
       } catch (error) {
         if (signal.aborted) break
@@ -126,9 +126,9 @@ export class Uplink {
   }
 
   /** One connection, until it ends or the edge wants another one beside it. Returns how long the edge asks to wait, in milliseconds. */
-  async #once(signal: AbortSignal): Promise<number> {
+  async #once(signal: AbortSignal, patienceMs: number): Promise<number> {
     const { sessions, ca } = this.#host
-    const { url, headers, credential } = await sessions.connection(signal)
+    const { url, headers, credential } = await sessions.connection(signal, patienceMs)
     const over = Promise.withResolvers<number>()
     const end = new AbortController()
     let isWelcome = false
@@ -140,7 +140,7 @@ export class Uplink {
       this.#welcomed()
       void this.#renew(notice.connection, credential, end.signal)
     }
-    const link = await dial({ url, headers, ca }, signal, (socket) => this.#open(socket, heard))
+    const link = await dial({ url, headers, ca, patienceMs }, signal, (socket) => this.#open(socket, heard))
     const stop = (): void => over.resolve(0)
     signal.addEventListener('abort', stop, { once: true })
     void this.#forget(link, ({ code, reason }) => {

@@ -52,8 +52,8 @@ class RelayedSessions extends Sessions {
     this.#relay = relay
   }
 
-  override async connection(signal: AbortSignal): ReturnType<Sessions['connection']> {
-    const { url, headers, credential } = await super.connection(signal)
+  override async connection(...within: Parameters<Sessions['connection']>): ReturnType<Sessions['connection']> {
+    const { url, headers, credential } = await super.connection(...within)
     const through = new URL(url)
     through.port = String(this.#relay)
     return { url: through.href, headers: { ...headers, host: this.#edge.host }, credential }
