@@ -75,6 +75,18 @@ test('specs that do not fit together are refused where the fault is', () => {
       /can not be forwarded/,
     ],
     ['MCPToolConfig', '{toolsFilter: echo}', 'spec.toolsFilter', /must be a list, not a string/],
+    [
+      'VirtualMCPServer',
+      '{config: {rateLimiting: {shared: {maxTokens: 1, refillPeriod: 1s}}}, sessionStorage: {provider: memory}}',
+      'spec.sessionStorage',
+      /with provider: redis is required/,
+    ],
+    [
+      'VirtualMCPServer',
+      '{embeddingServerRef: {name: tei}, config: {optimizer: {embeddingProvider: openai}}}',
+      'spec.embeddingServerRef',
+      /keep one of the two/,
+    ],
   ]
   for (const [kind, spec, path, message] of cases) {
     const problems = refused(manifest(kind, spec))

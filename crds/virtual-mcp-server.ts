@@ -9,6 +9,7 @@ import { PassthroughHeaders } from './header.ts'
 import { LegacyOIDC } from './legacy-oidc.ts'
 import { Name, Namespace } from './name.ts'
 import { ImagePullSecrets, Replicas, SessionAffinity, SessionStorage } from './pod.ts'
+import { isTree } from './plain.ts'
 import { NameRef, OIDCConfigRef, TelemetryConfigRef } from './reference.ts'
 import { resource, toolhive } from './resource.ts'
 import { distinct, notBoth, oneOf, rule, textOf } from './rule.ts'
@@ -86,45 +87,67 @@ const Backend = z.strictObject({
   ),
 })
 
-export const VirtualMCPServer = resource(
-  toolhive,
-  'VirtualMCPServer',
-  spelt(
-    z.strictObject({
-      backends: distinct(list(Backend, 1024), 'name', (item) => `${textOf(item.namespace)}/${textOf(item.name)}`)
-        .optional()
-        .describe('The servers behind the endpoint, one by one; counts before groupRef.'),
-      groupRef: NameRef.optional().describe('An MCPGroup whose servers are behind the endpoint: {name}.'),
-      incomingAuth: IncomingAuth.optional().describe('Who may call; users of the default issuer when left out.'),
-      outgoingAuth: OutgoingAuth.optional().describe('How servers are authenticated to.'),
-      config: VirtualConfig.prefault({}).describe('How servers are made into one.'),
-      passthroughHeaders: PassthroughHeaders.optional().describe(
-        "Headers of callers' requests that go on to all servers.",
-      ),
-      authServerConfig: EmbeddedAuthServer.optional().describe('The embedded authorization server.'),
-      embeddingServerRef: NameRef.optional().describe('An EmbeddingServer for the search over tools.'),
-      telemetryConfigRef: TelemetryConfigRef.optional().describe('Where traces and metrics go: an MCPTelemetryConfig.'),
-      telemetry: Opaque.optional().describe('Old form of telemetryConfigRef.'),
-      sessionStorage: SessionStorage.optional().describe('Where sessions are kept; Redis with more than one replica.'),
-      sessionAffinity: inCluster(SessionAffinity, 'ClientIP').describe('Whether a client keeps its pod.'),
-      proxyPort: Port.optional().describe('Port of one more Service of the endpoint, mcp-<name>-proxy.'),
-      replicas: Replicas.optional().describe('Number of pods; left to an autoscaler when left out.'),
-      serviceAccount: text(253).optional().describe('ServiceAccount of the pods; one of their own when left out.'),
-      serviceType: inCluster(z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']), 'ClusterIP').describe(
-        'Type of the Service.',
-      ),
-      imagePullSecrets: ImagePullSecrets.optional().describe('Secrets for pulling the image.'),
-      podTemplateSpec: Opaque.optional().describe(
-        "Changes to the pods, merged by Kubernetes' rules; the container is vmcp.",
-      ),
-    }),
-    {
-      groupRef: LooseNameRef,
-      aggregation: moved('config.aggregation'),
-      compositeTools: moved('config.compositeTools'),
-      compositeToolRefs: moved('config.compositeToolRefs'),
-      operational: moved('config.operational'),
-    },
-  ).prefault({}),
+const Spec = spelt(
+  z.strictObject({
+    backends: distinct(list(Backend, 1024), 'name', (item) => `${textOf(item.namespace)}/${textOf(item.name)}`)
+      .optional()
+      .describe('The servers behind the endpoint, one by one; counts before groupRef.'),
+    groupRef: NameRef.optional().describe('An MCPGroup whose servers are behind the endpoint: {name}.'),
+    incomingAuth: IncomingAuth.optional().describe('Who may call; users of the default issuer when left out.'),
+    outgoingAuth: OutgoingAuth.optional().describe('How servers are authenticated to.'),
+    config: VirtualConfig.prefault({}).describe('How servers are made into one.'),
+    passthroughHeaders: PassthroughHeaders.optional().describe(
+      "Headers of callers' requests that go on to all servers.",
+    ),
+    authServerConfig: EmbeddedAuthServer.optional().describe('The embedded authorization server.'),
+    embeddingServerRef: NameRef.optional().describe('An EmbeddingServer for the search over tools.'),
+    telemetryConfigRef: TelemetryConfigRef.optional().describe('Where traces and metrics go: an MCPTelemetryConfig.'),
+    telemetry: Opaque.optional().describe('Old form of telemetryConfigRef.'),
+    sessionStorage: SessionStorage.optional().describe('Where sessions are kept; Redis with more than one replica.'),
+    sessionAffinity: inCluster(SessionAffinity, 'ClientIP').describe('Whether a client keeps its pod.'),
+    proxyPort: Port.optional().describe('Port of one more Service of the endpoint, mcp-<name>-proxy.'),
+    replicas: Replicas.optional().describe('Number of pods; left to an autoscaler when left out.'),
+    serviceAccount: text(253).optional().describe('ServiceAccount of the pods; one of their own when left out.'),
+    serviceType: inCluster(z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']), 'ClusterIP').describe(
+      'Type of the Service.',
+    ),
+    imagePullSecrets: ImagePullSecrets.optional().describe('Secrets for pulling the image.'),
+    podTemplateSpec: Opaque.optional().describe(
+      "Changes to the pods, merged by Kubernetes' rules; the container is vmcp.",
+    ),
+  }),
+  {
+    groupRef: LooseNameRef,
+    aggregation: moved('config.aggregation'),
+    compositeTools: moved('config.compositeTools'),
+    compositeToolRefs: moved('config.compositeToolRefs'),
+    operational: moved('config.operational'),
+  },
 )
+
+const counted = 'with provider: redis is required with config.rateLimiting; calls are counted there'
+const either = 'does not go with config.optimizer.embeddingProvider: openai; keep one of the two'
+
+const Checked = rule(
+  Spec,
+  ({ config, sessionStorage: storage, embeddingServerRef }, refuse) => {
+    if (!isTree(config)) return
+    const { rateLimiting, optimizer } = config
+    if (rateLimiting !== undefined && !(isTree(storage) && storage['provider'] === 'redis'))
+      refuse(['sessionStorage'], counted)
+    if (embeddingServerRef !== undefined && isTree(optimizer) && optimizer['embeddingProvider'] === 'openai')
+      refuse(['embeddingServerRef'], either)
+  },
+  {
+    rule: "!has(self.config) || !has(self.config.rateLimiting) || (has(self.sessionStorage) && self.sessionStorage.provider == 'redis')",
+    message: `sessionStorage ${counted}`,
+  },
+  {
+    rule: "!has(self.embeddingServerRef) || !has(self.config) || !has(self.config.optimizer) || !has(self.config.optimizer.embeddingProvider) || self.config.optimizer.embeddingProvider != 'openai'",
+    message: `embeddingServerRef ${either}`,
+    fieldPath: '.embeddingServerRef',
+  },
+)
+
+export const VirtualMCPServer = resource(toolhive, 'VirtualMCPServer', Checked.prefault({}))
 export type VirtualMCPServer = z.infer<typeof VirtualMCPServer>

@@ -100,6 +100,16 @@ test('a rule that spans fields answers with what to do', async () => {
     ['MCPOIDCConfig', { type: 'inline' }, /inline is required when type is inline/],
     ['MCPExternalAuthConfig', { type: 'unauthenticated', obo: {} }, /obo goes only with type: obo/],
     ['VirtualMCPServer', { incomingAuth: { type: 'oidc' } }, /oidcConfigRef is required when type is oidc/],
+    [
+      'VirtualMCPServer',
+      { config: { rateLimiting: { shared: { maxTokens: 1, refillPeriod: '1s' } } } },
+      /sessionStorage with provider: redis is required/,
+    ],
+    [
+      'VirtualMCPServer',
+      { embeddingServerRef: { name: 'tei' }, config: { optimizer: { embeddingProvider: 'openai' } } },
+      /embeddingServerRef does not go with config\.optimizer/,
+    ],
   ]
   for (const [kind, spec, message] of cases) {
     const { accepted, answer } = await server.judge(collection(kind), manifest(kind, spec))
