@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import type { KubeObject } from '../../agent/kube/object.ts'
 import { until } from './bed/shell.ts'
+import { pods } from './pods.ts'
 import { installCrds, installOperator, SYSTEM } from './release.ts'
 import { sharedCluster, type Shared } from './shared.ts'
 
@@ -121,4 +122,33 @@ test('a changed spec gives a new pod, with nothing of ToolHive’s in it', async
   const names = containers[0]?.env.map(({ name }) => name) ?? []
   assert.ok(names.includes('NEW'))
   assert.ok(!names.includes('LEFT_OVER'), names.join())
+})
+
+test('beside a running operator of ToolHive’s ours waits, unready, and starts once that is gone', async () => {
+  const theirs = { 'app.kubernetes.io/name': 'toolhive-operator' }
+  const container = { name: 'manager', image: 'ghcr.io/stacklok/toolhive/operator:v0.44.0' }
+  const deployment = {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'toolhive-operator', namespace: NS, labels: theirs },
+    spec: {
+      selector: { matchLabels: theirs },
+      template: { metadata: { labels: theirs }, spec: { containers: [container] } },
+    },
+  }
+  apply(deployment, 'user')
+  shared.kubectl(['-n', SYSTEM, 'set', 'env', 'deployment/waggle-agent', 'WAGGLE_TAKE_OVER=false'])
+  const waiting = await until('a new operator that says why it waits', async () => {
+    for (const { metadata, status } of await pods(shared.cluster, SYSTEM, 'app.kubernetes.io/component=operator')) {
+      const name = metadata?.name ?? ''
+      const said = shared.kubectl(['-n', SYSTEM, 'logs', name])
+      if (said.includes(`${NS}/toolhive-operator: not started beside a ToolHive operator`))
+        return { name, ready: status?.containerStatuses?.[0]?.ready, said }
+    }
+    return undefined
+  })
+  assert.equal(waiting.ready, false)
+  assert.doesNotMatch(waiting.said, /"(watching|leading)"/)
+  shared.kubectl(['-n', NS, 'scale', 'deployment/toolhive-operator', '--replicas=0'])
+  await until('it to lead', () => shared.kubectl(['-n', SYSTEM, 'logs', waiting.name]).includes('"leading"'), 90)
 })
