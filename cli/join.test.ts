@@ -194,7 +194,11 @@ test('status shows clusters and links, however little a hub says', async (t) => 
       hub: { state: 'online', epoch: 3, servers: 2, connections: [link, { ...link, isSuspect: true }] },
     },
     { id: 'b', method: 'join-token', error: 'its hub does not answer' },
-    { id: 'c', method: 'join-token', hub: {} },
+    {
+      id: 'c',
+      method: 'join-token',
+      hub: { refused: { at: now - 8_000, replica: 'pod-2', reason: 'too old\u001b[2J' } },
+    },
     { id: 'd', method: 'join-token', revokedAt: '2026-11-01T00:00:00.000Z' },
   ]
   const { shell, asked } = await stage(t, () => ({ body: { version: '0.1.0', clusters, left: 0 } }))
@@ -213,6 +217,7 @@ test('status shows clusters and links, however little a hub says', async (t) => 
       ['a', 'pod-1', '0.1.0', 'leader, silent', '11h', '5m', '12ms', '0'],
     ],
   )
+  assert.match(shell.err.join('\n'), /^c: uplink pod-2 got no link \d+s ago: too old \[2J$/mu)
   assert.equal(await shell.run(['status', 'a', '-o', 'json']), 0)
   assert.equal(asked[1]?.path, '/admin/v1/status?cluster=a')
   assert.equal((JSON.parse(shell.out.join('\n')) as { clusters: unknown[] }).clusters.length, 4)

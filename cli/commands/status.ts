@@ -4,6 +4,7 @@ import * as z from 'zod'
 import { connect } from '../admin.ts'
 import { type Command, edgeOptions, parse } from '../command.ts'
 import { usage } from '../failure.ts'
+import { printable } from '../io.ts'
 import { age, table } from '../table.ts'
 
 const Link = z.looseObject({
@@ -23,6 +24,7 @@ const Hub = z.looseObject({
   epoch: z.number().optional(),
   /** Those that are listed. */
   servers: z.number().optional(),
+  refused: z.object({ at: z.number(), replica: z.string(), reason: z.string() }).optional().catch(undefined),
   connections: z.array(Link).catch([]),
 })
 const Cluster = z.object({
@@ -62,6 +64,13 @@ LEASE is how long ago a link was last heard of, LATENCY how long calls lately to
       number(hub?.epoch),
     ])
     for (const line of table([['CLUSTER', 'STATE', 'LINKS', 'SERVERS', 'EPOCH'], ...rows])) io.out(line)
+    for (const { id, hub } of found.clusters)
+      if (hub?.refused !== undefined)
+        io.err(
+          printable(
+            `${id}: uplink ${hub.refused.replica} got no link ${ago(hub.refused.at, now)} ago: ${hub.refused.reason}`,
+          ),
+        )
     if (found.left > 0) io.err(`${found.left} more: name the cluster`)
     const links = found.clusters.flatMap(({ id, hub }) =>
       (hub?.connections ?? []).map((link) => [

@@ -12,6 +12,7 @@ export function clusterStatus(cluster: string, over: Partial<ClusterStatus> = {}
     version: undefined,
     epoch: 0,
     lostAt: undefined,
+    refused: undefined,
     calls: 0,
     tally: { calls: 0, faults: {} },
     servers: undefined,

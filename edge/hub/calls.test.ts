@@ -97,6 +97,26 @@ test('a call of which nothing is heard is lost, and its link has to show that it
   assert.equal(calls.count('x'), 2)
 })
 
+test('a link that has been silent for long is avoided while there is another, until it is heard of', () => {
+  const calls = hub('x', 'y')
+  const takes = () => story(calls.open(wanted, 100).effects)[0]
+  calls.seen('y', 0, true)
+  assert.deepEqual([takes(), takes(), takes()], Array(3).fill('send x open 0'))
+  calls.seen('y', 90, false)
+  assert.equal(takes(), 'send y open 0')
+})
+
+test('a link that let a call pass is as good as others again once a ping was heard of it', () => {
+  const calls = hub('y', 'x')
+  calls.open(wanted, 0)
+  calls.tick(ACK_MS)
+  const takes = () => story(calls.open(wanted, ACK_MS).effects)[0]
+  calls.seen('x', ACK_MS - 1, false)
+  assert.deepEqual([takes(), takes()], Array(2).fill('send y open 0'))
+  calls.seen('x', ACK_MS + 1, false)
+  assert.equal(takes(), 'send x open 0')
+})
+
 test('whatever is heard of a call acknowledges it; then its deadline counts', () => {
   const calls = hub('x')
   const { call } = calls.open(wanted, 0)

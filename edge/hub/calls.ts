@@ -51,8 +51,10 @@ interface Connection {
   /** Calls of which nothing has been heard yet. */
   unheard: number
   isDraining: boolean
-  /** It let a call pass without a word, and has said nothing since. */
-  isSuspect: boolean
+  /** When it let a call pass without a word; undefined: it has been heard since. */
+  suspectAt: number | undefined
+  /** Nothing at all has been heard of it for long, as its driver says. */
+  isSilent: boolean
 }
 
 interface Call {
@@ -98,7 +100,8 @@ export class HubCalls {
       order: this.#opened,
       unheard: 0,
       isDraining: false,
-      isSuspect: false,
+      suspectAt: undefined,
+      isSilent: false,
     })
   }
 
@@ -106,6 +109,14 @@ export class HubCalls {
   drain(connection: string): void {
     const found = this.#connections.get(connection)
     if (found !== undefined) found.isDraining = true
+  }
+
+  /** When a link was heard last, by frames or pings, and whether that is long ago. */
+  seen(connection: string, at: number, isSilent: boolean): void {
+    const found = this.#connections.get(connection)
+    if (found === undefined) return
+    found.isSilent = isSilent
+    if (found.suspectAt !== undefined && at > found.suspectAt) found.suspectAt = undefined
   }
 
   closed(connection: string): HubEffect[] {
@@ -173,7 +184,8 @@ export class HubCalls {
   frame(connection: string, frame: UplinkCallFrame, payload: Uint8Array): HubEffect[] {
     const from = this.#connections.get(connection)
     if (from === undefined) return []
-    from.isSuspect = false
+    from.suspectAt = undefined
+    from.isSilent = false
     if (frame.kind === 'goaway') {
       from.isDraining = true
       return []
@@ -224,7 +236,7 @@ export class HubCalls {
       if (call.isBegun) continue
       const isLost = !call.isHeard && now >= call.ackBy
       if (isLost || now >= call.headBy) {
-        if (isLost) call.connection.isSuspect = true
+        if (isLost) call.connection.suspectAt = now
         this.#end(call)
         effects.push(send(call, { kind: 'cancel', call: call.id }))
         effects.push({ kind: 'fault', call: call.id, fault: isLost ? SILENT : TIMEOUT })
@@ -235,11 +247,11 @@ export class HubCalls {
     return effects
   }
 
-  /** The healthy link with the fewest calls, of two the newer; a suspect one gets one call at a time to show that it lives. */
+  /** The healthy link with the fewest calls, of two the newer; a doubtful one gets one call at a time to show that it lives. */
   #choose(): Connection | undefined {
     let best: Connection | undefined
     for (const one of this.#connections.values()) {
-      if (one.isDraining || one.calls.size >= MAX_CALLS || (one.isSuspect && one.unheard > 0)) continue
+      if (one.isDraining || one.calls.size >= MAX_CALLS || (isDoubtful(one) && one.unheard > 0)) continue
       if (best === undefined || isBetter(one, best)) best = one
     }
     return best
@@ -296,8 +308,12 @@ function send(call: Call, frame: EdgeFrame, payload: Uint8Array = EMPTY): HubEff
   return { kind: 'send', connection: call.connection.id, frame, payload }
 }
 
+function isDoubtful({ suspectAt, isSilent }: Connection): boolean {
+  return suspectAt !== undefined || isSilent
+}
+
 function isBetter(one: Connection, other: Connection): boolean {
-  if (one.isSuspect !== other.isSuspect) return other.isSuspect
+  if (isDoubtful(one) !== isDoubtful(other)) return isDoubtful(other)
   if (one.calls.size !== other.calls.size) return one.calls.size < other.calls.size
   return one.order > other.order
 }

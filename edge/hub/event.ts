@@ -6,6 +6,7 @@ export interface HubEvent {
   readonly cluster: string
   readonly action:
     | 'connected'
+    | 'refused'
     | 'disconnected'
     | 'leading'
     | 'registered'

@@ -19,7 +19,6 @@ const NEWEST = 0.1
 /** Request headers that go to a proxy, besides those of MCP; all others are of the way to the hub. */
 const REQUEST_HEADERS: ReadonlySet<string> = new Set([
   'accept',
-  'baggage',
   'content-type',
   'last-event-id',
   'traceparent',
@@ -92,6 +91,11 @@ export class Exchanges {
 
   drain(connection: string): void {
     this.#machine.drain(connection)
+  }
+
+  /** When a link was heard last, in milliseconds since the epoch, and whether that is long ago. */
+  seen(connection: string, at: number, isSilent: boolean): void {
+    this.#machine.seen(connection, at, isSilent)
   }
 
   closed(connection: string): void {

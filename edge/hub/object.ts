@@ -25,6 +25,8 @@ import { upgrade } from './upgrade.ts'
 /** When the store does not answer. */
 const RETRY_MS = 5_000
 const DEADLINE_MS = 60_000
+/** How often calls ask whether their links are still there, at most. */
+const SIFT_MS = 1_000
 const NO_CONTENT = { status: 204 } as const
 const TEXT = { kind: 'malformed', message: 'a text message that is no ping' } as const
 
@@ -38,6 +40,7 @@ export class HubObject extends DurableObject<Env> {
   readonly #exchanges: Exchanges
   readonly #publishing: Publishing
   readonly #alarm: Alarm
+  #siftedAt = 0
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -146,6 +149,8 @@ export class HubObject extends DurableObject<Env> {
     if (name === '' || rest.length > 0)
       return faulty({ reason: 'unknown_target', message: 'no such path', unsent: true })
     const deadlineMs = Number(request.headers.get(DEADLINE_HEADER) ?? DEADLINE_MS)
+    const now = Date.now()
+    if (now - this.#siftedAt >= SIFT_MS) this.#sift(now)
     return this.#exchanges.call({ kind, namespace, name }, request, deadlineMs)
   }
 
@@ -172,8 +177,14 @@ export class HubObject extends DurableObject<Env> {
   }
 
   #connect(admitted: Knock, request: Request): Response {
-    const { socket, response } = upgrade(request, this.ctx, this.#links.size)
-    if (socket === undefined) return response
+    const { socket, response, refusal } = upgrade(request, this.ctx, this.#links.size)
+    if (socket === undefined) {
+      const { code, reason } = refusal
+      this.#standing.refused = { at: Date.now(), replica: admitted.replica, reason }
+      this.#audit('refused', 'denied', { replica: admitted.replica, code, reason })
+      return response
+    }
+    this.#standing.refused = undefined
     const link = this.#links.add(socket, admitted, Date.now())
     const { id, replica, uid } = link.attached
     this.#standing.lostAt = undefined
@@ -235,6 +246,16 @@ export class HubObject extends DurableObject<Env> {
     this.#lost(link, CLOSED.silent, 'nothing was heard for too long')
   }
 
+  /** Links with nobody at their other end go; where that may be so, others are preferred. */
+  #sift(now: number): void {
+    this.#siftedAt = now
+    for (const link of this.#links.all()) {
+      const seen = this.#links.lastSeen(link)
+      if (now - seen >= this.#clock.offline) this.#lost(link, CLOSED.silent, 'nothing was heard for too long')
+      else this.#exchanges.seen(link.attached.id, seen, now - seen > this.#clock.suspect)
+    }
+  }
+
   /** No new calls on this link, once its replica has another. */
   #warn(link: Link): void {
     if (link.attached.isWarned) return
@@ -270,11 +291,10 @@ export class HubObject extends DurableObject<Env> {
   /** What the alarm is for: silence, credentials that end, entries that are gone, catalogs that nobody needs. */
   async #look(): Promise<void> {
     const now = Date.now()
+    this.#sift(now)
     for (const link of this.#links.all()) {
       const { expires } = link.attached
-      if (now - this.#links.lastSeen(link) >= this.#clock.offline)
-        this.#lost(link, CLOSED.silent, 'nothing was heard for too long')
-      else if (expires <= now) this.#lost(link, CLOSED.credentialEnded, 'the session credential has ended')
+      if (expires <= now) this.#lost(link, CLOSED.credentialEnded, 'the session credential has ended')
       else if (expires - WARN_MS <= now) this.#warn(link)
     }
     const standing = this.#standing
@@ -302,7 +322,7 @@ export class HubObject extends DurableObject<Env> {
   }
 
   #status(): HubStatus {
-    const { cluster, presence, lostAt } = this.#standing
+    const { cluster, presence, lostAt, refused } = this.#standing
     return {
       cluster,
       wakes: this.ctx.storage.kv.get<number>('wakes') ?? 0,
@@ -311,6 +331,7 @@ export class HubObject extends DurableObject<Env> {
       version: presence?.version,
       epoch: this.#links.epoch,
       lostAt,
+      refused,
       calls: this.#exchanges.count(),
       tally: this.#exchanges.tally,
       connections: connectionsOf(this.#links, this.#exchanges, this.#clock, Date.now()),

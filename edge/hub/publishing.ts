@@ -4,7 +4,8 @@
 import { PROTOCOL_ERROR } from '../../protocol/frame.ts'
 import type { Dropped, UplinkFrame } from '../../protocol/link.ts'
 import type { HubEvent } from './event.ts'
-import type { Link, Links } from './links.ts'
+import { CLOSED, type Link, type Links } from './links.ts'
+import { Pace } from './pace.ts'
 import { Registrar, type RegistrarHost } from './registrar.ts'
 
 export interface PublishingHost extends Pick<RegistrarHost, 'store' | 'standing' | 'now' | 'entry'> {
@@ -19,12 +20,16 @@ export interface PublishingHost extends Pick<RegistrarHost, 'store' | 'standing'
 /** Frames of publishing. */
 export type PublishingFrame = Extract<UplinkFrame, { kind: 'hello' | 'leading' | 'snapshot' | 'body' }>
 
+/** How often one link may say that it leads: leases pass on in seconds, and every time everybody is told and it is audited. */
+const CLAIMS = 20
+const CLAIM_EVERY_MS = 5_000
 /** How many refused items an audit event names. */
 const MAX_LISTED = 20
 
 export class Publishing {
   readonly #host: PublishingHost
   readonly #registrar: Registrar
+  readonly #claims = new WeakMap<Link, Pace>()
 
   constructor(host: PublishingHost) {
     const { links, store, standing, now, entry } = host
@@ -57,10 +62,10 @@ export class Publishing {
     switch (frame.kind) {
       case 'hello':
         links.note(link, { version: frame.version.slice(0, 64) })
-        if (frame.isLeader) this.#lead(link)
+        if (frame.isLeader) this.#claim(link)
         return
       case 'leading':
-        if (frame.isLeader) return this.#lead(link)
+        if (frame.isLeader) return this.#claim(link)
         links.note(link, { claims: false, epoch: 0 })
         return this.settle()
       case 'snapshot':
@@ -89,6 +94,13 @@ export class Publishing {
   /** Nothing that is under way is registered any more. */
   stop(): void {
     this.#registrar.follow(undefined, 0)
+  }
+
+  #claim(link: Link): void {
+    const pace = this.#claims.get(link) ?? new Pace(CLAIMS, CLAIM_EVERY_MS)
+    this.#claims.set(link, pace)
+    if (pace.wait(this.#host.now()) > 0) this.#host.refuse(link, CLOSED.tooMany, 'says too often that it leads')
+    else this.#lead(link)
   }
 
   #lead(link: Link): void {

@@ -32,6 +32,7 @@ import {
   type ReadBody,
   type Refused,
 } from './decide.ts'
+import { Pace } from './pace.ts'
 import type { Standing } from './standing.ts'
 
 /** Bodies that are asked for together: few while they are large, for they are held until they are read. */
@@ -42,6 +43,9 @@ const BATCH_BYTES = 4 * 1024 * 1024
 const MAX_HELD = 32 * 1024 * 1024
 /** Bodies that cannot be read, by digest, so that they are not asked for again and again. */
 const MAX_REFUSED = 4096
+/** Every snapshot may make all isolates plan anew: so many at once, then one in so many milliseconds. */
+const BURST = 20
+const EVERY_MS = 3_000
 /** Snapshots of one connection that may wait for the store. */
 const MAX_WAITING = 2
 const TRIES = 5
@@ -86,6 +90,7 @@ interface Round {
 export class Registrar {
   readonly #host: RegistrarHost
   readonly #refused = new Lru<string, Refused>(MAX_REFUSED)
+  readonly #pace = new Pace(BURST, EVERY_MS)
   #connection = ''
   #epoch = 0
   #arriving: Arriving | undefined
@@ -119,9 +124,16 @@ export class Registrar {
     if (this.#snapshots >= MAX_WAITING) return this.#host.refuse(this.#connection, 'too many snapshots at once')
     this.#snapshots += 1
     const round = { connection: this.#connection, epoch: this.#epoch, seq: frame.seq }
-    void this.#next(round.epoch, () => this.#snapshot(round, arriving.bytes)).finally(() => {
+    void this.#begin(round, arriving.bytes).finally(() => {
       this.#snapshots -= 1
     })
+  }
+
+  /** A cluster that changes all the time waits, and everybody else plans in peace. */
+  async #begin(round: Pick<Round, 'connection' | 'epoch' | 'seq'>, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const waitMs = this.#pace.wait(this.#host.now())
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
+    await this.#next(round.epoch, () => this.#snapshot(round, bytes))
   }
 
   /** One thing after the other, as long as the same connection publishes. If the store stays away, the uplink begins anew some time. */

@@ -5,6 +5,7 @@ import type { Clock, Store } from '../../gateway/ports.ts'
 import { registeredCatalogKey, registeredCodec, setPresence, type Presence } from '../documents/registry.ts'
 import { Catalogs } from './catalogs.ts'
 import { sleepOf, stateAfter, type LinkClock } from './lease.ts'
+import type { Refused } from './status.ts'
 
 export interface StandingHost {
   readonly storage: DurableObjectStorage
@@ -67,6 +68,15 @@ export class Standing {
   set lostAt(at: number | undefined) {
     if (at === undefined) this.#kv.delete('lostAt')
     else this.#kv.put('lostAt', at)
+  }
+
+  /** The last uplink that got no link, until one gets one. */
+  get refused(): Refused | undefined {
+    return this.#kv.get<Refused>('refused')
+  }
+  set refused(refused: Refused | undefined) {
+    if (refused !== undefined) this.#kv.put('refused', refused)
+    else if (this.refused !== undefined) this.#kv.delete('refused')
   }
 
   /** What the cluster is by now, if nobody is connected. */

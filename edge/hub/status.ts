@@ -18,11 +18,19 @@ export interface HubStatus {
   readonly epoch: number
   /** Since when nobody is connected. */
   readonly lostAt: number | undefined
+  /** An uplink that was admitted and still got no link, if none has got one since. */
+  readonly refused: Refused | undefined
   /** Under way. */
   readonly calls: number
   /** Since it woke up. */
   readonly tally: Readonly<Tally>
   readonly connections: readonly ConnectionStatus[]
+}
+
+export interface Refused {
+  readonly at: number
+  readonly replica: string
+  readonly reason: string
 }
 
 export interface ConnectionStatus {

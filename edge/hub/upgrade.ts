@@ -3,11 +3,14 @@
 import { LINK_PROTOCOLS } from '../../protocol/link.ts'
 import { CLOSED, MAX_LINKS } from './links.ts'
 
-export interface Upgraded {
-  readonly response: Response
-  /** The object's end; undefined: the uplink was told why there is none. */
-  readonly socket: WebSocket | undefined
-}
+/** `socket` is the object's end; without it the uplink is told why there is none. */
+export type Upgraded =
+  | { readonly response: Response; readonly socket: WebSocket; readonly refusal?: never }
+  | {
+      readonly response: Response
+      readonly socket?: never
+      readonly refusal: { readonly code: number; readonly reason: string }
+    }
 
 /** `open`: links that the cluster has already. */
 export function upgrade(request: Request, ctx: DurableObjectState, open: number): Upgraded {
@@ -26,7 +29,7 @@ function refused(code: number, reason: string, protocol: string | undefined): Up
   const { 0: client, 1: socket } = new WebSocketPair()
   socket.accept()
   socket.close(code, reason)
-  return { socket: undefined, response: upgraded(client, protocol) }
+  return { refusal: { code, reason }, response: upgraded(client, protocol) }
 }
 
 function upgraded(webSocket: WebSocket, protocol: string | undefined): Response {

@@ -150,6 +150,21 @@ for (const [name, wrong, reason] of proofs) {
   })
 }
 
+test('a cluster that says in a body that it is another is refused, whatever it has proved of itself', async () => {
+  const at = stage([tokenEntry(), entry('b', { tokens: [{ hash: TOKEN_HASH, expires: NOW + 3600_000 }] })])
+  const me = await pair()
+  for (const [path, content] of [
+    [JOIN.join, { cluster: 'b', token: TOKEN }],
+    [JOIN.session, { cluster: 'b', replica: 'pod-1' }],
+  ] as const) {
+    const init = await at.signed(me, 'a', path, content)
+    assert.equal((await at.request(path, init)).reason, 'invalid_request')
+    const { refusal, trace } = at.attempts.at(-1) ?? {}
+    assert.deepEqual([refusal?.detail, trace?.cluster], ['body and proof name different clusters', 'a'])
+  }
+  assert.deepEqual(at.asked, [])
+})
+
 test('a proof without a signature is refused', async () => {
   const { me, signed, request } = await joined()
   const init = await signed(me, 'a', JOIN.session, { cluster: 'a', replica: 'pod-1' })

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Identity } from '../../agent/uplink/identity.ts'
+import type { HubStatus } from '../../edge/hub/status.ts'
 import { WINDOW } from '../../protocol/link.ts'
 import { startEdge, type TestEdge } from '../edge.ts'
 import { virtual } from '../peers/manifests.ts'
@@ -35,8 +36,8 @@ describe('calls over a hub', () => {
     await edge?.close()
   })
 
-  const say = (text = 'hello'): Promise<Exchange> =>
-    exchange(endpoint, { method: 'tools/call', token, params: { name: 'say', arguments: { text } } })
+  const say = (text = 'hello', headers: Record<string, string> = {}): Promise<Exchange> =>
+    exchange(endpoint, { method: 'tools/call', token, headers, params: { name: 'say', arguments: { text } } })
 
   /** The call that `asking` leads to, and what is asked in it. */
   async function arrival(asking: Promise<unknown>, from: number, at = uplink) {
@@ -64,15 +65,17 @@ describe('calls over a hub', () => {
 
   const statusOf = async () => {
     const response = await edge.admin('GET', '/admin/v1/status?cluster=alpha')
-    const { clusters } = (await response.json()) as { clusters: { hub: { wakes: number; connections: unknown[] } }[] }
+    const { clusters } = (await response.json()) as { clusters: { hub: HubStatus }[] }
     assert.ok(clusters[0])
     return clusters[0].hub
   }
 
   test('a call reaches the proxy that it is for, with what concerns it and nothing else', async () => {
     const from = uplink.received.length
-    const asking = say()
+    const trace = '0af7651916cd43dd8448eb211c80319c'
+    const asking = say('hello', { traceparent: `00-${trace}-b7ad6b7169203331-01` })
     const { call, target, headers, message } = await arrival(asking, from)
+    assert.match(headers['traceparent'] ?? '', new RegExp(`^00-${trace}-`, 'u'))
     assert.deepEqual(target, { kind: 'MCPServer', namespace: 'test', name: 'echo' })
     assert.deepEqual(message.params.arguments, { text: 'hello' })
     assert.equal(headers['mcp-method'], 'tools/call')
@@ -81,6 +84,19 @@ describe('calls over a hub', () => {
     assert.equal(headers['waggle-cluster'], undefined)
     uplink.reply(call, result(message.id, 'hi'))
     assert.equal(textOf(await asking), 'hi')
+  })
+
+  test('a caller cannot speak for others by an assertion, not even one that this edge has signed', async () => {
+    const signed = uplink.received.findLast(({ frame }) => frame.kind === 'open')?.frame
+    assert.ok(signed?.kind === 'open')
+    for (const assertion of ['forged', signed.headers['waggle-assertion'] ?? '']) {
+      const from = uplink.received.length
+      const headers = { 'waggle-assertion': assertion }
+      const { status, answer } = await exchange(endpoint, { method: 'tools/call', headers, params: { name: 'say' } })
+      assert.deepEqual([status, answer?.result], [401, undefined])
+      assert.equal((await say('hello', headers)).answer?.result, undefined, 'nor beside a token')
+      assert.equal(uplink.received.length, from)
+    }
   })
 
   test('large bodies travel both ways in pieces', async () => {
@@ -300,6 +316,10 @@ describe('calls over a hub', () => {
     const options = { replica: 'old', protocols: ['waggle.link.v99'], isLeader: false, pingMs: 0 }
     const stranger = await ScriptedUplink.connect(edge, 'alpha', identity, options)
     assert.deepEqual(await stranger.ended(), { code: 4406, reason: 'this edge speaks waggle.link.v1' })
+    const { refused } = await statusOf()
+    assert.deepEqual([refused?.replica, refused?.reason], ['old', 'this edge speaks waggle.link.v1'])
+    const { outcome } = await edge.audited(({ target }) => (target as { method?: string }).method === 'link.refused')
+    assert.equal(outcome, 'denied')
     const newer = await ScriptedUplink.connect(edge, 'alpha', identity, {
       replica: 'new',
       protocols: ['waggle.link.v2', 'waggle.link.v1'],
@@ -307,6 +327,7 @@ describe('calls over a hub', () => {
     })
     assert.equal(newer.protocol, 'waggle.link.v1')
     newer.close()
+    assert.equal((await statusOf()).refused, undefined)
   })
 
   test('how it is can be scraped by whoever has an admin token', async () => {
