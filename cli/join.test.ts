@@ -151,6 +151,13 @@ test('revoke and delete name the cluster, and pass on what the edge warns of', a
   )
 })
 
+test('drain asks the edge, and says so', async (t) => {
+  const { shell, asked } = await stage(t, () => ({ body: { id: 'a' } }))
+  assert.equal(await shell.run(['cluster', 'drain', 'a']), 0)
+  assert.deepEqual(shell.out, ['cluster/a drained'])
+  assert.deepEqual([asked[0]?.method, asked[0]?.path], ['POST', '/admin/v1/clusters/a/drain'])
+})
+
 test('list shows how each cluster joins and what it may publish', async (t) => {
   const times = { createdAt: new Date(Date.now() - 3 * 86_400_000).toISOString() }
   const items = [

@@ -43,12 +43,13 @@ const ACCOUNT = 'waggle-agent-uplink'
 const SECRET = 'waggle-join-token'
 
 export const cluster: Command = {
-  summary: 'let clusters join, list or revoke them',
+  summary: 'let clusters join, list, drain or revoke them',
   help: `waggle cluster add NAME --from-kubeconfig [--context NAME] [OPTIONS]
 waggle cluster add NAME --issuer URL [--jwks FILE] [OPTIONS]
 waggle cluster add NAME --join-token [OPTIONS]
 waggle cluster token NAME [--for 1h]
 waggle cluster list [-o json]
+waggle cluster drain NAME
 waggle cluster revoke NAME
 waggle cluster delete NAME
 
@@ -68,16 +69,18 @@ What it may publish; without: everything. Each may be given several times.
       --subject     the uplink's ServiceAccount, where it is not the chart's: system:serviceaccount:NAMESPACE:NAME
       --for         how long the token may be used, at most 1h
 
-Adding a cluster again changes what is said and leaves the rest. A revoked cluster is cut off at once and never joins again;
+Adding a cluster again changes what is said and leaves the rest. Draining one has its uplinks open other links, such as past a load
+balancer that is about to go; calls under way end where they are. A revoked cluster is cut off at once and never joins again;
 delete it to add it anew.`,
   async run([verb, ...argv], io) {
     if (verb === 'add') return add(argv, io)
     if (verb === 'token') return token(argv, io)
     if (verb === 'list' || verb === 'ls') return list(argv, io)
+    if (verb === 'drain') return drain(argv, io)
     if (verb === 'revoke') return end(argv, io, 'revoke')
     if (verb === 'delete' || verb === 'rm') return end(argv, io, 'delete')
     throw usage(
-      verb === undefined ? 'add, token, list, revoke or delete?' : `there is no \`waggle cluster ${verb}\``,
+      verb === undefined ? 'add, token, list, drain, revoke or delete?' : `there is no \`waggle cluster ${verb}\``,
       'run `waggle help cluster`',
     )
   },
@@ -186,6 +189,13 @@ async function list(argv: readonly string[], io: Io): Promise<void> {
     age(entry.createdAt, Date.now()),
   ])
   for (const line of table([['NAME', 'JOINS', 'MAY PUBLISH', 'AGE'], ...rows])) io.out(line)
+}
+
+async function drain(argv: readonly string[], io: Io): Promise<void> {
+  const { values, positionals } = parse(argv, edgeOptions)
+  const name = one(positionals)
+  await (await connect(io, values.edge)).request('POST', `clusters/${name}/drain`, z.object({ id: z.string() }))
+  io.out(`cluster/${name} drained`)
 }
 
 async function end(argv: readonly string[], io: Io, verb: 'revoke' | 'delete'): Promise<void> {
