@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { assertionSigner, publicKeys } from '../../edge/assertions.ts'
 import { AssertionSigner } from '../../gateway/auth/assertion-signer.ts'
 import type { Principal } from '../../gateway/principal.ts'
@@ -10,7 +11,7 @@ import { startIssuer, type Issuer } from '../issuer.ts'
 import { startRecorder, type Recorder } from '../peers/recorder.ts'
 import { exchange, toolNames } from '../peers/wire.ts'
 import { proxyConfig, server, tokensOf } from './configs.ts'
-import { signingPair, startProxy, type TestProxy } from './proxy.ts'
+import { signingPair, startProxy, type SigningPair, type TestProxy } from './proxy.ts'
 
 const SELF = 'test/test/MCPServer/tools'
 /** The edge's own audit event of the request. */
@@ -23,6 +24,7 @@ describe('a proxy of a cluster that has joined an edge', () => {
   let proxy: TestProxy
   let edge: AssertionSigner
   let uplink: AssertionSigner
+  let edgeKey: SigningPair
   const ada = (): Principal => ({
     id: `${issuer.url} ada`,
     issuer: issuer.url,
@@ -36,7 +38,8 @@ describe('a proxy of a cluster that has joined an edge', () => {
   before(async () => {
     issuer = await startIssuer()
     recorder = await startRecorder()
-    const [edgeKey, uplinkKey] = await Promise.all([signingPair('e1'), signingPair('u1')])
+    const uplinkKey = await signingPair('u1')
+    edgeKey = await signingPair('e1')
     const env = { ASSERTION_KEYS: JSON.stringify([edgeKey.privateJwk]) }
     const signer = assertionSigner(env, Date.now)
     assert.ok(signer)
@@ -98,5 +101,36 @@ describe('a proxy of a cluster that has joined an edge', () => {
     assert.equal(await read(await uplink.catalog(other)), 401)
     // The same server of another cluster.
     assert.equal((await call(await edge.caller(ada(), 'prod/test/MCPServer/tools', NONE))).status, 401)
+  })
+
+  test('writes down every assertion that it refuses, once, and does nothing', async () => {
+    const asked = recorder.received.length
+    for (let known = -1; known !== proxy.audit().length; await sleep(250)) known = proxy.audit().length
+    const from = proxy.audit().length
+    const forger = await signingPair('e1')
+    const stranger = new AssertionSigner('edge', { kid: 'e1', key: forger.privateJwk }, Date.now)
+    const late = assertionSigner({ ASSERTION_KEYS: JSON.stringify([edgeKey.privateJwk]) }, () => Date.now() - 120_000)
+    assert.ok(late)
+    const wrong = [
+      await stranger.caller(ada(), SELF, NONE),
+      await late.caller(ada(), SELF, NONE),
+      await edge.caller(ada(), 'test/test/MCPServer/other', NONE),
+      await edge.caller(ada(), 'prod/test/MCPServer/tools', NONE),
+      'made-up',
+    ]
+    for (const assertion of wrong) assert.equal((await call(assertion)).status, 401)
+    const refused = () =>
+      proxy
+        .audit()
+        .slice(from)
+        .filter(({ outcome }) => outcome === 'denied')
+    await proxy.audited(() => refused().length >= wrong.length)
+    assert.equal(refused().length, wrong.length)
+    for (const { metadata, subjects } of refused()) {
+      assert.equal(metadata.extra['reason'], 'unauthenticated')
+      assert.match(String(metadata.extra['detail']), /^assertion /u)
+      assert.equal(subjects['user'], undefined, 'nobody is named by what does not verify')
+    }
+    assert.equal(recorder.received.length, asked)
   })
 })
