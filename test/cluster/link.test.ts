@@ -167,6 +167,7 @@ test('a server can be called at the global endpoint within five seconds of its p
   const took = ((await callable) - (await ready)) / 1000
   figures['from pods ready to callable at the global endpoint'] = `${took.toFixed(1)} s`
   assert.ok(took <= READY_TO_CALLABLE_S, `${took} s`)
+  await prober.look()
 })
 
 test('every resource says what the edge knows of it', async () => {
@@ -240,6 +241,8 @@ test('while the edge is away the clusters work by themselves, and deleting does 
 })
 
 chaos(play)
+
+test('what has come since is dialed from outside as well', () => prober.look())
 
 test('an idle link lets its hub sleep, and the first call wakes it', async () => {
   interface Hub {
