@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { serve } from '../cli/serve.ts'
+import { adminOf, type Admin } from './admin.ts'
 import { startIssuer } from './issuer.ts'
 import type { Issuer } from './issuer.ts'
 import type { Manifest } from './peers/manifests.ts'
@@ -30,7 +31,7 @@ export interface AuditEvent {
   readonly [field: string]: unknown
 }
 
-export interface TestEdge {
+export interface TestEdge extends Admin {
   readonly url: string
   /** Of workerd, to look at its memory. */
   readonly pid: number
@@ -39,11 +40,6 @@ export interface TestEdge {
   endpoint(name: string): string
   /** A token for the endpoint at `audience` (a URL). */
   token(audience: string, claims?: JWTPayload): Promise<string>
-  adminToken(): Promise<string>
-  /** An admin request; `path` starts with `/admin/v1/`. */
-  admin(method: string, path: string, body?: unknown): Promise<Response>
-  /** Applies by the admin API; rejects with the problems when it refuses. */
-  apply(resources: readonly Manifest[]): Promise<void>
   secret(name: string, data: Readonly<Record<string, string>>): Promise<void>
   /** Waits (15 s) until an endpoint lists these tools, among others. Returns all names listed. */
   lists(endpoint: string, tools: readonly string[]): Promise<string[]>
@@ -83,7 +79,6 @@ export async function startEdge(options: EdgeOptions = {}): Promise<TestEdge> {
     },
   )
   const { url } = served
-  const audience = `${url}/admin`
 
   const edge: TestEdge = {
     url,
@@ -91,19 +86,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<TestEdge> {
     issuer,
     endpoint: (name) => `${url}/test/${name}/mcp`,
     token: (aud, claims) => issuer.token(aud, claims),
-    adminToken: () => issuer.token(audience, { sub: 'root', scope: 'waggle:admin' }),
-    admin: async (method, path, body) =>
-      fetch(`${url}${path}`, {
-        method,
-        headers: { authorization: `Bearer ${await edge.adminToken()}`, 'content-type': 'application/json' },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(20_000),
-      }),
-    apply: async (resources) => {
-      const response = await edge.admin('PUT', '/admin/v1/resources', { resources })
-      if (!response.ok) throw new Error(`apply: ${response.status} ${await response.text()}`)
-      await response.body?.cancel()
-    },
+    ...adminOf(url, issuer),
     secret: async (name, data) => {
       const response = await edge.admin('PUT', `/admin/v1/secrets/test/${name}`, { data })
       if (!response.ok) throw new Error(`secret: ${response.status} ${await response.text()}`)

@@ -2,6 +2,7 @@
 // they leave behind is compared with what the peace before the storm left.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { adminOf } from '../admin.ts'
 import { startIssuer } from '../issuer.ts'
 import { entry, virtual } from '../peers/manifests.ts'
 import { exchange, toolNames } from '../peers/wire.ts'
@@ -154,14 +155,7 @@ async function build({ callers, seed, say }: RunOptions): Promise<World> {
       entry(kind, `http://127.0.0.1:${toBackends[index]?.port}${path}`, kind === 'old' ? { transport: 'sse' } : {}),
       virtual(kind, [kind], { config }, { 'waggle.dev/call-timeout': CALL_TIMEOUT }),
     ])
-    const admin = await issuer.token(`${edge.url}/admin`, { sub: 'root', scope: 'waggle:admin' })
-    const applied = await fetch(`${edge.url}/admin/v1/resources`, {
-      method: 'PUT',
-      headers: { authorization: `Bearer ${admin}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ resources }),
-      signal: AbortSignal.timeout(20_000),
-    })
-    if (!applied.ok) throw new Error(`apply: ${applied.status} ${await applied.text()}`)
+    await adminOf(edge.url, issuer).apply(resources)
     for (const kind of KINDS) await untilListed(endpoint(kind), await issuer.token(endpoint(kind)))
   } catch (error) {
     await close()

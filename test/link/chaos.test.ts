@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { adminOf } from '../admin.ts'
 import { startProcess, type EdgeProcess } from '../chaos/process.ts'
 import { startIssuer, type Issuer } from '../issuer.ts'
 import { manifest, virtual, type Manifest } from '../peers/manifests.ts'
@@ -54,19 +55,10 @@ describe('two clusters in a storm of faults', () => {
   before(async () => {
     issuer = await startIssuer()
     edge = await startProcess({ OIDC_ISSUER: issuer.url, ALLOW_LOOPBACK: 'true', LINK_CLOCK: CLOCK })
-    const admin = async (method: string, path: string, body?: unknown): Promise<Response> =>
-      fetch(`${edge.url}${path}`, {
-        method,
-        headers: {
-          authorization: `Bearer ${await issuer.token(`${edge.url}/admin`, { sub: 'root', scope: 'waggle:admin' })}`,
-          'content-type': 'application/json',
-        },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
-      })
+    const { admin, apply } = adminOf(edge.url, issuer)
     const limit = { 'waggle.dev/call-timeout': `${CALL_TIMEOUT_MS}ms` }
     const resources = [virtual('pools', ['pool'], {}, limit), virtual('places', ['place'], {}, limit)]
-    const applied = await admin('PUT', '/admin/v1/resources', { resources })
-    assert.ok(applied.ok, await applied.text())
+    await apply(resources)
     for (const name of ['a', 'b']) {
       const start = async (server: string, ...tools: object[]): Promise<string> => {
         const counter = await startCounter({ tools, execute: books.execute, workMs: WORK_MS })

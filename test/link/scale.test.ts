@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Identity } from '../../agent/uplink/identity.ts'
 import { Sessions } from '../../agent/uplink/session.ts'
 import { Uplink } from '../../agent/uplink/uplink.ts'
+import { adminOf } from '../admin.ts'
 import { startProcess, type EdgeProcess } from '../chaos/process.ts'
 import { residentMiB } from '../faults/memory.ts'
 import { startIssuer, type Issuer } from '../issuer.ts'
@@ -71,24 +72,13 @@ describe('twenty clusters', () => {
     inspector = await freePort()
     const vars = { OIDC_ISSUER: issuer.url, ALLOW_LOOPBACK: 'true' }
     edge = await startProcess(vars, [`--inspector-addr=127.0.0.1:${inspector}`])
-    joinable = {
-      url: edge.url,
-      admin: async (method, path, body) =>
-        fetch(`${edge.url}${path}`, {
-          method,
-          headers: {
-            authorization: `Bearer ${await issuer.token(`${edge.url}/admin`, { sub: 'root', scope: 'waggle:admin' })}`,
-            'content-type': 'application/json',
-          },
-          ...(body !== undefined && { body: JSON.stringify(body) }),
-        }),
-    }
+    const { admin, apply } = adminOf(edge.url, issuer)
+    joinable = { url: edge.url, admin }
     const resources = ['few', 'many'].flatMap((name): Manifest[] => [
       manifest('MCPGroup', name, {}),
       manifest('VirtualMCPServer', `all-${name}`, { groupRef: { name } }),
     ])
-    const applied = await joinable.admin('PUT', '/admin/v1/resources', { resources })
-    assert.ok(applied.ok, await applied.text())
+    await apply(resources)
     for (let nth = 0; nth < CLUSTERS; nth += 1) identities.push(await join(joinable, idOf(nth)))
   })
   after(async () => {
