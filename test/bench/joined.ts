@@ -5,6 +5,7 @@ import { Identity } from '../../agent/uplink/identity.ts'
 import { Sessions } from '../../agent/uplink/session.ts'
 import { Uplink } from '../../agent/uplink/uplink.ts'
 import { readResource } from '../../crds/cluster.ts'
+import { unwatched } from '../link/watch.ts'
 
 export interface JoinOrder {
   readonly edge: string
@@ -40,11 +41,9 @@ async function join({ edge, cluster, token, manifest, catalog, proxy }: JoinOrde
     version: '0.0.0',
     ca: undefined,
     watch: {
-      linked: () => undefined,
+      ...unwatched,
       lost: (reason) => registered.reject(new Error(reason)),
       registered: ({ dropped }) => registered.resolve({ dropped: dropped.size }),
-      observe: () => undefined,
-      latency: () => undefined,
       failed: (what, error) => registered.reject(new Error(`${what}: ${String(error)}`)),
     },
   })

@@ -14,18 +14,9 @@ import { startEdge, type TestEdge } from '../edge.ts'
 import { manifest, virtual } from '../peers/manifests.ts'
 import { startRecorder, type Recorder } from '../peers/recorder.ts'
 import { exchange, type Exchange } from '../peers/wire.ts'
+import { catalogOf } from './published.ts'
 import { join } from './scripted-uplink.ts'
-
-const CATALOG = JSON.stringify({
-  tools: [{ name: 'echo', description: 'Echoes', inputSchema: { type: 'object' } }],
-  prompts: [],
-  resources: [],
-  resourceTemplates: [],
-  era: 'modern',
-  revision: '2026-07-28',
-  capabilities: { tools: {} },
-  ttlMs: 60_000,
-})
+import { unwatched } from './watch.ts'
 
 describe('a linked cluster', () => {
   let edge: TestEdge
@@ -44,21 +35,14 @@ describe('a linked cluster', () => {
     const identity = await join(edge, 'alpha')
     const reading = readResource(manifest('MCPServer', 'server', { image: 'x', transport: 'streamable-http' }))
     assert.ok(reading.ok)
-    const offer: Offer = { resource: reading.resource as Published, uid: 'uid', catalog: CATALOG }
+    const offer: Offer = { resource: reading.resource as Published, uid: 'uid', catalog: catalogOf('echo') }
     uplink = new Uplink({
       fleet: { offers: () => [offer], door: ({ name }) => (name === 'server' ? doors.door(url) : undefined) },
       sessions: new Sessions({ edge: edge.url, cluster: 'alpha', replica: 'pod', fetch, now: Date.now }, identity),
       replica: 'pod',
       version: '0.1.0',
       ca: undefined,
-      watch: {
-        linked: () => void (linked += 1),
-        lost: () => undefined,
-        registered: () => undefined,
-        observe: () => undefined,
-        latency: () => undefined,
-        failed: () => undefined,
-      },
+      watch: { ...unwatched, linked: () => void (linked += 1) },
     })
     const stop = new AbortController()
     uplink.lead(true)

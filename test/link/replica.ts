@@ -15,6 +15,7 @@ import { readResource } from '../../crds/cluster.ts'
 import { AssertionSigner } from '../../gateway/auth/assertion-signer.ts'
 import { identity as identityOf } from '../../plan/site.ts'
 import type { Manifest } from '../peers/manifests.ts'
+import { unwatched } from './watch.ts'
 
 export interface ReplicaStart {
   readonly kind: 'start'
@@ -110,6 +111,7 @@ async function start({ edge, relay, cluster, replica, identity, pingMs, servers 
     ca: undefined,
     ...(pingMs !== undefined && { pacing: { pingMs } }),
     watch: {
+      ...unwatched,
       linked: () => tell('linked'),
       lost: (reason) => {
         console.log(`lost: ${reason}`)
@@ -119,8 +121,6 @@ async function start({ edge, relay, cluster, replica, identity, pingMs, servers 
         for (const one of dropped.values()) console.log(`dropped: ${JSON.stringify(one)}`)
         tell('registered')
       },
-      observe: () => undefined,
-      latency: () => undefined,
       failed: (what, error) => console.log(`${what}: ${String(error)}`),
     },
   })

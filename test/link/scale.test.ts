@@ -13,9 +13,10 @@ import { residentMiB } from '../faults/memory.ts'
 import { startIssuer, type Issuer } from '../issuer.ts'
 import { manifest, type Manifest } from '../peers/manifests.ts'
 import { exchange } from '../peers/wire.ts'
+import { freePort } from '../port.ts'
 import { heapOf } from './heap.ts'
 import { join, ScriptedUplink, type Joinable, type Publication } from './scripted-uplink.ts'
-import { freePort } from '../port.ts'
+import { unwatched } from './watch.ts'
 
 const CLUSTERS = 20
 const SERVERS = 100
@@ -218,14 +219,7 @@ describe('twenty clusters', () => {
         replica,
         version: '0.1.0',
         ca: undefined,
-        watch: {
-          linked: () => void linked.set(replica, performance.now()),
-          lost: () => undefined,
-          registered: () => undefined,
-          observe: () => undefined,
-          latency: () => undefined,
-          failed: () => undefined,
-        },
+        watch: { ...unwatched, linked: () => void linked.set(replica, performance.now()) },
       })
       uplinks.push({ uplink, running: uplink.run(stop.signal, 0) })
       // As they would be started, not all in one moment.

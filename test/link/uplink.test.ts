@@ -14,6 +14,7 @@ import { readResource } from '../../crds/cluster.ts'
 import { bodyDigest, type Snapshot } from '../../protocol/snapshot.ts'
 import { WINDOW } from '../../protocol/link.ts'
 import { startHub, type HubLink, type ScriptedHub } from './scripted-hub.ts'
+import { unwatched } from './watch.ts'
 
 const TARGET = { kind: 'MCPServer', namespace: 'team', name: 'a' }
 
@@ -74,11 +75,10 @@ async function rig(handler?: Handler, pingMs?: number, sessionMs?: number): Prom
     version: '0.1.0',
     ca: undefined,
     watch: {
+      ...unwatched,
       linked: () => void (linked += 1),
       lost: (reason) => lost.push(reason),
       registered: (report) => reports.push(report),
-      observe: () => undefined,
-      latency: () => undefined,
       failed: (what, error) => assert.fail(`${what}: ${String(error)}`),
     },
     pacing: { random: () => 0.5, ...(pingMs !== undefined && { pingMs }) },
