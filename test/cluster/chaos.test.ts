@@ -329,6 +329,12 @@ test('a resource that is deleted while the API server is away from the operator 
 })
 
 test('a kubelet that stops takes readiness away, and gives it back', async () => {
+  const ready = async (): Promise<string | undefined> => {
+    const { items } = await call<Listed>(cluster, 'GET', `${GROUP}/mcpservers`)
+    const one = items.find(({ metadata }) => metadata.name === 'one')
+    return one?.status?.conditions?.find(({ type }) => type === 'Ready')?.status
+  }
+  await until('a server to run', async () => (await ready()) === 'True', RECOVERY_S)
   await stop(cluster, built, 'kubelet')
   apply(server('waiting'))
   await until(
@@ -336,7 +342,9 @@ test('a kubelet that stops takes readiness away, and gives it back', async () =>
     async () => (await objects()).includes('statefulsets/waiting'),
     RECOVERY_S,
   )
+  await until('the server of a lost node to be reported', async () => (await ready()) === 'False', 2 * RECOVERY_S)
   await start(cluster, built, 'kubelet')
+  await until('the server to run again', async () => (await ready()) === 'True', 2 * RECOVERY_S)
   await removed('mcpservers', 'waiting')
   await settled('calm after the kubelet')
 })
