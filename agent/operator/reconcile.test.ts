@@ -20,22 +20,30 @@ const fleet: KubeObject = {
 }
 
 /** A cluster that holds some ConfigMaps, shows nothing else, and remembers what is written. */
-function cluster(configMaps: readonly KubeObject[], refuseSecrets?: KubeError, spec: object = {}) {
+function cluster(objects: readonly KubeObject[], refuseSecrets?: KubeError, spec: object = {}) {
   const writes: string[] = []
+  const rehearsed: string[] = []
+  /** Names of Secrets that are there. */
+  const secrets = new Set<string>()
   const applied: KubeObject[] = []
   const statuses: KubeObject[] = []
-  const informer = {
+  const informer = (kind: string) => ({
     get: (namespace: string, name: string) =>
-      configMaps.find(({ metadata }) => metadata.namespace === namespace && metadata.name === name),
-  }
-  const state = new State(settings, [...planners.values()], new Map([['ConfigMap', informer as unknown as Informer]]))
+      objects.find((one) => one.kind === kind && one.metadata.namespace === namespace && one.metadata.name === name),
+  })
+  const informers = ['ConfigMap', 'Deployment'].map((kind) => [kind, informer(kind) as unknown as Informer] as const)
+  const state = new State(settings, [...planners.values()], new Map(informers))
   state.change('VirtualMCPServer', undefined, { ...fleet, spec: { ...(fleet.spec as object), ...spec } })
   const reconciler = new Reconciler({
     state,
     planners,
     client: {
-      create: async ({ kind }: KubeObject) => {
+      create: async ({ kind, metadata }: KubeObject, _type: unknown, { dryRun = false }: { dryRun?: boolean }) => {
         if (refuseSecrets !== undefined) throw refuseSecrets
+        if (dryRun) rehearsed.push(metadata.name)
+        if (secrets.has(metadata.name)) throw new KubeError({ status: 409, reason: 'AlreadyExists', message: 'exists' })
+        if (dryRun) return
+        secrets.add(metadata.name)
         writes.push(kind)
       },
     } as unknown as KubeClient,
@@ -59,6 +67,8 @@ function cluster(configMaps: readonly KubeObject[], refuseSecrets?: KubeError, s
   return {
     writes,
     applied,
+    rehearsed,
+    secrets,
     statuses,
     turn: (now = 0) => reconciler.reconcile('VirtualMCPServer/team/fleet', { now, signal }),
   }
@@ -114,7 +124,10 @@ const textOf = (applied: readonly KubeObject[], kind: string): string =>
   JSON.stringify(applied.findLast((one) => one.kind === kind))
 
 test('a key that is added to others is mounted in the same turn, and made once, although nobody shows it yet', async () => {
-  const { writes, applied, turn } = cluster([keys({ signing: 'fleet-signing-one' })], undefined, { replicas: 2 })
+  const { writes, applied, secrets, turn } = cluster([keys({ signing: 'fleet-signing-one' })], undefined, {
+    replicas: 2,
+  })
+  secrets.add('fleet-signing-one')
   await turn()
   const pods = textOf(applied, 'Deployment')
   assert.match(pods, /"fleet-signing-one"/)
@@ -134,6 +147,34 @@ test('names of Secrets that somebody takes away are made anew, and what the old 
   assert.equal(known.length, 2)
   assert.equal(known[1]?.kid, 'old')
   assert.match(textOf(applied, 'Deployment'), /"fleet-signing-[0-9a-f]{10}"/)
+})
+
+test('a key whose Secret somebody deleted is made anew when pods do not come up without it, and nobody asks before', async () => {
+  const deployment = (readyReplicas: number): KubeObject => ({
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'fleet', namespace: 'team', generation: 1 },
+    spec: { replicas: 1 },
+    status: { observedGeneration: 1, replicas: 1, readyReplicas },
+  })
+  const mine = keys({ signing: 'fleet-signing-one' })
+  const running = cluster([mine, deployment(1)])
+  await running.turn()
+  assert.deepEqual([running.rehearsed, running.writes.includes('Secret')], [[], false])
+
+  const starting = cluster([mine, deployment(0)])
+  starting.secrets.add('fleet-signing-one')
+  await starting.turn()
+  assert.deepEqual([starting.rehearsed, starting.writes.includes('Secret')], [['fleet-signing-one'], false])
+
+  const lost = cluster([mine, deployment(0)])
+  await lost.turn()
+  assert.deepEqual(lost.rehearsed, ['fleet-signing-one'])
+  const [made = ''] = lost.secrets
+  assert.match(made, /^fleet-signing-[0-9a-f]{10}$/)
+  assert.ok(textOf(lost.applied, 'Deployment').includes(`"${made}"`))
+  await lost.turn()
+  assert.equal(lost.secrets.size, 1)
 })
 
 test('a key that may not be made is said in the status, and tried again', async () => {

@@ -12,6 +12,8 @@ import type { Informer } from '../kube/informer.ts'
 import { TYPES, type KubeObject, type OwnerReference, type ResourceType } from '../kube/object.ts'
 import { controllerOf, controllerReference } from '../kube/owner.ts'
 import { makeKey } from './keys.ts'
+import { workload } from './kinds/server-health.ts'
+import { keysOf } from './kinds/trust.ts'
 import type { KeyDraft, Observed, Plan, Planner } from './kind.ts'
 import { names } from './label.ts'
 import { composeStatus, invalidStatus, readConditions, type Failure, type StatusDraft } from './status.ts'
@@ -62,7 +64,7 @@ export class Reconciler {
     return { requeueAfterMs: plan.againMs }
   }
 
-  /** Plans; makes the keys that the plan misses, and plans again. The error says why a key could not be made. */
+  /** Plans; makes the keys that the plan misses or that were lost, and plans again. The error says why a key could not be made. */
   async #plan(
     planner: Planner,
     observed: Observed,
@@ -71,14 +73,43 @@ export class Reconciler {
   ): Promise<{ readonly plan: Plan; readonly error?: unknown }> {
     const { state } = this.#options
     const plan = planner.plan(observed, state.world(turn.now))
-    if (plan.keys.length === 0 || observed.deleting) return { plan }
+    if (observed.deleting) return { plan }
     try {
-      for (const draft of plan.keys) await this.#makeKey(draft, raw, turn)
+      const keys = [...plan.keys, ...(await this.#lostKeys(raw, turn))]
+      if (keys.length === 0) return { plan }
+      for (const draft of keys) await this.#makeKey(draft, raw, turn)
     } catch (error) {
       turn.signal.throwIfAborted()
       return { plan, error }
     }
     return { plan: planner.plan(observed, state.world(turn.now)) }
+  }
+
+  /**
+   * Keys whose Secrets somebody deleted. To read Secrets is no right of the operator's, but a rehearsal of making one tells whether its name
+   * is taken. Asked only while pods do not come up.
+   */
+  async #lostKeys(raw: KubeObject, turn: Turn): Promise<KeyDraft[]> {
+    const { namespace = '', name, uid = '' } = raw.metadata
+    const world = this.#options.state.world(turn.now)
+    const known = world.object('ConfigMap', namespace, names.keys(name))
+    const deployment = world.object('Deployment', namespace, name)
+    if (known === undefined || controllerOf(known)?.uid !== uid || deployment === undefined) return []
+    const { wanted, ready } = workload(deployment)
+    if (ready >= wanted) return []
+    const lost: KeyDraft[] = []
+    for (const purpose of ['signing', 'sealing'] as const) {
+      const secret = keysOf(world, namespace, name).secrets[purpose]
+      if (secret === undefined) continue
+      const rehearsed = { apiVersion: 'v1', kind: 'Secret', metadata: { name: secret, namespace } }
+      try {
+        await this.#options.client.create(rehearsed, TYPES.Secret, { dryRun: true, signal: turn.signal })
+        lost.push({ purpose })
+      } catch (error) {
+        if (!(error instanceof KubeError)) throw error
+      }
+    }
+    return lost
   }
 
   async #makeKey(draft: KeyDraft, raw: KubeObject, turn: Turn): Promise<void> {

@@ -65,6 +65,9 @@ export async function run(role: Role, signal: AbortSignal): Promise<void> {
   const notReady = (): string | undefined => {
     if (isEnding) return 'ending'
     if (state.config === undefined) return 'there is no run config yet'
+    const { servers } = state.config
+    if (signing === undefined && servers.some(({ credential }) => credential.kind === 'assertion'))
+      return 'the signing key is missing, and without it no server of this endpoint answers'
     return seen ? undefined : 'the servers have not been seen yet'
   }
   const inner = listen(internal({ state, metrics, notReady, news }).fetch, place, place.internalPort, 'internal')

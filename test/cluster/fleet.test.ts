@@ -100,6 +100,22 @@ test('a group that is applied after its server and its virtual server heals both
   )
 })
 
+test('a key of a virtual server that somebody deletes is made anew when it is missed', async () => {
+  const secrets = (): string[] =>
+    shared.kubectl(['-n', HOME, 'get', 'secrets', '-o', 'name']).match(/secret\/everything-signing-\S+/g) ?? []
+  const [before = ''] = secrets()
+  shared.kubectl(['-n', HOME, 'delete', before])
+  shared.kubectl(['-n', HOME, 'delete', 'pod', '-l', 'toolhive-name=everything', '--wait=false'])
+  await until('another key', () => secrets().some((name) => name !== before))
+  const { status } = await turns('virtualmcpservers', 'everything', 'Reconciling', 'False Done')
+  const question = { do: 'call', tool: 'osv_echo', arguments: { message: 'by another key' } } as const
+  const answered = await until('an answer', async () => {
+    const [answer] = await visit(shared, HOME, { url: status?.url ?? '', era: 'auto', steps: [question] })
+    return textOf(answer).includes('by another key')
+  })
+  assert.ok(answered)
+})
+
 test('a server of another namespace is used when its owner consents, and no longer when the consent is taken back', async () => {
   apply(
     osv('far', {}, AWAY),

@@ -25,6 +25,8 @@ export interface ProxyOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Default: the agent from source. */
   readonly program?: string
+  /** How long it may take to become ready; 15 s when not given. */
+  readonly readyMs?: number
 }
 
 export interface TestProxy {
@@ -131,7 +133,7 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
       },
       close,
     }
-    await ready(proxy)
+    await ready(proxy, options.readyMs)
     return proxy
   } catch (error) {
     await close()
@@ -139,8 +141,8 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
   }
 }
 
-async function ready({ internal }: TestProxy): Promise<void> {
-  for (const deadline = Date.now() + 15_000; ; await sleep(20)) {
+async function ready({ internal }: TestProxy, withinMs = 15_000): Promise<void> {
+  for (const deadline = Date.now() + withinMs; ; await sleep(20)) {
     const response = await fetch(`${internal}/readyz`)
     const reason = await response.text()
     if (response.ok) return

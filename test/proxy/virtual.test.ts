@@ -59,6 +59,11 @@ describe('a virtual server over proxies', () => {
   const call = async (token: string, name: string, era: 'modern' | 'legacy' = 'modern', session?: string) =>
     exchange(virtual.mcp, { method: 'tools/call', params: { name, arguments: {} }, token, era, session })
 
+  test('without its signing key takes no traffic, and says why', async () => {
+    const config = virtualOf({ recorded })
+    await assert.rejects(startProxy({ role: 'vmcp', config, readyMs: 2_000 }), /not ready: the signing key is missing/)
+  })
+
   test('offers the tools of all members, each under its member’s name', async () => {
     const names = await virtual.lists(['recorded_echo', 'fixed_test_simple_text'], await ada())
     assert.ok(names.every((name) => /^(recorded|fixed)_/u.test(name)))
