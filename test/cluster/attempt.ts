@@ -16,7 +16,7 @@ export async function attempt(shared: Shared, pod: Pod, attempts: readonly Attem
       const api = url.startsWith('/')
       const target = api ? 'https://kubernetes.default.svc.cluster.local' + url : url
       const { request } = require(api ? 'node:https' : 'node:http')
-      const options = { method, headers: { ...(api && bearer), ...headers }, rejectUnauthorized: false, timeout: 4000, agent: false }
+      const options = { method, headers: { ...(api && bearer), ...headers }, rejectUnauthorized: false, timeout: 10000, agent: false }
       const asked = request(target, options, (response) => { resolve(String(response.statusCode)); response.destroy() })
       asked.on('timeout', () => asked.destroy(new Error('no answer'))).on('error', (error) => resolve(error.code ?? error.message))
       asked.end(body)

@@ -12,6 +12,8 @@ import { sharedCluster } from './shared.ts'
 const [HOME, AWAY] = ['fleet-home', 'fleet-away'] as const
 const shared = await sharedCluster()
 const { cluster } = shared
+/** What a change of another resource brings about at once where the machine is idle. */
+const SOON_S = 30
 
 interface Condition {
   readonly type: string
@@ -51,7 +53,7 @@ const verdict = ({ status }: Seen, type: string): string | undefined => {
   return found === undefined ? undefined : `${found.status} ${found.reason}`
 }
 /** Waits until a condition is as expected; resolves with the resource. */
-const turns = (plural: string, name: string, type: string, expected: string, limitS = 60, namespace: string = HOME) =>
+const turns = (plural: string, name: string, type: string, expected: string, limitS = 180, namespace: string = HOME) =>
   until(
     `${type} of ${plural}/${name} to be ${expected}`,
     async () => {
@@ -88,8 +90,8 @@ test('a group that is applied after its server and its virtual server heals both
   )
   await turns('mcpservers', 'osv', 'GroupRefValidated', 'False GroupRefNotFound')
   apply(manifest('MCPGroup', 'fleet', {}))
-  await turns('mcpservers', 'osv', 'GroupRefValidated', 'True GroupRefIsValid', 5)
-  await turns('virtualmcpservers', 'everything', 'GroupRefValidated', 'True GroupRefIsValid', 5)
+  await turns('mcpservers', 'osv', 'GroupRefValidated', 'True GroupRefIsValid', SOON_S)
+  await turns('virtualmcpservers', 'everything', 'GroupRefValidated', 'True GroupRefIsValid', SOON_S)
   const seen = await turns('virtualmcpservers', 'everything', 'Ready', 'True Running')
   assert.equal(seen.status?.phase, 'Ready')
   await startClient(shared, HOME)
@@ -124,7 +126,7 @@ test('a server of another namespace is used when its owner consents, and no long
       incomingAuth: { type: 'anonymous' },
     }),
   )
-  await turns('mcpservers', 'far', 'Ready', 'True Running', 60, AWAY)
+  await turns('mcpservers', 'far', 'Ready', 'True Running', 180, AWAY)
   await turns('virtualmcpservers', 'reaching', 'BackendsAllowed', 'False ConsentMissing')
   const signers = async (): Promise<string> => {
     const path = `/api/v1/namespaces/${AWAY}/configmaps/far-runconfig`
@@ -137,7 +139,8 @@ test('a server of another namespace is used when its owner consents, and no long
     shared.kubectl(['-n', AWAY, 'annotate', '--overwrite', 'mcpserver', 'far', value])
   annotate(`waggle.dev/allow-virtual-servers-from=${HOME}`)
   const { status } = await turns('virtualmcpservers', 'reaching', 'Ready', 'True Running')
-  assert.match(await signers(), new RegExp(`/${HOME}/VirtualMCPServer/reaching$`))
+  const signer = new RegExp(`/${HOME}/VirtualMCPServer/reaching$`)
+  await until('the trust to begin', async () => signer.test(await signers()), SOON_S)
   // The anonymous proxy lets its own namespace in, and these virtual servers, by the network and by their key.
   const question = { do: 'call', tool: 'far_echo', arguments: { message: 'over there' } } as const
   const answered = await until(
@@ -146,12 +149,12 @@ test('a server of another namespace is used when its owner consents, and no long
       const [answer] = await visit(shared, HOME, { url: status?.url ?? '', era: 'auto', steps: [question] })
       return textOf(answer).includes('over there')
     },
-    30,
+    120,
   )
   assert.ok(answered)
   annotate('waggle.dev/allow-virtual-servers-from-')
-  await turns('virtualmcpservers', 'reaching', 'BackendsAllowed', 'False ConsentMissing', 5)
-  await until('the trust to end', async () => (await signers()) === '', 5)
+  await turns('virtualmcpservers', 'reaching', 'BackendsAllowed', 'False ConsentMissing', SOON_S)
+  await until('the trust to end', async () => (await signers()) === '', SOON_S)
 })
 
 test('a configuration stays while a server names it', async () => {
@@ -163,7 +166,7 @@ test('a configuration stays while a server names it', async () => {
   shared.kubectl(['-n', HOME, 'delete', 'mcptoolconfig', 'few', '--wait=false'])
   await turns('mcptoolconfigs', 'few', 'DeletionBlocked', 'True ReferencedByWorkloads')
   shared.kubectl(['-n', HOME, 'delete', 'mcpremoteproxy', 'user'])
-  await until('the configuration to go', () => shared.kubectl(['-n', HOME, 'get', 'mcptoolconfigs']) === '', 10)
+  await until('the configuration to go', () => shared.kubectl(['-n', HOME, 'get', 'mcptoolconfigs']) === '', SOON_S)
 })
 
 test('every kind has a status that says whether it is ready, busy or stuck', async () => {

@@ -23,7 +23,7 @@ import { examples } from './release.ts'
 import { handle } from './shared.ts'
 
 const HOME = 'toolhive-system'
-const SCRIPT_MS = 300_000
+const SCRIPT_MS = 900_000
 const RESTRICTED = { 'pod-security.kubernetes.io/enforce': 'restricted' }
 const c = cluster('h')
 const built = await tools()
@@ -154,6 +154,7 @@ async function runScript(
     KUBECONFIG: join(c.dir, 'kubeconfig'),
     NAMESPACE: FLEET,
     GITHUB_PAT: TOKEN,
+    TIMEOUT: '300s',
     ...variables,
   }
   const child = spawn('bash', [...shell, script, ...args], {

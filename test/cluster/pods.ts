@@ -11,8 +11,8 @@ import type { Answer, Errand } from './fixtures/errand.ts'
 import { clientImage } from './image.ts'
 import type { Shared } from './shared.ts'
 
-const ERRAND_MS = 60_000
-const READY_S = 60
+const ERRAND_MS = 180_000
+const READY_S = 180
 
 /** The pods of a namespace that a label selector finds, without those that are on their way out. */
 export async function pods(c: Cluster, namespace: string, selector: string): Promise<Pod[]> {

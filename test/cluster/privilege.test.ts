@@ -5,6 +5,7 @@ import type { Pod } from 'kubernetes-types/core/v1.js'
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { call, Refusal } from './bed/api.ts'
+import { until } from './bed/shell.ts'
 import { ask as askIn, attempt as attemptIn, type Attempt } from './attempt.ts'
 import { assertion, calling, keyIn } from './assertion.ts'
 import { installWithLogin } from './login.ts'
@@ -60,6 +61,9 @@ before(async () => {
   await startClient(shared, NAMESPACE)
   for (const name of ['one', 'two', 'away', 'all']) await proxy(name)
   for (const name of ['one', 'two']) await server(name)
+  const client = await readyPod(cluster, NAMESPACE, 'app=client')
+  for (const name of ['one', 'two'])
+    await until(`the Service of ${name} to forward`, async () => (await ask(client, ...calling(name))) === '401')
   common = await rightsOf(cluster, await tokenOf(cluster, NAMESPACE, 'default'), NAMESPACE)
 })
 after(async () => {
@@ -142,8 +146,11 @@ test('a server answers its own proxy and nobody else', async () => {
   const urls = [`http://${target.status?.podIP}:8000/mcp`, 'http://mcp-two:8000/mcp']
   const attempts = urls.map((url): Attempt => ['GET', url])
   const strangers = [client, await proxy('one'), await proxy('away'), await proxy('all'), await server('one')]
-  for (const status of await attempt(await proxy('two'), attempts))
-    assert.match(status, /^[24]\d\d$/, 'its own proxy may')
+  const own = await until('its own proxy to be let in', async () => {
+    const answers = await attempt(await proxy('two'), attempts)
+    return answers.every((answer) => /^\d+$/.test(answer)) && answers
+  })
+  for (const status of own) assert.match(status, /^[24]\d\d$/, 'its own proxy may')
   const answers = await Promise.all(strangers.map((pod) => attempt(pod, attempts)))
   for (const answer of answers.flat()) assert.doesNotMatch(answer, /^\d+$/)
 })

@@ -45,9 +45,9 @@ after(async () => {
 })
 
 /** A client, and the requests it makes, by verb. */
-async function connect(count?: (verb: string) => void): Promise<KubeClient> {
+async function connect(count?: (verb: string) => void, timeoutMs = 20_000): Promise<KubeClient> {
   const metrics = { request: (verb: string) => count?.(verb) }
-  const made = new KubeClient(await kubeconfigAccess({ path: kubeconfig }), { metrics, timeoutMs: 5_000 })
+  const made = new KubeClient(await kubeconfigAccess({ path: kubeconfig }), { metrics, timeoutMs })
   clients.push(made)
   return made
 }
@@ -105,14 +105,15 @@ test('an informer holds what there is after the API server was killed again and 
   }
   const churning = churn()
   for (let round = 0; round < 3; round++) {
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    const before = lengths.length
+    await until('much to have changed', () => lengths.length > before + 10)
     await stop(c, built, 'kube-apiserver')
     await start(c, built, 'kube-apiserver')
   }
   done.abort()
   await churning
   await converged(informer, ns)
-  assert.ok(lengths.length > 20)
+  assert.ok(lengths.length > 30)
   assert.ok(requests.length < 60, `${requests.length} requests of the informer`)
 })
 
@@ -121,12 +122,17 @@ test('an informer and a leader outlive an etcd that stands still; leave to write
   const informer = new Informer(client, TYPES.ConfigMap, { labelSelector: 'of=test', namespaces: [ns] })
   informer.start(ended.signal)
   await informer.synced()
-  const timing = { leaseMs: 6_000, renewMs: 4_000, retryMs: 500 }
+  const timing = { leaseMs: 15_000, renewMs: 10_000, retryMs: 500 }
   await client.create(
     { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { namespace: ns, name: 'l' } },
     TYPES.Lease,
   )
-  const election = new LeaderElection(await connect(), { namespace: ns, name: 'l', identity: 'one', ...timing })
+  const election = new LeaderElection(await connect(undefined, 5_000), {
+    namespace: ns,
+    name: 'l',
+    identity: 'one',
+    ...timing,
+  })
   const leadership = await election.acquire(ended.signal)
   const fenced = client.fenced(leadership.fence)
   await fenced.apply(configMap(ns, 'a', '1'), TYPES.ConfigMap, { manager: 't' })
@@ -134,7 +140,7 @@ test('an informer and a leader outlive an etcd that stands still; leave to write
   assert.equal(etcd.length, 1)
   for (const pid of etcd) process.kill(pid, 'SIGSTOP')
   try {
-    await until('leave to be lost', () => leadership.fence.signal.aborted, 6)
+    await until('leave to be lost', () => leadership.fence.signal.aborted, 15)
     await assert.rejects(fenced.apply(configMap(ns, 'a', '2'), TYPES.ConfigMap, { manager: 't' }), {
       name: 'FencedError',
     })
@@ -191,8 +197,11 @@ test('a leader that is stopped beyond its lease and wakes writes nothing, and th
   await new Promise((resolve) => setTimeout(resolve, 1_000))
   const startedAt = performance.now()
   b.child.kill('SIGTERM')
-  await until('c to lead', () => third.said().includes('leads'), 10)
-  assert.ok(performance.now() - startedAt < 5_000, 'a lease that was released is waited for')
+  await until('c to lead', () => third.said().includes('leads'))
+  const took = performance.now() - startedAt
+  console.log(`a lease that is released is taken after ${Math.round(took)} ms`)
+  // Of the 15 seconds that it would be waited for.
+  assert.ok(took < 8_000, `a lease that was released is waited for: ${took} ms`)
   assert.equal(await b.exit, 0)
 })
 
@@ -221,9 +230,12 @@ test('every sort of child is written once, is left alone at rest, and is repaire
     const deployment = await client.get({ type: TYPES.Deployment, namespace: ns, name: 'x' })
     return deployment.metadata.annotations?.[revision] !== undefined
   })
-  await until('rest', async () => (await pass()).length === 0, 20)
-  await new Promise((resolve) => setTimeout(resolve, 1_000))
-  assert.ok((await pass()).length <= 1, 'only the revision can have come late')
+  await until('rest', async () => {
+    if ((await pass()).length > 0) return false
+    // What the controllers write can come late.
+    await new Promise((resolve) => setTimeout(resolve, 2_000))
+    return (await pass()).length === 0
+  })
   requests.length = 0
   for (let round = 0; round < 3; round++) assert.deepEqual(await pass(), [])
   assert.deepEqual(
@@ -241,7 +253,7 @@ test('every sort of child is written once, is left alone at rest, and is repaire
   assert.deepEqual(await pass(), [])
 
   await client.patch({ type: TYPES.Deployment, namespace: ns, name: 'x' }, { spec: { replicas: 7 } })
-  await until('the edit to be repaired', async () => (await pass()).includes('Deployment'), 10)
+  await until('the edit to be repaired', async () => (await pass()).includes('Deployment'))
   const repaired = await client.get({ type: TYPES.Deployment, namespace: ns, name: 'x' })
   assert.equal((repaired.spec as { replicas: number }).replicas, 0)
 
@@ -253,7 +265,7 @@ test('every sort of child is written once, is left alone at rest, and is repaire
       for (const kind of await pass()) back.add(kind)
       return back.size === types.length
     },
-    20,
+    60,
   )
   for (const { type, object } of wanted) await client.get({ type, ...named(object) })
 })
@@ -264,7 +276,7 @@ const named = ({ metadata }: KubeObject): { name: string; namespace?: string | u
 })
 
 async function seen(informers: readonly Informer[], holds: (object: KubeObject) => boolean): Promise<void> {
-  await until('the informers to see it', () => informers.every((informer) => informer.list().every(holds)), 10)
+  await until('the informers to see it', () => informers.every((informer) => informer.list().every(holds)))
 }
 
 test('an object of somebody else is not taken over, and what the schema does not know is refused for good', async () => {
@@ -337,13 +349,12 @@ test('a status is written by a manager of its own, once; partial objects and eve
   const tell = (): void => recorder.record(made, { type: 'Warning', reason: 'Bent', message: 'it is bent' })
   const events = async (): Promise<KubeObject[]> => (await client.list(TYPES.Event, { namespace: ns })).items
   tell()
-  await until('the event', async () => (await events()).length === 1, 5)
+  await until('the event', async () => (await events()).length === 1)
   now += 61_000
   tell()
   await until(
     'the series',
     async () => ((await events())[0]?.['series'] as { count?: number } | undefined)?.count === 2,
-    5,
   )
   assert.deepEqual(errors, [])
   await assert.rejects(client.get({ type: Widget, namespace: ns, name: 'none' }), isNotFound)

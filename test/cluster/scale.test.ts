@@ -101,7 +101,7 @@ test(`${SERVERS} servers are planned and applied in a time that is told, and wit
       if ((await counter('waggle_kube_requests_total{verb="PATCH",code="201"}')) < SERVERS * OBJECTS) return false
       return (await client.list(type)).items.every(isReported)
     },
-    240,
+    600,
   )
   const wall = (performance.now() - startedAt) / 1000
   const now = await work()

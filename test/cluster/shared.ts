@@ -9,7 +9,7 @@ import { run, until } from './bed/shell.ts'
 import { kubectl, tools } from './bed/tools.ts'
 import type { Tools } from './bed/tools.ts'
 
-const HELM_S = 90
+const HELM_S = 300
 
 export interface Shared {
   readonly cluster: Cluster

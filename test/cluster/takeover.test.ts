@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import type { KubeObject } from '../../agent/kube/object.ts'
 import { until } from './bed/shell.ts'
-import { pods } from './pods.ts'
+import { pods, readyPod } from './pods.ts'
 import { installCrds, installOperator, SYSTEM } from './release.ts'
 import { sharedCluster, type Shared } from './shared.ts'
 
@@ -40,7 +40,7 @@ before(async () => {
     'pod',
     '-l',
     'app.kubernetes.io/name=waggle-agent',
-    '--timeout=60s',
+    '--timeout=180s',
   ])
   apply(server('grafana/mcp-grafana:latest'), 'user')
   const { metadata } = json('-n', NS, 'get', 'mcpserver', 'old')
@@ -85,13 +85,13 @@ before(async () => {
     },
     'toolhive-container-manager',
   )
-  shared.kubectl(['-n', NS, 'wait', '--for=condition=Ready', 'pod/old-0', '--timeout=60s'])
+  await readyPod(shared.cluster, NS, 'app=old')
 })
 
 test('the server becomes ours and its pod runs on', async () => {
   const before = json('-n', NS, 'get', 'pod', 'old-0').metadata.uid
   shared.kubectl(['-n', SYSTEM, 'scale', 'deployment/waggle-agent', '--replicas=1'])
-  shared.kubectl(['-n', NS, 'wait', '--for=condition=Ready', 'mcpserver/old', '--timeout=90s'])
+  shared.kubectl(['-n', NS, 'wait', '--for=condition=Ready', 'mcpserver/old', '--timeout=240s'])
   const { uid } = json('-n', NS, 'get', 'mcpserver', 'old').metadata
   const service = json('-n', NS, 'get', 'service', 'mcp-old')
   assert.deepEqual(

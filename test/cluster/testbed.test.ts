@@ -69,7 +69,7 @@ async function seconds(work: () => Promise<unknown>): Promise<string> {
 /** Whether a TCP connection from the host, across the bridge, is accepted. */
 const reach = (host: string, port: number): Promise<boolean> =>
   new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: 1000 })
+    const socket = connect({ host, port, timeout: 5000 })
     const end = (answer: boolean) => () => {
       socket.destroy()
       resolve(answer)
@@ -105,6 +105,8 @@ before(async () => {
       }),
     ),
   )
+  // A Service forwards to pods a moment after they are ready.
+  await Promise.all(clusters.map((one) => until('an answer', () => ask(one))))
 })
 
 after(async () => {
@@ -136,13 +138,17 @@ test('a new pod pulls again what was published under the same name', async () =>
     ctl(`-n demo delete pod ${(await pods(c)).map(nameOf).join(' ')}`)
     await ready(c)
   })
-  assert.equal((await ask<Answer>(c)).version, '2')
+  assert.equal((await until('an answer', () => ask<Answer>(c))).version, '2')
   await publish('1')
 })
 
 test('pods resolve and reach Services, themselves included, and so does the namespace of the node', async () => {
-  for (let turn = 0; turn < 6; turn++)
-    assert.match(await askFetch(c, 'http://server.demo.svc.cluster.local/'), /"server-/)
+  // Until the node has learned where the new pods are.
+  await until('the Service to be reached time after time', async () => {
+    for (let turn = 0; turn < 6; turn++)
+      assert.match(await askFetch(c, 'http://server.demo.svc.cluster.local/'), /"server-/)
+    return true
+  })
   const service = await call<Service>(c, 'GET', '/api/v1/namespaces/demo/services/server')
   const script = `fetch('http://${service.spec?.clusterIP}/').then(r => r.text()).then(console.log)`
   assert.match(run(['nsenter', `--net=${namespace(c)}`, process.execPath, '-e', script]), /"host":"server-/)
@@ -214,9 +220,9 @@ test('network policies are enforced in both directions, and lifted', async () =>
           () => false,
           (error: unknown) => /502 (timed out|EAI_AGAIN)/.test(String(error)),
         ),
-      10,
+      60,
     )
-  const open = (way: () => Promise<unknown>): Promise<true> => until('an answer', () => way().then(() => true), 20)
+  const open = (way: () => Promise<unknown>): Promise<true> => until('an answer', () => way().then(() => true), 60)
   await Promise.all([open(ours), open(edges)])
   await policy('nothing', { podSelector: {}, policyTypes: ['Ingress', 'Egress'] })
   await Promise.all([blocked(ours), blocked(edges)])
@@ -248,7 +254,7 @@ test('a cluster can be cut off and healed', async () => {
   cut(c, true)
   await assert.rejects(askFetch(c, url), /502/)
   cut(c, false)
-  await until('the edge', async () => (await askFetch(c, url)) === '"the edge"', 10)
+  await until('the edge', async () => (await askFetch(c, url)) === '"the edge"', 60)
 })
 
 test('exec, logs and helm work from the host', async () => {

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Cluster } from './plan.ts'
 
-const DEADLINE_MS = 10_000
+const DEADLINE_MS = 30_000
 
 export interface Access {
   readonly server: string

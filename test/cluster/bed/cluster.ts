@@ -60,10 +60,10 @@ export async function down(c: Cluster): Promise<void> {
       for (const pid of left) kill(pid)
       return left.length === 0
     },
-    20,
+    60,
   )
   unplug(c)
-  await until(`the control groups of cluster ${c.name} to empty`, () => (cgroup.remove(c.id), true), 20)
+  await until(`the control groups of cluster ${c.name} to empty`, () => (cgroup.remove(c.id), true), 60)
   rmSync(c.dir, { recursive: true, force: true })
 }
 
@@ -105,7 +105,7 @@ export async function stop(c: Cluster, tools: Tools, program: Program): Promise<
       for (const pid of pids) kill(pid)
       return pids.length === 0
     },
-    10,
+    60,
   )
 }
 
@@ -130,7 +130,7 @@ async function hold(c: Cluster): Promise<void> {
   await until(
     `the mount namespace of cluster ${c.name}`,
     () => inhabitants(c).some((pid) => commandLine(pid) === holding.join('\0')),
-    10,
+    60,
   )
 }
 

@@ -87,11 +87,11 @@ export async function patiently(
   if (ended !== '0') throw new Error(`${what}: ${file} ended with ${ended}\n${output}`)
 }
 
-/** Asks every 50 ms until the answer is neither false nor undefined nor a throw; gives up after `seconds`. */
+/** Asks every 50 ms until the answer is neither false nor undefined nor a throw; gives up after `seconds`: a slow machine waits, it does not fail. */
 export async function until<T>(
   what: string,
   ask: () => T | Promise<T>,
-  seconds = 60,
+  seconds = 120,
 ): Promise<Exclude<T, false | undefined>> {
   const end = Date.now() + seconds * 1000
   for (let reason: unknown = 'it never was'; ;) {

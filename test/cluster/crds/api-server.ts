@@ -4,7 +4,7 @@ import { access } from '../bed/api.ts'
 import type { Cluster } from '../bed/plan.ts'
 
 const CONNECTIONS = 8
-const DEADLINE_MS = 20_000
+const DEADLINE_MS = 60_000
 
 export interface Verdict {
   readonly accepted: boolean

@@ -8,7 +8,7 @@ import { TYPES } from '../../../agent/kube/object.ts'
 
 const [path = '', namespace = '', identity = ''] = process.argv.slice(2)
 const access = await kubeconfigAccess({ path })
-const timing = { leaseMs: 6_000, renewMs: 4_000, retryMs: 500 }
+const timing = { leaseMs: 15_000, renewMs: 10_000, retryMs: 500 }
 const election = new LeaderElection(new KubeClient(access, { connections: 1 }), {
   namespace,
   name: 'lead',

@@ -4,7 +4,7 @@ import { createServer, get } from 'node:http'
 import { hostname } from 'node:os'
 import { text } from 'node:stream/consumers'
 
-const DEADLINE_MS = 2000
+const DEADLINE_MS = 5000
 
 /** Every request on a connection of its own: packet rules decide when a connection begins. */
 const ask = (url, headers = {}) =>
