@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
+
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { running } from '../test/alive.ts'
+import { freePort } from '../test/port.ts'
 
 const program = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 const state = mkdtempSync(join(tmpdir(), 'waggle-start-'))
@@ -33,7 +34,7 @@ async function start(port: number): Promise<Start> {
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
   const entry: Start = { child, url: '', output: () => output }
   started.push(entry)
-  const deadline = Date.now() + 90_000
+  const deadline = Date.now() + 180_000
   while (!output.includes('Calls appear here')) {
     assert.ok(child.exitCode === null && Date.now() < deadline, `no page:\n${output}`)
     await sleep(100)
@@ -66,17 +67,13 @@ function family(pid: number): number[] {
 }
 
 async function leftovers(pids: number[]): Promise<number[]> {
-  for (let wait = 0; wait < 50 && running(pids).length > 0; wait++) await sleep(100)
+  for (let wait = 0; wait < 600 && running(pids).length > 0; wait++) await sleep(100)
   return running(pids)
 }
 
 before(async () => {
   // A stretch of ports that nobody asks for by name.
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  base = Math.min(typeof address === 'object' && address !== null ? address.port : 20_000, 60_000)
-  server.close()
+  base = await freePort()
 })
 after(() => {
   for (const { child } of started) child.kill('SIGKILL')
@@ -91,7 +88,7 @@ test('without a start the demo says what to do and fails', async () => {
 
 test(
   'start, demo, and a second start beside the first; ending leaves nothing behind',
-  { timeout: 240_000 },
+  { timeout: 540_000 },
   async () => {
     const first = await start(base)
     assert.match(first.output(), /ada .*platform admin/)

@@ -3,7 +3,7 @@
 import type { Issuer } from './issuer.ts'
 import type { Manifest } from './peers/manifests.ts'
 
-const REQUEST_MS = 20_000
+const REQUEST_MS = 60_000
 
 export interface Admin {
   readonly adminToken: () => Promise<string>

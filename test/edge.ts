@@ -41,13 +41,13 @@ export interface TestEdge extends Admin {
   /** A token for the endpoint at `audience` (a URL). */
   token(audience: string, claims?: JWTPayload): Promise<string>
   secret(name: string, data: Readonly<Record<string, string>>): Promise<void>
-  /** Waits (15 s) until an endpoint lists these tools, among others. Returns all names listed. */
+  /** Waits (60 s) until an endpoint lists these tools, among others. Returns all names listed. */
   lists(endpoint: string, tools: readonly string[]): Promise<string[]>
   /** Audit events so far, oldest first. */
   audit(): AuditEvent[]
   /** How many audit events there are, once none has come for a moment. */
   settled(): Promise<number>
-  /** Waits (5 s) for an audit event. */
+  /** Waits (30 s) for an audit event. */
   audited(match: (event: AuditEvent) => boolean): Promise<AuditEvent>
   /** Everything the edge printed. */
   lines(): readonly string[]
@@ -102,7 +102,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<TestEdge> {
       }
     },
     audited: async (match) => {
-      const deadline = Date.now() + 5_000
+      const deadline = Date.now() + 30_000
       for (;;) {
         const found = edge.audit().find((event) => match(event))
         if (found !== undefined) return found
@@ -130,7 +130,7 @@ async function untilListed(
   tools: readonly string[],
   token: () => Promise<string>,
 ): Promise<string[]> {
-  const deadline = Date.now() + 15_000
+  const deadline = Date.now() + 60_000
   for (;;) {
     const list = await exchange(endpoint, { method: 'tools/list', token: await token() })
     const names = toolNames(list)

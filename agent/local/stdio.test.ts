@@ -50,7 +50,7 @@ async function open(server: StdioServer): Promise<{ session: string; pid: number
 }
 
 async function gone(pid: number): Promise<void> {
-  for (let wait = 0; wait < 100 && running([pid]).length > 0; wait += 1) await sleep(50)
+  for (let wait = 0; wait < 600 && running([pid]).length > 0; wait += 1) await sleep(50)
   assert.deepEqual(running([pid]), [])
 }
 
@@ -108,7 +108,7 @@ describe('a process that ends', () => {
     const said: string[] = []
     const server = serverOf(broken, said)
     await assert.rejects((await post(server, 'initialize')).text(), unavailable)
-    for (let count = 0; count < 20; count += 1) await assert.rejects(post(server, 'initialize'), unavailable)
+    await Promise.all(Array.from({ length: 20 }, async () => assert.rejects(post(server, 'initialize'), unavailable)))
     assert.deepEqual(said, ['no licence', '(the process ended before it answered: exit code 3)'])
     await sleep(550)
     await assert.rejects((await post(server, 'initialize')).text(), unavailable)
@@ -130,7 +130,7 @@ describe('a process that ends', () => {
     await gone(Number(/"pid":(\d+)/u.exec(text)?.[1]))
   })
 
-  test('one that does not want to end is ended', { timeout: 20_000 }, async () => {
+  test('one that does not want to end is ended', { timeout: 120_000 }, async () => {
     const server = serverOf(program(`process.on('SIGTERM', () => undefined); setInterval(() => undefined, 1000)`))
     const { session, pid } = await open(server)
     await post(server, 'tools/call', session)
@@ -142,7 +142,7 @@ describe('a process that ends', () => {
 })
 
 describe('hostile output', () => {
-  test('a line without an end ends the process, and its calls', { timeout: 60_000 }, async () => {
+  test('a line without an end ends the process, and its calls', { timeout: 240_000 }, async () => {
     const server = serverOf(program(`const x = 'x'.repeat(1 << 20); setInterval(() => process.stdout.write(x), 0)`))
     const { session, pid } = await open(server)
     await assert.rejects((await post(server, 'tools/call', session)).text(), (error) => {
@@ -157,6 +157,7 @@ describe('hostile output', () => {
     const server = serverOf(program(flood), said)
     const { session } = await open(server)
     await (await post(server, 'tools/call', session)).text()
+    for (let wait = 0; wait < 600 && said.length < 50; wait += 1) await sleep(50)
     await sleep(200)
     assert.equal(said.length, 50)
   })

@@ -17,7 +17,7 @@ async function outcome(head: string): Promise<string> {
   })
   try {
     const { port } = server.address() as AddressInfo
-    const response = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(5_000) })
+    const response = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(30_000) })
     return `${response.status} ${(await response.text()).length}`
   } catch (error) {
     return error instanceof Error && error.name !== 'TimeoutError' ? 'refused' : 'hangs'

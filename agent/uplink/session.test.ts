@@ -41,7 +41,7 @@ function edge(answer: (asked: Asked) => Response | Promise<Response> | undefined
   return { host, asked, clock }
 }
 
-const signal = (): AbortSignal => AbortSignal.timeout(5_000)
+const signal = (): AbortSignal => AbortSignal.timeout(30_000)
 const refusal = (status: number, reason: string, headers: Record<string, string> = {}): Response =>
   Response.json({ error: { reason, message: 'no' } }, { status, headers })
 const paths = (asked: readonly Asked[]): string[] => asked.map(({ path }) => path.slice('/link/v1/'.length))

@@ -32,8 +32,8 @@ describe('questions of a server to a legacy client', () => {
         virtual('legacy', ['legacy']),
         virtual('modern', ['modern']),
         virtual('elder', ['elder']),
-        virtual('hasty-legacy', ['legacy'], {}, { 'waggle.dev/call-timeout': '1s' }),
-        virtual('hasty-modern', ['modern'], {}, { 'waggle.dev/call-timeout': '1s' }),
+        virtual('hasty-legacy', ['legacy'], {}, { 'waggle.dev/call-timeout': '3s' }),
+        virtual('hasty-modern', ['modern'], {}, { 'waggle.dev/call-timeout': '3s' }),
       ],
     })
     for (const name of ['legacy', 'modern']) await edge.lists(edge.endpoint(name), ['test_elicitation'])
@@ -101,7 +101,7 @@ describe('questions of a server to a legacy client', () => {
   test('a human may take longer to answer than a server may be silent', async () => {
     for (const era of ['legacy', 'modern']) {
       const elicit = async () => {
-        await sleep(2_500)
+        await sleep(5_000)
         return { action: 'accept' as const, content: { username: 'slow', email: 'slow' } }
       }
       const client = await connect(`hasty-${era}`, { elicit })
@@ -133,7 +133,7 @@ describe('questions of a server to a legacy client', () => {
       await client.call('ask')
       const before = client.asked.length
       await client.client.sendRootsListChanged()
-      const deadline = Date.now() + 10_000
+      const deadline = Date.now() + 60_000
       while (elder.roots.length === 0 && Date.now() < deadline) await sleep(50)
       assert.deepEqual(elder.roots, [1])
       assert.equal(client.asked.at(before)?.method, 'roots/list')

@@ -57,7 +57,7 @@ describe('a modern server that wants input of a legacy client', () => {
     return one
   }
 
-  async function until(met: () => boolean, patienceMs = 15_000): Promise<void> {
+  async function until(met: () => boolean, patienceMs = 60_000): Promise<void> {
     const deadline = Date.now() + patienceMs
     while (!met()) {
       assert.ok(Date.now() < deadline, `not met within ${patienceMs} ms`)
@@ -223,6 +223,7 @@ describe('a modern server that wants input of a legacy client', () => {
     for (const end of ['leaves', 'cancels']) {
       backend.received.length = 0
       answered(wants(`"a":${form}`))
+      await edge.settled()
       const before = edge.audit().filter(({ type }) => type === 'mcp_tool_call').length
       const calling = await caller.call('echo', { id: end })
       const asked = await question(calling)

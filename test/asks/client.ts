@@ -56,13 +56,13 @@ export async function connectAnswering(url: string, token: string, answers: Answ
   }
   const requestInit = { headers: { authorization: `Bearer ${token}` } }
   const transport = new StreamableHTTPClientTransport(new URL(url), { requestInit })
-  await client.connect(transport, { timeout: 15_000 })
+  await client.connect(transport, { timeout: 60_000 })
   return {
     client,
     transport,
     asked,
     call: async (name, args = {}) => {
-      const result = await client.callTool({ name, arguments: args }, undefined, { timeout: 15_000 })
+      const result = await client.callTool({ name, arguments: args }, undefined, { timeout: 60_000 })
       const [block] = result.content as { text?: string }[]
       return block?.text ?? JSON.stringify(result)
     },

@@ -73,7 +73,7 @@ describe('the stream of a call', () => {
     `"method":"notifications/progress","params":{"progressToken":"p","progress":${step}}`
   const response = '"id":"call","result":{"content":[{"type":"text","text":"done"}]}'
 
-  async function until(met: () => boolean, patienceMs = 15_000): Promise<void> {
+  async function until(met: () => boolean, patienceMs = 60_000): Promise<void> {
     const deadline = Date.now() + patienceMs
     while (!met()) {
       assert.ok(Date.now() < deadline, `not met within ${patienceMs} ms`)
@@ -110,7 +110,7 @@ describe('the stream of a call', () => {
     const second = await connect(sessionId)
     const result = await second.client.request({ method: 'tools/call', params }, CallToolResultSchema, {
       resumptionToken: last,
-      timeout: 15_000,
+      timeout: 60_000,
     })
     assert.deepEqual(result.content, [{ type: 'text', text: 'three' }])
     assert.equal(real.ran(), ran + 1)

@@ -54,7 +54,7 @@ export async function openCaller(
       method: 'POST',
       headers: json,
       body: text,
-      signal: AbortSignal.timeout(20_000),
+      signal: AbortSignal.timeout(60_000),
     })
     await response.body?.cancel()
     return response.status
@@ -75,7 +75,7 @@ export async function openCaller(
 
 async function calling(url: string, init: RequestInit): Promise<Calling> {
   const stop = new AbortController()
-  const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(30_000)])
+  const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(120_000)])
   const response = await fetch(url, { ...init, signal })
   const type = response.headers.get('content-type')
   const messages = type === 'text/event-stream' ? streamed(response) : single(response)

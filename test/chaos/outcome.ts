@@ -40,9 +40,9 @@ export type Verdict =
   | { readonly kind: 'problem'; readonly why: string }
 
 /** Clocks of proxy, process and caller are one, but the news of a cut takes a moment. */
-const SLACK_MS = 250
+const SLACK_MS = 1_000
 /** How long a fault may go on having consequences: silence of a server is bounded by the call's timeout. */
-const AFTERMATH_MS = 10_000
+const AFTERMATH_MS = 30_000
 
 export function judge({ key, tool, from, until, outcome, library }: Attempt, faults: Faults): Verdict {
   const stormy = from < faults.stormy.until + AFTERMATH_MS && until > faults.stormy.from

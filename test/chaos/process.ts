@@ -6,7 +6,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { createServer } from 'node:net'
+
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -18,10 +18,11 @@ import { leash } from '../../agent/local/leash.ts'
 import { eachLine } from '../../cli/lines.ts'
 import { awake } from '../bench/objects.ts'
 import type { Awake } from '../bench/objects.ts'
+import { freePort } from '../port.ts'
 
-const START_MS = 45_000
+const START_MS = 120_000
 /** How long an object gets to finish what it does before its eviction is given up. */
-const EVICT_MS = 2_000
+const EVICT_MS = 5_000
 
 /** A workerd:unsafe module of its own service: `evict` waits for what the object does, `abort` breaks all of them off. */
 const evictor = `
@@ -64,7 +65,7 @@ export async function startProcess(
   const objects = join(stateDir, 'objects')
   await mkdir(objects)
   const worker = await bundle()
-  const [port, control] = await freePorts()
+  const [port, control] = [await freePort(), await freePort()]
   const url = `http://127.0.0.1:${port}`
   const bindings = { PUBLIC_URL: url, AUDIT_BATCH_MS: '20', ...vars, ...(await keys(stateDir, vars)) }
   await writeFile(join(stateDir, 'edge.capnp'), await configuration(worker, objects, port, control, bindings))
@@ -181,19 +182,6 @@ const evictor :Workerd.Worker = (
   bindings = [${namespaces.join(', ')}],
 );
 `
-}
-
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()]
-  const ports: number[] = []
-  for (const server of servers) {
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const bound = server.address()
-    ports.push(typeof bound === 'object' && bound !== null ? bound.port : 0)
-  }
-  for (const server of servers) server.close()
-  return [ports[0] ?? 0, ports[1] ?? 0]
 }
 
 function executable(): string {

@@ -11,7 +11,7 @@ import type { TestEdge } from '../edge.ts'
 import { entry, virtual } from '../peers/manifests.ts'
 import { settle } from './journey.ts'
 
-const deadline = { timeout: 15_000 }
+const deadline = { timeout: 60_000 }
 
 const calls: Readonly<Record<string, Record<string, unknown>>> = {
   echo: { message: 'hello \u{1f41d}' },

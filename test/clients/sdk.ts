@@ -8,7 +8,7 @@ import type { Traveller } from './journey.ts'
 export type V2Mode = 'auto' | 'legacy' | { pin: '2026-07-28' }
 
 const info = { name: 'test-client', version: '1.0.0' }
-const deadline = { timeout: 15_000 }
+const deadline = { timeout: 60_000 }
 
 function authorization(token: string | undefined): { requestInit: RequestInit } | undefined {
   return token === undefined ? undefined : { requestInit: { headers: { authorization: `Bearer ${token}` } } }

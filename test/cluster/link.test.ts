@@ -24,8 +24,8 @@ const READY_TO_CALLABLE_S = 15
 /** Of ten that are the aim. */
 const RECOVERY_S = 30
 const IDLE_MS = 60_000
-/** A link has a sign of life every ten seconds, and is suspect after three times as long. */
-const SUSPECT_MS = 30_000
+/** A link has a sign of life every ten seconds, and is suspect after this. */
+const SUSPECT_MS = 25_000
 
 let scene: Scene
 let ledger: Ledger

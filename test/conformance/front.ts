@@ -19,7 +19,7 @@ export interface Front {
   close(): Promise<void>
 }
 
-const deadline = { timeout: 15_000 }
+const deadline = { timeout: 60_000 }
 
 /** Connects to an endpoint of the edge. */
 export async function connect(url: string, token: string, era: FrontEra): Promise<Front> {

@@ -31,16 +31,13 @@ describe('the audit trail', () => {
     await backend?.close()
   })
 
-  /** The events that `action` causes; waits until none has come for a while. */
-  async function eventsOf(action: () => Promise<unknown>): Promise<AuditEvent[]> {
-    await sleep(150)
-    const before = edge.audit().length
+  /** The events that `action` causes; waits until there are as many as there should be, and then none for a while. */
+  async function eventsOf(action: () => Promise<unknown>, expected = 1): Promise<AuditEvent[]> {
+    const before = await edge.settled()
     await action()
-    let seen = -1
-    while (seen !== edge.audit().length) {
-      seen = edge.audit().length
-      await sleep(250)
-    }
+    for (const deadline = Date.now() + 30_000; edge.audit().length < before + expected; await sleep(50))
+      if (Date.now() > deadline) break
+    await edge.settled()
     return edge.audit().slice(before)
   }
 
@@ -54,7 +51,7 @@ describe('the audit trail', () => {
         accept: 'application/json, text/event-stream',
         ...(init.headers as Record<string, string> | undefined),
       },
-      signal: AbortSignal.timeout(10_000),
+      signal: AbortSignal.timeout(30_000),
     })
   const ask = (one: Ask) => (): Promise<unknown> => exchange(endpoint, { token, ...one })
   const call = (name: string): Ask => ({ method: 'tools/call', params: { name, arguments: { value: secret } } })
@@ -152,7 +149,7 @@ describe('the audit trail', () => {
   ]
   for (const { what, act, type, outcome, events = 1 } of cases) {
     test(`${what}: ${events === 1 ? 'one event' : `${events} events`}, ${type}, ${outcome}`, async () => {
-      const seen = await eventsOf(act)
+      const seen = await eventsOf(act, events)
       assert.deepEqual(
         seen.map((event) => `${event.type} ${event.outcome}`),
         Array.from({ length: events }, () => `${type} ${outcome}`),
@@ -184,7 +181,7 @@ describe('the audit trail', () => {
   })
 
   test('many requests at once leave exactly as many events, each with an id of its own', async () => {
-    const events = await eventsOf(() => Promise.all(Array.from({ length: 100 }, ask(call('echo')))))
+    const events = await eventsOf(() => Promise.all(Array.from({ length: 100 }, ask(call('echo')))), 100)
     assert.equal(events.length, 100)
     assert.equal(new Set(events.map((event) => event.audit_id)).size, 100)
   })

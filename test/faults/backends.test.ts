@@ -14,8 +14,11 @@ import { exchange, openSession, toolNames } from '../peers/wire.ts'
 import type { Exchange } from '../peers/wire.ts'
 import { peakMiB, residentMiB } from './memory.ts'
 
-const deadlineMs = 2_000
-const slackMs = 2_000
+const deadlineMs = 4_000
+/** A machine that does other things meanwhile may take three times as long. */
+const slackMs = 8_000
+/** Less than the deadline: whoever waits for the backend that fails takes longer. */
+const soonMs = 3_500
 
 // What the caller is told. These are wrong only while listing, or are no failure at all for the caller.
 const harmlessToACall = new Set<FaultName>([
@@ -103,7 +106,7 @@ for (const era of ['modern', 'legacy'] as const)
 
         assert.deepEqual(toolNames(others.list), listed)
         assert.equal(others.fine.answer?.error, undefined)
-        assert.ok(others.took < 1_500, `others waited ${others.took} ms`)
+        assert.ok(others.took < soonMs, `others waited ${others.took} ms`)
         assert.ok(peak - memory < 100, `memory grew by ${Math.round(peak - memory)} MiB`)
         assert.ok(backend.written() < 40e6, `${backend.written()} bytes were read`)
         assert.equal(decoy.received.length, 0, 'a redirect was followed')
@@ -138,7 +141,7 @@ for (const era of ['modern', 'legacy'] as const)
       assert.ok(typeof wait === 'number' && wait > 0 && wait <= 60, last?.body)
 
       backend.behave()
-      const deadline = Date.now() + 65_000
+      const deadline = Date.now() + 120_000
       for (;;) {
         const response = await call(slug('status 500'))
         if (response.answer?.result !== undefined) break

@@ -134,11 +134,12 @@ export function refused(response: Exchange, endpoint: string): Record<string, st
   return asked
 }
 
-/** Runs `action` and returns the audit events it caused. */
+/** Runs `action`, which causes at least one audit event, and returns all that it caused. */
 export async function audited(edge: TestEdge, action: () => Promise<unknown>): Promise<AuditEvent[]> {
-  await sleep(100)
-  const before = edge.audit().length
+  const before = await edge.settled()
   await action()
-  await sleep(300)
+  for (const deadline = Date.now() + 30_000; edge.audit().length === before; await sleep(50))
+    assert.ok(Date.now() < deadline, 'no audit event came')
+  await edge.settled()
   return edge.audit().slice(before)
 }

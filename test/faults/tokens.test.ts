@@ -99,7 +99,7 @@ describe('tokens', () => {
   })
 
   test('clock skew is allowed as configured, and no further', async () => {
-    const late = { iat: now() - 600, exp: now() - 20 }
+    const late = { iat: now() - 600, exp: now() - 5 }
     assert.equal((await call(guarded, await world.token(guarded, late))).status, 200)
     const skewed = edge.endpoint('skewed')
     assert.equal((await call(skewed, await world.token(skewed, late))).status, 401)
@@ -134,9 +134,9 @@ describe('tokens', () => {
     assert.equal((await call(guarded, await world.token(guarded))).status, 200)
   })
 
-  test('a rotated key is found, within the bound that stops a storm', { timeout: 60_000 }, async () => {
+  test('a rotated key is found, within the bound that stops a storm', { timeout: 150_000 }, async () => {
     await edge.issuer.rotate()
-    const deadline = Date.now() + 40_000
+    const deadline = Date.now() + 120_000
     for (;;) {
       const { status } = await call(guarded, await world.token(guarded))
       if (status === 200) break

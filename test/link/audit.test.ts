@@ -71,7 +71,7 @@ describe('the audit trail of two clusters and their edge', () => {
       )
     }
     const endpoint = edge.endpoint('all')
-    const deadline = Date.now() + 20_000
+    const deadline = Date.now() + 60_000
     for (let seen = ''; !seen.includes('"b"'); await sleep(100)) {
       assert.ok(Date.now() < deadline, `not all of both clusters is listed: ${seen.slice(0, 1000)}`)
       await edge.lists(endpoint, ['here', 'look', 'pick'])
@@ -112,7 +112,7 @@ describe('the audit trail of two clusters and their edge', () => {
     })
 
   test('reconciles to the last call, refusals included', async () => {
-    const before = edgeEvents().length
+    const before = await edge.settled()
     const expected = { edge: 0, proxy: 0 }
     const make = async (at: number, name: string, args: object): Promise<Exchange> => {
       expected.edge += 1
@@ -140,10 +140,14 @@ describe('the audit trail of two clusters and their edge', () => {
     const endpoint = edge.endpoint('all')
     const stranger = await exchange(endpoint, { method: 'tools/call', token: 'none', params: { name: 'pick' } })
     assert.equal(stranger.status, 401)
+    const writtenAtEdge = () => calls(edgeEvents().slice(before))
+    const writtenAtProxies = () => calls([...proxies('place'), ...proxies('pool')].flatMap((proxy) => proxy.audit()))
+    for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(100))
+      if (writtenAtEdge().length >= expected.edge && writtenAtProxies().length >= expected.proxy) break
     await edge.settled()
 
-    const atEdge = calls(edgeEvents().slice(before))
-    const atProxies = calls([...proxies('place'), ...proxies('pool')].flatMap((proxy) => proxy.audit()))
+    const atEdge = writtenAtEdge()
+    const atProxies = writtenAtProxies()
     assert.equal(atEdge.length, expected.edge)
     assert.equal(atProxies.length, expected.proxy)
     const ids = new Map(atEdge.map((event) => [event.audit_id, event]))

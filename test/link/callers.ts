@@ -34,9 +34,11 @@ const HANG_MS = 25_000
 
 export class Books {
   readonly ended: Ended[] = []
-  readonly unlisted: { readonly at: number; readonly why: string }[] = []
+  readonly unlisted: { readonly from: number; readonly until: number; readonly why: string }[] = []
   readonly #executions = new Map<string, number>()
   listed = 0
+  /** Calls that have no answer yet. */
+  underWay = 0
 
   readonly execute = (key: string): void => {
     this.#executions.set(key, (this.#executions.get(key) ?? 0) + 1)
@@ -80,7 +82,9 @@ export class Caller {
       if (!mayCall()) continue
       const key = `${this.#name}-${(this.#count += 1)}`
       const from = performance.now()
+      this.#books.underWay += 1
       const outcome = await attempt(url, token, tool, { ...args, key })
+      this.#books.underWay -= 1
       const until = performance.now()
       if (outcome.kind === 'ok') this.#successes.push({ from, until })
       this.#books.ended.push({ lane: this.lane, key, from, until, ...outcome })
@@ -120,11 +124,13 @@ export async function lister(
   const known = await Promise.all(places.map(async ({ url, token, texts }) => ({ url, texts, token: await token() })))
   while (!stop.aborted) {
     for (const { url, token, texts } of known) {
-      const at = performance.now()
+      const from = performance.now()
       const list = await exchange(url, { method: 'tools/list', token, timeoutMs: HANG_MS }).catch(String)
       const text = typeof list === 'string' ? list : list.body
       const missing = texts.filter((one) => !text.includes(one))
-      if (missing.length > 0) books.unlisted.push({ at, why: `${missing.join()} not in ${text.slice(0, 300)}` })
+      const until = performance.now()
+      if (missing.length > 0)
+        books.unlisted.push({ from, until, why: `${missing.join()} not in ${text.slice(0, 300)}` })
       else books.listed += 1
     }
     await sleep(LIST_MS)

@@ -35,10 +35,10 @@ function programs(): NonNullable<typeof built> {
   })()
   return built
 }
-/** How long a lease lasts, and how often it is put off, in milliseconds. */
-const LEASE_MS = 3_000
+/** How often a lease is put off, in milliseconds. */
+
 const RENEW_MS = 500
-const WAIT_MS = 30_000
+const WAIT_MS = 90_000
 
 /** A server of the cluster: its manifest there, and where it is. */
 export interface CrewServer {
@@ -53,6 +53,8 @@ export interface CrewOptions {
   readonly replicas?: number
   /** Between pings, in milliseconds; default: as in production. */
   readonly pingMs?: number
+  /** How long a lease lasts that nobody puts off, in milliseconds; default: longer than a machine stands still. */
+  readonly leaseMs?: number
 }
 
 export interface Replica {
@@ -81,7 +83,7 @@ export interface Crew {
 
 /** Starts everything; resolves when the edge has registered what there is. */
 export async function startCluster(edge: Joinable, name: string, options: CrewOptions): Promise<Crew> {
-  const { servers, replicas: count = 2, pingMs } = options
+  const { servers, replicas: count = 2, pingMs, leaseMs = 60_000 } = options
   const identity = await admit(edge, name)
   const signers: readonly Signer[] = [
     { issuer: 'edge', uses: ['call'], jwks: await keysOf(edge) },
@@ -124,7 +126,7 @@ export async function startCluster(edge: Joinable, name: string, options: CrewOp
   let leasedUntil = 0
   const lease = setInterval(() => {
     if (leader === undefined || !leader.isRunning) return
-    leasedUntil = Date.now() + LEASE_MS
+    leasedUntil = Date.now() + leaseMs
     leader.order({ kind: 'lease', until: leasedUntil })
   }, RENEW_MS)
   const close = async (): Promise<void> => {

@@ -145,10 +145,10 @@ describe('the same servers in two clusters', () => {
     })
     endpoint = edge.endpoint('tools')
     alpha = await Cluster.start(edge, 'alpha')
-    for (const until = Date.now() + 15_000; (await list('operators')).length < 5; await sleep(100))
+    for (const until = Date.now() + 60_000; (await list('operators')).length < 5; await sleep(100))
       assert.ok(Date.now() < until, JSON.stringify(await list('operators')))
     beta = await Cluster.start(edge, 'beta')
-    for (const until = Date.now() + 15_000; (await list('operators')).length < 7; await sleep(100))
+    for (const until = Date.now() + 60_000; (await list('operators')).length < 7; await sleep(100))
       assert.ok(Date.now() < until, JSON.stringify(await list('operators')))
   })
   after(async () => {

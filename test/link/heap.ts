@@ -2,7 +2,7 @@
 
 import { WebSocket } from 'ws'
 
-const WAIT_MS = 20_000
+const WAIT_MS = 60_000
 
 const POKE_MS = 100
 

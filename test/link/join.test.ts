@@ -13,7 +13,7 @@ import { ScriptedUplink } from './scripted-uplink.ts'
 
 const UPLINK = 'system:serviceaccount:toolhive-system:waggle-agent-uplink'
 const POD = { 'kubernetes.io': { namespace: 'toolhive-system', pod: { name: 'uplink', uid: 'pod-1' } } }
-const soon = () => AbortSignal.timeout(10_000)
+const soon = () => AbortSignal.timeout(30_000)
 
 describe('an edge that clusters join', () => {
   let edge: TestEdge
@@ -105,7 +105,7 @@ describe('an edge that clusters join', () => {
       }
       const sessions = new Sessions(host, await Identity.generate())
       const credential = await sessions.renew(soon())
-      assert.ok(Math.abs(credential.expires - now() - 600_000) < 5_000)
+      assert.ok(Math.abs(credential.expires - now() - 600_000) < 30_000)
     }
   })
 
@@ -327,7 +327,9 @@ describe('an edge that clusters join', () => {
     const asked = Date.now()
     await admin('POST', 'clusters/gone/revoke')
     assert.equal((await link.ended()).code, 4403)
-    assert.ok(Date.now() - asked < 5_000)
+    const took = Date.now() - asked
+    console.log(`the links of a revoked cluster are closed after ${took} ms`)
+    assert.ok(took < 15_000, `${took} ms`)
     await refused(await knocker.connect(me, session), me, 'connect', 'not_admitted')
     await refused(await knocker.session(me), me, 'session', 'not_admitted')
     const response = await edge.admin('POST', '/admin/v1/clusters/gone/token', {})
@@ -336,14 +338,11 @@ describe('an edge that clusters join', () => {
     await admin('DELETE', 'clusters/gone')
     await add('gone', { method: 'join-token' })
     await knocker.join(me, await mint('gone'))
-    const before = edge.audit().length
+    const before = await edge.settled()
     assert.equal((await knocker.connect(me, session)).reason, 'not_admitted')
-    assert.ok(
-      edge
-        .audit()
-        .slice(before)
-        .some((event) => String(extraOf(event)['detail']).includes('deleted')),
-    )
+    const isDeleted = (event: AuditEvent): boolean => String(extraOf(event)['detail']).includes('deleted')
+    for (const deadline = Date.now() + 30_000; !edge.audit().slice(before).some(isDeleted); await sleep(50))
+      assert.ok(Date.now() < deadline, 'the audit trail does not say why')
   })
 
   test('while its issuer is away a cluster is told to try again, and gets in when it is back', async () => {

@@ -77,13 +77,13 @@ export class Knocker {
 
 export async function post({ url, headers, body = '' }: Prepared): Promise<Reply> {
   const init = { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body }
-  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(10_000) })
+  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(30_000) })
   return reply(response.status, await response.text())
 }
 
 /** Opens the WebSocket; one that opens is closed at once. */
 export function upgrade({ url, headers }: Prepared): Promise<Reply> {
-  const socket = new WebSocket(url.replace('http', 'ws'), [...LINK_PROTOCOLS], { headers, handshakeTimeout: 10_000 })
+  const socket = new WebSocket(url.replace('http', 'ws'), [...LINK_PROTOCOLS], { headers, handshakeTimeout: 30_000 })
   return new Promise((resolve, reject) => {
     socket.once('open', () => {
       socket.close()

@@ -142,11 +142,14 @@ describe('a linked cluster', () => {
       return true
     }
     const token = await edge.token(endpoint)
-    const asked = { method: 'tools/call', token, params: { name: 'echo', arguments: {} }, timeoutMs: 500 }
+    const leave = new AbortController()
+    const asked = { method: 'tools/call', token, params: { name: 'echo', arguments: {} }, signal: leave.signal }
     const asking = exchange(endpoint, asked).catch(() => undefined)
     await arrived.promise
+    leave.abort()
     await asking
-    await Promise.race([gone.promise, sleep(8_000).then(() => assert.fail('the proxy still works on it'))])
+    const late = sleep(30_000, undefined, { ref: false }).then(() => assert.fail('the proxy still works on it'))
+    await Promise.race([gone.promise, late])
     proxy.takeover = undefined
   })
 
@@ -163,7 +166,9 @@ describe('a linked cluster', () => {
     url = 'http://127.0.0.1:9/mcp'
     const startedAt = performance.now()
     const { answer } = await call()
-    assert.ok(performance.now() - startedAt < 6_000)
+    const took = performance.now() - startedAt
+    console.log(`a proxy that is away is told after ${Math.round(took)} ms`)
+    assert.ok(took < 15_000, `${took} ms`)
     assert.equal(answer?.error?.code, 1502, JSON.stringify(answer))
     assert.deepEqual((answer.error.data as { cluster?: string }).cluster, 'alpha')
     url = proxy.url
@@ -172,7 +177,7 @@ describe('a linked cluster', () => {
 
   test('a cluster that is revoked loses its link and its servers at once', async () => {
     assert.ok((await edge.admin('POST', '/admin/v1/clusters/alpha/revoke')).ok)
-    for (const until = performance.now() + 5_000; uplink.links > 0; await sleep(50))
+    for (const until = performance.now() + 30_000; uplink.links > 0; await sleep(50))
       assert.ok(performance.now() < until)
     const { answer } = await call()
     assert.equal(answer?.result, undefined)

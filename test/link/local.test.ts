@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -14,7 +14,7 @@ import { manifest, type Manifest } from '../peers/manifests.ts'
 import { exchange, openSession, type Exchange } from '../peers/wire.ts'
 
 const program = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
-const WAIT_MS = 20_000
+const WAIT_MS = 60_000
 
 /** A server over stdio whose only tool does what its argument says. */
 const ODD = `
@@ -28,7 +28,7 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   if (method === 'tools/list') return say({ id, result: { tools: [{ name: process.env.TOOL ?? 'odd', inputSchema: { type: 'object' } }] } })
   if (method !== 'tools/call') return id === undefined ? undefined : say({ id, result: {} })
   const { act } = params.arguments
-  if (act === 'hang') return undefined
+  if (act === 'hang') return require('node:fs').writeFileSync(params.arguments.mark, '')
   if (act === 'die') return process.exit(7)
   count += 1
   say({ id, result: { content: [{ type: 'text', text: JSON.stringify({ count, pid: process.pid, token: process.env.TOKEN }) }] } })
@@ -222,8 +222,9 @@ describe('servers of a machine', () => {
 
   test('a process that dies fails its calls at once, typed, and the next call has another', async () => {
     const { pid } = await act()
-    const hanging = call('odd_odd', { act: 'hang' })
-    await sleep(300)
+    const mark = join(place.home, 'hangs')
+    const hanging = call('odd_odd', { act: 'hang', mark })
+    await until('the call has come to the process', () => (existsSync(mark) ? true : undefined))
     const at = performance.now()
     process.kill(pid, 'SIGKILL')
     assert.equal((await hanging).answer?.error?.data?.['reason'], 'backend_unavailable')
@@ -235,7 +236,13 @@ describe('servers of a machine', () => {
   })
 
   test('a caller who gives up leaves nothing waiting', async () => {
-    await assert.rejects(call('odd_odd', { act: 'hang' }, { timeoutMs: 500 }))
+    const mark = join(place.home, 'hangs-again')
+    const leave = new AbortController()
+    const hanging = call('odd_odd', { act: 'hang', mark }, { signal: leave.signal })
+    hanging.catch(() => undefined)
+    await until('the call has come to the process', () => (existsSync(mark) ? true : undefined))
+    leave.abort()
+    await assert.rejects(hanging)
     assert.equal(typeof (await act()).count, 'number')
   })
 

@@ -21,7 +21,7 @@ describe('registration', () => {
   const open: ScriptedUplink[] = []
 
   before(async () => {
-    edge = await startEdge({ vars: { LINK_CLOCK: '1,2,4,7' } })
+    edge = await startEdge()
   })
   after(async () => {
     for (const uplink of open) uplink.close()
@@ -45,7 +45,7 @@ describe('registration', () => {
     return toolNames(await exchange(endpoint, { method: 'tools/list', token }))
   }
 
-  async function until(what: string, met: () => Promise<boolean>, patienceMs = 12_000): Promise<void> {
+  async function until(what: string, met: () => Promise<boolean>, patienceMs = 60_000): Promise<void> {
     const deadline = Date.now() + patienceMs
     while (!(await met())) {
       assert.ok(Date.now() < deadline, what)
@@ -125,12 +125,16 @@ describe('registration', () => {
     const next = await again.leads()
     assert.ok(next > epoch)
     assert.equal((await again.publish(next, 1, [changed, two])).wanted.length, 0)
-    const registered = edge
-      .audit()
-      .filter(
-        ({ target }) => JSON.stringify(target).includes('link.registered') && JSON.stringify(target).includes('"same"'),
-      )
-    assert.equal(registered.length, 2)
+    const registered = () =>
+      edge
+        .audit()
+        .filter(
+          ({ target }) =>
+            JSON.stringify(target).includes('link.registered') && JSON.stringify(target).includes('"same"'),
+        )
+    await until('both are written down', async () => registered().length >= 2)
+    await edge.settled()
+    assert.equal(registered().length, 2)
   })
 
   test('a server whose proxy is not seen yet keeps the tools that it had, unless it is another server', async () => {
@@ -288,7 +292,14 @@ describe('registration', () => {
     assert.deepEqual(reasons(dropped), { 'MCPServer/elsewhere/narrowed': 'not_allowed' })
   })
 
-  test('a cluster that falls silent is offline, then delisted, then forgotten; one that returns is back at once', async () => {
+  test('a cluster that falls silent is offline, then delisted, then forgotten; one that returns is back at once', async (t) => {
+    // A clock that runs fast, for this cluster alone: whoever stands still for a while is gone by it.
+    const calm = edge
+    edge = await startEdge({ vars: { LINK_CLOCK: '3,5,12,18' } })
+    t.after(async () => {
+      await edge.close()
+      edge = calm
+    })
     const { uplink, connect, epoch } = await leader('silent')
     await uplink.publish(epoch, 1, [
       { manifest: virtual('silent-tools', ['silent']) },
@@ -305,6 +316,7 @@ describe('registration', () => {
     back.close()
     await until('it is delisted', async () => (await stateOf('silent')) === 'delisted')
     await until('it is forgotten', async () => (await stateOf('silent')) === 'unregistered')
+    await edge.audited(({ target }) => (target as { method?: string }).method === 'link.evicted')
     const states = edge.audit().flatMap(({ target }) => {
       const { method, name } = target as { method?: string; name?: string }
       return name === 'silent' && /offline|delisted|evicted/u.test(method ?? '') ? [method] : []

@@ -25,7 +25,7 @@ const TOOLS = 30
 const FEW = 10
 const UPLINKS = 50
 const MAX_HEAP = 100 * 1024 * 1024
-const BACK_MS = 60_000
+const BACK_MS = 180_000
 const LISTS = 30
 
 const mib = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(1)} MiB`
@@ -172,7 +172,7 @@ describe('twenty clusters', () => {
       const from = Date.now()
       for (let tools = -1; tools !== servers * TOOLS; await sleep(200)) {
         ;({ tools } = await walk(name, tokens[name]))
-        assert.ok(Date.now() - from < 60_000, `${name}: ${tools} tools`)
+        assert.ok(Date.now() - from < 120_000, `${name}: ${tools} tools`)
       }
       console.log(`${servers} servers are listed whole after ${Date.now() - from} ms`)
     }
@@ -256,7 +256,7 @@ describe('twenty clusters', () => {
         `${served.length} lists meanwhile: median ${Math.round(median(served))} ms, at most ${Math.round(Math.max(...served))} ms; resident ${Math.round(await residentMiB(edge.pid))} MiB`,
       )
       assert.ok(served.length > 0)
-      assert.ok(Math.max(...served) < 15_000)
+      assert.ok(Math.max(...served) < 30_000)
     } finally {
       stop.abort()
       await Promise.all(uplinks.map(({ running }) => running))

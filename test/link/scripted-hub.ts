@@ -64,7 +64,7 @@ export class HubLink {
 
   /** The next frame of this kind that fits and that no `next` has returned, waiting for it if need be. */
   async next<K extends Kind>(kind: K, fits: (frame: Of<K>) => boolean = () => true): Promise<Heard<Of<K>>> {
-    const until = performance.now() + 5_000
+    const until = performance.now() + 30_000
     for (;;) {
       const at = this.heard.findIndex(({ frame }) => frame.kind === kind && fits(frame as Of<K>))
       if (at >= 0) return this.heard.splice(at, 1)[0] as Heard<Of<K>>
@@ -103,7 +103,7 @@ export class HubLink {
   ): string {
     this.#calls += 1
     const call = `test-${this.#calls}`
-    const { method = 'POST', headers = {}, body = '', deadlineMs = 5_000 } = given
+    const { method = 'POST', headers = {}, body = '', deadlineMs = 60_000 } = given
     const isWhole = !('body' in given) || given.body !== undefined
     this.say(
       { kind: 'open', call, target, method, headers, deadlineMs, last: isWhole },
@@ -203,7 +203,7 @@ export async function startHub(sessionMs = 600_000): Promise<ScriptedHub> {
     dismiss: undefined,
     refused,
     link: async (index) => {
-      const until = performance.now() + 10_000
+      const until = performance.now() + 30_000
       for (;;) {
         const found = links[index]
         if (found !== undefined) return found

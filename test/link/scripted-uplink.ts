@@ -10,7 +10,7 @@ import { bodyDigest, type SnapshotItem } from '../../protocol/snapshot.ts'
 import type { TestEdge } from '../edge.ts'
 import type { Manifest } from '../peers/manifests.ts'
 
-const WAIT_MS = 10_000
+const WAIT_MS = 30_000
 
 export interface Received {
   readonly frame: EdgeFrame

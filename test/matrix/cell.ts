@@ -29,9 +29,9 @@ export function textOf(answer: Answer): string {
 
 /** Waits until something is so, 8 s at most. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 8_000
+  const deadline = Date.now() + 60_000
   while (!(await holds())) {
-    if (Date.now() > deadline) assert.fail(`not within 8 s: ${what}`)
+    if (Date.now() > deadline) assert.fail(`not within 60 s: ${what}`)
     await sleep(25)
   }
 }

@@ -28,7 +28,7 @@ export class Journal {
   /** A call's work: until it is released or cancelled, 15 s at most. */
   async wait(key: string, signal: AbortSignal): Promise<void> {
     this.began(key)
-    const deadline = Date.now() + 15_000
+    const deadline = Date.now() + 60_000
     while (!this.#released.has(key)) {
       if (signal.aborted) {
         this.#cancelled.add(key)

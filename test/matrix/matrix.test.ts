@@ -97,7 +97,7 @@ describe('matrix', { concurrency: 5 }, () => {
       describe(`${revision} × ${kind}`, { concurrency: 1 }, () => {
         for (const { feature, word } of table.filter((cell) => cell.kind === kind && cell.revision === revision)) {
           if (word === none) continue
-          test(`${revision} × ${kind} × ${feature}: ${word}`, { timeout: 20_000 }, async () => {
+          test(`${revision} × ${kind} × ${feature}: ${word}`, { timeout: 120_000 }, async () => {
             const check = features[feature]?.[word]
             assert.ok(check, `nothing is known of "${feature}: ${word}"`)
             await meet(kind, revision, feature, check)
@@ -113,7 +113,7 @@ describe('matrix', { concurrency: 5 }, () => {
       for (const revision of ['2025-11-25', '2026-07-28'] as const) {
         const how = kind === 'modern' && revision === '2026-07-28' ? 'error' : 'text'
         for (const [tool, checks] of Object.entries(unaskable)) {
-          test(`${revision}, nothing declared × ${kind} × ${tool}: ${how}`, { timeout: 20_000 }, () =>
+          test(`${revision}, nothing declared × ${kind} × ${tool}: ${how}`, { timeout: 120_000 }, () =>
             meet(kind, revision, tool, checks[how], true),
           )
         }

@@ -59,7 +59,7 @@ const declared = {
 } as const
 
 const info = { name: 'matrix-client', version: '1.0.0' }
-const deadline = { timeout: 15_000 }
+const deadline = { timeout: 60_000 }
 const reconnectionOptions = {
   initialReconnectionDelay: 100,
   maxReconnectionDelay: 1_000,

@@ -31,8 +31,10 @@ export interface Ask {
   readonly session?: string | undefined
   readonly id?: string | number
   readonly headers?: Readonly<Record<string, string>>
-  /** Milliseconds until the exchange is given up. Default 30 s. */
+  /** Milliseconds until the exchange is given up. Default 60 s. */
   readonly timeoutMs?: number
+  /** Gives it up. */
+  readonly signal?: AbortSignal
   /** Sends a notification: no id, no answer expected. */
   readonly notify?: boolean
 }
@@ -66,7 +68,8 @@ export async function exchange(url: string, ask: Ask): Promise<Exchange> {
     ...(era === 'legacy' && ask.method !== 'initialize' && { 'mcp-protocol-version': legacyRevision }),
     ...ask.headers,
   }
-  const signal = AbortSignal.timeout(ask.timeoutMs ?? 30_000)
+  const late = AbortSignal.timeout(ask.timeoutMs ?? 60_000)
+  const signal = ask.signal === undefined ? late : AbortSignal.any([late, ask.signal])
   const response = await fetch(url, { method: 'POST', headers, body, signal, redirect: 'manual' })
   return read(response)
 }

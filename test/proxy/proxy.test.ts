@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connectV2 } from '../clients/sdk.ts'
 import { settle, travel } from '../clients/journey.ts'
 import { startIssuer, type Issuer } from '../issuer.ts'
@@ -46,12 +47,12 @@ describe('a proxy that anybody may use', () => {
     assert.equal((health['mcp'] as Record<string, unknown>)['available'], true)
     assert.equal((await fetch(`${proxy.internal}/livez`)).status, 200)
     await exchange(proxy.mcp, { method: 'tools/call', params: { name: 'test_simple_text', arguments: {} } })
-    const metrics = await (await fetch(`${proxy.internal}/metrics`)).text()
-    assert.match(
-      metrics,
-      /toolhive_mcp_tool_calls_total\{server="test\/tools",tool="test_simple_text",status="success"\} \d/u,
-    )
-    assert.match(metrics, /waggle_servers\{server="test\/tools",state="ok"\} 1/u)
+    const scrape = async () => (await fetch(`${proxy.internal}/metrics`)).text()
+    const counted = /toolhive_mcp_tool_calls_total\{server="test\/tools",tool="test_simple_text",status="success"\} \d/u
+    // A call is counted when it is over, which its caller may see first.
+    for (const deadline = Date.now() + 30_000; !counted.test(await scrape()); await sleep(50))
+      assert.ok(Date.now() < deadline, await scrape())
+    assert.match(await scrape(), /waggle_servers\{server="test\/tools",state="ok"\} 1/u)
   })
 
   test('leaves one event for each request on stdout', async () => {
@@ -153,7 +154,7 @@ describe('a proxy that asks for tokens', () => {
 
   test('uses a secret that was replaced within seconds', async () => {
     await proxy.secret('github/token', 'another-credential')
-    await new Promise((resolve) => setTimeout(resolve, 1_100))
+    await sleep(1_100)
     const token = await issuer.token(audience, { groups: ['engineers'] })
     const [name = ''] = await proxy.lists([], token)
     await exchange(proxy.mcp, { method: 'tools/call', token, params: { name, arguments: {} } })

@@ -3,7 +3,7 @@
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -41,11 +41,11 @@ export interface TestProxy {
   secret(path: string, value: string): Promise<void>
   /** Audit events so far, oldest first. */
   audit(): AuditEvent[]
-  /** Waits (5 s) for an audit event. */
+  /** Waits (30 s) for an audit event. */
   audited(match: (event: AuditEvent) => boolean): Promise<AuditEvent>
   /** Everything printed. */
   lines(): readonly string[]
-  /** Waits (10 s) until it lists these tools, among others. Returns all names listed. */
+  /** Waits (60 s) until it lists these tools, among others. Returns all names listed. */
   lists(tools: readonly string[], token?: string): Promise<string[]>
   /** Sends SIGTERM; resolves with the exit code. */
   end(): Promise<number | null>
@@ -56,9 +56,11 @@ export interface TestProxy {
 export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
   const folder = await mkdtemp(join(tmpdir(), 'waggle-proxy-'))
   const file = join(folder, 'config', RUN_CONFIG)
+  /** Whole at once: nobody reads half of it. */
   const put = async (path: string, text: string): Promise<void> => {
     await mkdir(dirname(path), { recursive: true })
-    await writeFile(path, text)
+    await writeFile(join(folder, 'next'), text)
+    await rename(join(folder, 'next'), path)
   }
   await put(file, printRunConfig(options.config))
   for (const [path, value] of Object.entries(options.secrets ?? {})) await put(join(folder, 'secrets', path), value)
@@ -80,14 +82,15 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
   const lines: string[] = []
   for (const stream of [child.stdout, child.stderr])
     createInterface({ input: stream }).on('line', (line) => void lines.push(line))
-  const exited = once(child, 'exit').then(([code]) => code as number | null)
+  // When everything that it printed is there, too.
+  const exited = once(child, 'close').then(([code]) => code as number | null)
   const close = async (): Promise<void> => {
     if (child.exitCode === null) child.kill('SIGKILL')
     await exited
     await rm(folder, { recursive: true, force: true })
   }
   const logged = async (match: (entry: Record<string, unknown>) => boolean, from = 0) => {
-    for (const deadline = Date.now() + 15_000; ; await sleep(20)) {
+    for (const deadline = Date.now() + 60_000; ; await sleep(20)) {
       const found = lines.slice(from).flatMap(parse).find(match)
       if (found !== undefined) return found
       if (Date.now() > deadline || child.exitCode !== null) throw new Error(`not logged:\n${lines.join('\n')}`)
@@ -111,7 +114,7 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
       secret: (path, value) => put(join(folder, 'secrets', path), value),
       audit: () => events(lines),
       audited: async (match) => {
-        for (const deadline = Date.now() + 5_000; ; await sleep(20)) {
+        for (const deadline = Date.now() + 30_000; ; await sleep(20)) {
           const found = events(lines).find((event) => match(event))
           if (found !== undefined) return found
           if (Date.now() > deadline) throw new Error(`no such audit event among:\n${lines.slice(-20).join('\n')}`)
@@ -119,7 +122,7 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
       },
       lines: () => lines,
       lists: async (tools, token) => {
-        for (const deadline = Date.now() + 10_000; ; await sleep(50)) {
+        for (const deadline = Date.now() + 60_000; ; await sleep(50)) {
           const list = await exchange(`${url}/mcp`, { method: 'tools/list', token })
           const names = toolNames(list)
           if (list.answer?.result !== undefined && tools.every((tool) => names.includes(tool))) return names
@@ -141,7 +144,7 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
   }
 }
 
-async function ready({ internal }: TestProxy, withinMs = 15_000): Promise<void> {
+async function ready({ internal }: TestProxy, withinMs = 60_000): Promise<void> {
   for (const deadline = Date.now() + withinMs; ; await sleep(20)) {
     const response = await fetch(`${internal}/readyz`)
     const reason = await response.text()

@@ -1,5 +1,6 @@
 // A client that listens: opens an event stream and keeps what arrives, as events.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readSse, type SseEvent } from '../../protocol/sse.ts'
 import { legacyRevision, modernRevision } from '../peers/wire.ts'
 
@@ -9,7 +10,7 @@ export interface Heard {
   readonly events: readonly SseEvent[]
   /** Messages of the events that have data. */
   messages(): { method?: string; params?: Record<string, unknown>; id?: unknown; result?: unknown }[]
-  /** Waits (8 s) until a message matches. */
+  /** Waits (30 s) until a message matches. */
   until(match: (message: ReturnType<Heard['messages']>[number]) => boolean): Promise<void>
   /** Waits (`ms`) until the stream has ended. */
   ended(ms?: number): Promise<boolean>
@@ -65,7 +66,7 @@ export async function subscribe(
 
 async function open(url: string, init: RequestInit): Promise<Heard> {
   const stop = new AbortController()
-  const timer = setTimeout(() => stop.abort(), 60_000)
+  const timer = setTimeout(() => stop.abort(), 240_000)
   const response = await fetch(url, { ...init, signal: stop.signal })
   const events: SseEvent[] = []
   let done = false
@@ -88,14 +89,16 @@ async function open(url: string, init: RequestInit): Promise<Heard> {
     events,
     messages,
     until: async (match) => {
-      const deadline = Date.now() + 8_000
+      const deadline = Date.now() + 30_000
       while (!messages().some((one) => match(one))) {
         if (Date.now() > deadline || done) throw new Error(`not heard among ${JSON.stringify(messages())}`)
-        await new Promise((resolve) => setTimeout(resolve, 50))
+        await sleep(50)
       }
     },
-    ended: async (ms = 8_000) => {
-      await Promise.race([pumped, new Promise((resolve) => setTimeout(resolve, ms))])
+    ended: async (ms = 30_000) => {
+      const late = new AbortController()
+      await Promise.race([pumped, sleep(ms, undefined, { signal: late.signal }).catch(() => undefined)])
+      late.abort()
       return done
     },
     leave: () => stop.abort(),

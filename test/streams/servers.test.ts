@@ -77,7 +77,7 @@ describe('what servers say on their own', () => {
       assert.deepEqual((await one.ask('resources/unsubscribe', { uri })).answer?.result, {})
       // What was said before the end may still be on its way.
       let before = -1
-      for (const count = () => stream.messages().filter(updated).length; count() !== before; await sleep(300))
+      for (const count = () => stream.messages().filter(updated).length; count() !== before; await sleep(1_500))
         before = count()
       talker.touch()
       await sleep(500)
@@ -95,7 +95,7 @@ describe('what servers say on their own', () => {
     await again(() => talker.touch(), stream.until(updated))
     const before = stream.messages().filter(updated).length
     talker.forget()
-    const deadline = Date.now() + 10_000
+    const deadline = Date.now() + 60_000
     while (stream.messages().filter(updated).length === before) {
       assert.ok(Date.now() < deadline, 'heard again after the server forgot')
       await sleep(300)
@@ -144,7 +144,7 @@ describe('what servers say on their own', () => {
   })
 
   test('nobody listens to servers once nobody listens to the edge', async () => {
-    const deadline = Date.now() + 55_000
+    const deadline = Date.now() + 150_000
     const count = () => [...talkers.values()].map((talker) => talker.listeners())
     // The edge itself listens for changed lists, on one stream each.
     while (count().some((one) => one > 1)) {

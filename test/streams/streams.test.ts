@@ -89,7 +89,7 @@ describe('streams', () => {
     const token = await edge.token(endpoint)
     const id = await session(endpoint, token)
     const first = await listen(endpoint, token, id)
-    for (const deadline = Date.now() + 5_000; first.events.length === 0; await sleep(20))
+    for (const deadline = Date.now() + 30_000; first.events.length === 0; await sleep(20))
       assert.ok(Date.now() < deadline, 'the stream begins at once')
     const last = first.events[0]?.id
     assert.ok(last, 'the stream begins with an id')
@@ -127,7 +127,7 @@ describe('streams', () => {
     const endpoint = edge.endpoint('modern')
     const now = Math.floor(Date.now() / 1000)
     const [short, revoked, fine] = await Promise.all(
-      [{ sub: 'short', exp: now - 57 }, { sub: 'revoked' }, { sub: 'fine' }].map(async (claims) => {
+      [{ sub: 'short', exp: now - 50 }, { sub: 'revoked' }, { sub: 'fine' }].map(async (claims) => {
         const token = await edge.token(endpoint, claims)
         return subscribe(endpoint, token, { toolsListChanged: true })
       }),
@@ -135,8 +135,8 @@ describe('streams', () => {
     const body = { issuer: edge.issuer.url, subject: 'revoked', seconds: 600 }
     const response = await edge.admin('POST', '/admin/v1/revocations', body)
     assert.ok(response.ok, `${response.status} ${await response.text()}`)
-    assert.equal(await revoked?.ended(7_000), true, 'revoked')
-    assert.equal(await short?.ended(7_000), true, 'expired')
+    assert.equal(await revoked?.ended(), true, 'revoked')
+    assert.equal(await short?.ended(), true, 'expired')
     assert.equal(await fine?.ended(100), false)
     assert.deepEqual(revoked?.messages().at(-1)?.result, {
       resultType: 'complete',

@@ -92,7 +92,7 @@ export async function startTalker(era: 'legacy' | 'modern'): Promise<Talker> {
     roots: async () => {
       const newest = [...sessions.values()].at(-1)
       if (newest === undefined) throw new Error('no session')
-      const { roots } = await newest.server.server.listRoots(undefined, { timeout: 8_000 })
+      const { roots } = await newest.server.server.listRoots(undefined, { timeout: 30_000 })
       return roots
     },
     forget: () => {

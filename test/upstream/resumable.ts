@@ -4,7 +4,9 @@
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
+import type { RequestHandlerExtra } from '@modelcontextprotocol/sdk/shared/protocol.js'
 import { SetLevelRequestSchema } from '@modelcontextprotocol/sdk/types.js'
+import type { ServerNotification, ServerRequest } from '@modelcontextprotocol/sdk/types.js'
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -13,6 +15,8 @@ import { listen } from '../peers/listen.ts'
 
 /** How the stream of a call loses its connection. */
 export type Cut = 'closed by the server' | 'cut by the network' | 'not at all'
+
+type ToolExtra = RequestHandlerExtra<ServerRequest, ServerNotification>
 
 export interface Resumable {
   readonly url: string
@@ -29,7 +33,7 @@ export interface Resumable {
   close(): Promise<void>
 }
 
-/** Starts it with a tool `count`, which tells three steps 150 ms apart and loses its connection after the first, and `large`. */
+/** Starts it with a tool `count`, which tells three steps 150 ms apart and loses its connection after the first; `linger`, the same with seconds between; and `large`. */
 export async function startResumable(
   transport: 'streamable-http' | 'sse',
   cut: Cut = 'not at all',
@@ -44,7 +48,7 @@ export async function startResumable(
 
   function build(): McpServer {
     const server = new McpServer({ name: 'resumable', version: '1.0.0' }, { capabilities: { logging: {} } })
-    server.registerTool('count', { description: 'Counts to three' }, async (extra) => {
+    const count = async (extra: ToolExtra, pauseMs: number) => {
       ran += 1
       const progressToken = extra._meta?.progressToken
       for (const progress of [1, 2, 3]) {
@@ -53,10 +57,12 @@ export async function startResumable(
         if (progress === 1) await sleep(50)
         if (progress === 1 && cut === 'closed by the server') extra.closeSSEStream?.()
         if (progress === 1 && cut === 'cut by the network') for (const response of posts) response.destroy()
-        await sleep(150)
+        await sleep(pauseMs)
       }
-      return { content: [{ type: 'text', text: 'three' }] }
-    })
+      return { content: [{ type: 'text' as const, text: 'three' }] }
+    }
+    server.registerTool('count', { description: 'Counts to three' }, (extra) => count(extra, 150))
+    server.registerTool('linger', { description: 'Counts slowly' }, (extra) => count(extra, 5_000))
     server.registerTool('large', { description: 'Tells 20 MB' }, () => ({
       content: [{ type: 'text', text: 'x'.repeat(20_000_000) }],
     }))
