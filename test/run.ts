@@ -81,7 +81,7 @@ let served = true
 if (wanted.includes('cluster')) {
   await tools()
   try {
-    served = await phase(await files(['cluster']), 1, 900_000)
+    served = await phase(await files(['cluster']), 1, 1_800_000)
   } finally {
     for (const letter of 'abcdefo') await down(cluster(letter))
   }
