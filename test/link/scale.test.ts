@@ -222,7 +222,9 @@ describe('twenty clusters', () => {
         watch: { ...unwatched, linked: () => void linked.set(replica, performance.now()) },
       })
       uplinks.push({ uplink, running: uplink.run(stop.signal, 0) })
-      // As they would be started, not all in one moment.
+      // As they would be started, not all in one moment: the next when few of those before are still at it.
+      for (const deadline = performance.now() + BACK_MS; nth - linked.size > 100; await sleep(50))
+        assert.ok(performance.now() < deadline, `${linked.size} of ${nth} have a link`)
       if (nth % 20 === 0) await sleep(100)
     }
     const all = CLUSTERS * UPLINKS
