@@ -9,20 +9,13 @@ import { readSse, type SseEvent } from '../../protocol/sse.ts'
 import { Lru } from '../lru.ts'
 import { handshake, type Agreement } from './handshake.ts'
 import { lost, protocol, request } from './http.ts'
+import { receive, type Pending } from './pending.ts'
 import { MAX_REPLY, type Call, type Reply, type Unasked, type Upstream } from './upstream.ts'
 
-const MAX_QUEUED = 1000
 const MAX_PENDING = 256
 /** Servers take a message at once and answer it on the stream; some take a request only when it is done. */
 const TAKE_MS = 30_000
 const DONE_MS = 16 * 60_000
-
-/** Whoever waits for messages: a call, or the one who listens to what belongs to no call. */
-interface Pending {
-  readonly token: string | undefined
-  readonly push: (message: Message) => void
-  readonly fail: (error: unknown) => void
-}
 
 export class SseConnection {
   readonly #upstream: Upstream
@@ -162,62 +155,14 @@ export class SseConnection {
     throw protocol(this.#upstream, `answered HTTP ${response.status}`)
   }
 
-  /** A receiver and what it receives, up to a response; `leave` is called once nobody reads any more. */
   #receive(token: string | undefined, signal: AbortSignal, leave: () => void): { pending: Pending; messages: Unasked } {
-    const queue: Message[] = []
-    let size = 0
-    let ended: { readonly failure: unknown } | undefined
-    let wake: (() => void) | undefined
-    const pending: Pending = {
+    return receive({
       token,
-      push: (message) => {
-        if (ended !== undefined) return
-        size += sizeOf(message)
-        if (size > MAX_REPLY) {
-          this.#end(protocol(this.#upstream, 'sends faster than its messages are taken'))
-          return
-        }
-        if (queue.length < MAX_QUEUED || message.kind === 'response') queue.push(message)
-        else size -= sizeOf(message)
-        wake?.()
-      },
-      fail: (failure) => {
-        ended ??= { failure }
-        wake?.()
-      },
-    }
-    const abort = () => pending.fail(lost(this.#upstream, undefined, signal))
-    signal.addEventListener('abort', abort, { once: true })
-    const release = () => {
-      leave()
-      signal.removeEventListener('abort', abort)
-      pending.fail(undefined)
-    }
-    async function* read(): Unasked {
-      try {
-        for (;;) {
-          const next = queue.shift()
-          if (next !== undefined) {
-            size -= sizeOf(next)
-            yield next
-            if (next.kind === 'response') return
-          } else if (ended !== undefined) {
-            if (ended.failure !== undefined) throw ended.failure
-            return
-          } else await new Promise<void>((resolve) => (wake = resolve))
-        }
-      } finally {
-        release()
-      }
-    }
-    if (signal.aborted) abort()
-    const messages = read()
-    const stop = messages.return.bind(messages)
-    messages.return = (value) => {
-      release()
-      return stop(value)
-    }
-    return { pending, messages }
+      signal,
+      abandoned: () => lost(this.#upstream, undefined, signal),
+      overrun: () => this.#end(protocol(this.#upstream, 'sends faster than its messages are taken')),
+      leave,
+    })
   }
 
   async #pump(events: AsyncGenerator<SseEvent>): Promise<void> {
@@ -290,8 +235,6 @@ async function endpointOf(events: AsyncGenerator<SseEvent>): Promise<string | un
 }
 
 const requestKey = (id: Json | undefined): string => JSON.stringify(id ?? null)
-
-const sizeOf = ({ text, aside }: Message): number => text.length + (aside?.length ?? 0)
 
 /** Ids that are the same value are the same id, however they are spelled. */
 const idKey = (id: string): string => JSON.stringify(JSON.parse(id))
