@@ -191,13 +191,8 @@ export class HubObject extends DurableObject<Env> {
     this.#standing.uid = uid
     this.#exchanges.opened(id)
     this.#links.send(link, { kind: 'welcome', connection: id, serverTime: link.attached.since })
-    // A replica that comes again has lost its link, or leaves it once its calls have ended.
-    for (const older of this.#links.all()) {
-      if (older === link || older.attached.replica !== replica) continue
-      this.#exchanges.drain(older.attached.id)
-      this.#links.note(older, { isDraining: true })
-      this.#doubt(older)
-    }
+    for (const older of this.#links.all())
+      if (older !== link && older.attached.replica === replica) this.#replace(older)
     this.#turn('online')
     this.#audit('connected', 'success', { replica, connection: id })
     this.#alarm.set()
@@ -238,6 +233,15 @@ export class HubObject extends DurableObject<Env> {
     const why = code === undefined ? {} : { code, reason }
     this.#audit('disconnected', code === undefined ? 'success' : 'failure', { replica, connection: id, ...why })
     this.#alarm.set()
+  }
+
+  /** Its replica has come again: because it was asked to, and leaves it once its calls have ended, or because it has lost it. */
+  #replace(link: Link): void {
+    const { id, isWarned, isDraining } = link.attached
+    if (!isWarned && !isDraining) return this.#lost(link, CLOSED.silent, 'its replica has another link')
+    this.#exchanges.drain(id)
+    this.#links.note(link, { isDraining: true })
+    this.#doubt(link)
   }
 
   /** If neither calls nor pings have brought a word, nobody is there. */

@@ -316,6 +316,21 @@ describe('calls over a hub', () => {
     uplink = next
   })
 
+  test('a replica that comes again unasked has lost its link: what was called on that fails at once', async () => {
+    const from = uplink.received.length
+    const asking = say()
+    const { call } = await arrival(asking, from)
+    uplink.send({ kind: 'ack', call })
+    uplink.fallSilent()
+    const next = await ScriptedUplink.connect(edge, 'alpha', identity, { replica: 'one' })
+    const began = Date.now()
+    assert.equal((await asking).answer?.error?.code, 1502)
+    assert.ok(Date.now() - began < 2_000, `${Date.now() - began} ms`)
+    await oneCall(next)
+    uplink.close()
+    uplink = next
+  })
+
   test('a link whose frames make no sense is closed with the reason', async () => {
     for (const nonsense of ['hello', Buffer.from('{"kind":"head"}\n')]) {
       const other = await ScriptedUplink.connect(edge, 'alpha', identity, { replica: 'three', isLeader: false })
