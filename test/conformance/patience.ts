@@ -6,4 +6,4 @@ const TIMES = 3
 const wait = globalThis.setTimeout
 const patient = (run: (...args: unknown[]) => void, milliseconds = 0, ...args: unknown[]): NodeJS.Timeout =>
   wait(run, milliseconds * TIMES, ...args)
-globalThis.setTimeout = Object.assign(patient, wait) as typeof setTimeout
+globalThis.setTimeout = Object.assign(patient, wait)
