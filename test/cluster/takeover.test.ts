@@ -150,5 +150,5 @@ test('beside a running operator of ToolHive’s ours waits, unready, and starts 
   assert.equal(waiting.ready, false)
   assert.doesNotMatch(waiting.said, /"(watching|leading)"/)
   shared.kubectl(['-n', NS, 'scale', 'deployment/toolhive-operator', '--replicas=0'])
-  await until('it to lead', () => shared.kubectl(['-n', SYSTEM, 'logs', waiting.name]).includes('"leading"'), 90)
+  await until('it to lead', () => shared.kubectl(['-n', SYSTEM, 'logs', waiting.name]).includes('"leading"'), 240)
 })

@@ -3,7 +3,7 @@
 
 import type { Clock } from '../../agent/kube/clock.ts'
 
-const SETTLE_MS = 10_000
+const SETTLE_MS = 60_000
 
 export class FakeClock implements Clock {
   readonly #busy: () => boolean
@@ -79,7 +79,7 @@ export class FakeClock implements Clock {
 }
 
 /** Waits, in real time, until something holds; fails after some seconds. */
-export async function until(holds: () => boolean, what: string, milliseconds = 20_000): Promise<void> {
+export async function until(holds: () => boolean, what: string, milliseconds = 60_000): Promise<void> {
   const end = performance.now() + milliseconds
   while (!holds()) {
     if (performance.now() > end) throw new Error(`waited ${milliseconds} ms for ${what}`)
