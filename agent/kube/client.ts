@@ -1,10 +1,6 @@
-// The client of the API server: raw JSON, one method a verb, every request bounded in time and rate.
-// Tried again: 429, 503 and broken connections, and only where doing it twice is doing it once.
+// The client of the API server: raw JSON, one method a verb. How often and how long one is tried is its requester's.
 
 import type { Access } from './access.ts'
-import { Bucket } from './bucket.ts'
-import type { Clock } from './clock.ts'
-import { sleep, systemClock } from './clock.ts'
 import { KubeError, statusError } from './error.ts'
 import type { Fence } from './fence.ts'
 import { readLines } from './lines.ts'
@@ -15,64 +11,28 @@ import type {
   DeleteOptions,
   ListOptions,
   ListResult,
-  Query,
   RequestOptions,
   WatchOptions,
   WriteOptions,
 } from './request.ts'
+import { Requester, type ClientOptions } from './requester.ts'
 import type { Answer, Attempt } from './transport.ts'
-import { Transport } from './transport.ts'
 
-const ATTEMPTS = 4
-const BACKOFF_MS = 100
-/** Longer waits are the caller's: it has a queue for them. */
-const MAX_RETRY_WAIT_MS = 5_000
 const JSON_TYPE = 'application/json'
 /** Server-side apply reads YAML, and JSON is YAML. */
 const APPLY_TYPE = 'application/apply-patch+yaml'
 
-export interface ClientOptions {
-  /** Requests a second, and at once. Watches count as one request each. */
-  readonly rate?: { readonly perSecond: number; readonly burst: number }
-  /** Kept connections for requests; 8 when not given. Watches come on top. */
-  readonly connections?: number
-  /** The whole of one attempt; 30 seconds when not given. */
-  readonly timeoutMs?: number
-  readonly clock?: Clock
-  readonly random?: () => number
-  readonly metrics?: ClientMetrics
-}
-
-/** Told of every answer; status 0 when there was none. */
-export interface ClientMetrics {
-  request(verb: string, status: number): void
-}
-
 export class KubeClient {
-  readonly #transport: Transport
-  readonly #bucket: Bucket
-  readonly #options: ClientOptions
-  readonly #clock: Clock
-  readonly #fence: Fence | undefined
-  readonly #access: Access
+  readonly #requester: Requester
 
-  constructor(
-    access: Access,
-    options: ClientOptions = {},
-    shared?: { transport: Transport; bucket: Bucket; fence: Fence },
-  ) {
-    const { perSecond, burst } = options.rate ?? { perSecond: 300, burst: 300 }
-    this.#options = options
-    this.#clock = options.clock ?? systemClock
-    this.#transport = shared?.transport ?? new Transport(access, options.connections ?? 8)
-    this.#bucket = shared?.bucket ?? new Bucket(perSecond, burst, this.#clock)
-    this.#fence = shared?.fence
-    this.#access = access
+  /** `options` count where there is no requester yet. */
+  constructor(to: Access | Requester, options: ClientOptions = {}) {
+    this.#requester = to instanceof Requester ? to : Requester.to(to, options)
   }
 
   /** The same client, whose every write passes the fence first. */
   fenced(fence: Fence): KubeClient {
-    return new KubeClient(this.#access, this.#options, { transport: this.#transport, bucket: this.#bucket, fence })
+    return new KubeClient(this.#requester.fenced(fence))
   }
 
   async get(
@@ -183,18 +143,8 @@ export class KubeClient {
   async *watch(type: ResourceType, options: WatchOptions): AsyncGenerator<WatchEvent> {
     const { namespace, labelSelector, fieldSelector, signal } = options
     const query = { watch: true, allowWatchBookmarks: true, labelSelector, fieldSelector, ...options.query }
-    await this.#bucket.take(signal)
-    const opened = await this.#transport.open({
-      method: 'GET',
-      path: collectionPath(type, namespace) + search(query),
-      accept: options.metadataOnly === true ? partial('PartialObjectMetadata') : JSON_TYPE,
-      signal,
-    })
-    if (!('readable' in opened)) {
-      this.#options.metrics?.request('WATCH', opened.status)
-      throw refusal(opened)
-    }
-    this.#options.metrics?.request('WATCH', 200)
+    const accept = options.metadataOnly === true ? partial('PartialObjectMetadata') : JSON_TYPE
+    const opened = await this.#requester.open(collectionPath(type, namespace), query, accept, signal)
     for await (const event of readLines(opened, signal, options.alive)) {
       if (event.type === 'ERROR') throw statusError(0, event.object)
       if (event.type !== 'BOOKMARK') typed(event.object, type)
@@ -217,64 +167,11 @@ export class KubeClient {
 
   /** As `request`, for what is not JSON, or whose warnings matter. */
   async raw(method: Attempt['method'], path: string, options: RequestOptions = {}): Promise<Answer> {
-    const idempotent = options.idempotent ?? method !== 'POST'
-    const body = options.body === undefined ? undefined : JSON.stringify(options.body)
-    for (let attempt = 1; ; attempt++) {
-      const failed = await this.#attempt(method, path, options, body)
-      if (!(failed instanceof KubeError)) return failed
-      const wait = failed.retryAfterMs ?? BACKOFF_MS * 2 ** attempt * (0.5 + (this.#options.random ?? Math.random)())
-      const again = failed.status === 429 || (idempotent && (failed.status === 503 || failed.reason === 'Unreachable'))
-      if (!again || attempt >= ATTEMPTS || wait > MAX_RETRY_WAIT_MS) throw failed
-      await sleep(this.#clock, wait, options.signal)
-      options.signal?.throwIfAborted()
-    }
+    return this.#requester.send(method, path, options)
   }
 
   async close(): Promise<void> {
-    await this.#transport.close()
-  }
-
-  async #attempt(
-    method: Attempt['method'],
-    path: string,
-    options: RequestOptions,
-    body: string | undefined,
-  ): Promise<Answer | KubeError> {
-    const fence = method === 'GET' ? undefined : this.#fence
-    const cutOff = new AbortController()
-    const abandon = (): void => cutOff.abort(options.signal?.reason ?? fence?.signal.reason)
-    const sources = [options.signal, fence?.signal].filter((signal) => signal !== undefined)
-    if (sources.some((signal) => signal.aborted)) abandon()
-    for (const source of sources) source.addEventListener('abort', abandon, { once: true })
-    const timeoutMs = this.#options.timeoutMs ?? 30_000
-    const late = new KubeError({
-      status: 0,
-      reason: 'Timeout',
-      message: `${method} ${path}: no answer within ${timeoutMs} ms`,
-    })
-    let cancel = (): void => undefined
-    try {
-      await this.#bucket.take(cutOff.signal)
-      fence?.check()
-      cancel = this.#clock.after(timeoutMs, () => cutOff.abort(late))
-      const answer = await this.#transport.send({
-        method,
-        path: path + search(options.query),
-        accept: options.accept ?? JSON_TYPE,
-        ...(body !== undefined && { body, contentType: options.contentType ?? JSON_TYPE }),
-        signal: cutOff.signal,
-        fence,
-      })
-      this.#options.metrics?.request(method, answer.status)
-      return answer.status < 300 ? answer : refusal(answer)
-    } catch (error) {
-      if (!(error instanceof KubeError)) throw error
-      this.#options.metrics?.request(method, 0)
-      return error
-    } finally {
-      cancel()
-      for (const source of sources) source.removeEventListener('abort', abandon)
-    }
+    await this.#requester.close()
   }
 
   async #object(method: Attempt['method'], path: string, options: RequestOptions): Promise<KubeObject> {
@@ -315,20 +212,4 @@ function partial(kind: string): string {
 
 function dry(options: WriteOptions): string | undefined {
   return options.dryRun === true ? 'All' : undefined
-}
-
-function search(query: Query | undefined): string {
-  const parameters = new URLSearchParams()
-  for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) parameters.set(name, String(value))
-  return parameters.size === 0 ? '' : `?${parameters.toString()}`
-}
-
-function refusal(answer: Answer): KubeError {
-  let body: unknown
-  try {
-    body = JSON.parse(answer.text)
-  } catch {
-    body = undefined
-  }
-  return statusError(answer.status, body, answer.retryAfterMs)
 }

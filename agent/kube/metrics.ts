@@ -1,10 +1,10 @@
 // What the runtime counts, for Prometheus. Labels are types, verbs and controllers only: never names of objects.
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { ClientMetrics } from './client.ts'
 import type { ControllerMetrics, TurnResult } from './controller.ts'
 import type { Informer, InformerMetrics } from './informer.ts'
 import { typeName } from './object.ts'
+import type { ClientMetrics } from './requester.ts'
 
 const SECONDS = [0.005, 0.02, 0.1, 0.5, 2, 10, 60]
 
