@@ -11,6 +11,7 @@ import {
   type LinkFault,
   type UplinkFrame,
 } from '../../protocol/link.ts'
+import { choose, connected, type Connection } from './connection.ts'
 
 /** Frames of an uplink that are for this machine; all others are its driver's. */
 export type UplinkCallFrame = Extract<UplinkFrame, { readonly call: string } | { readonly kind: 'goaway' }>
@@ -43,23 +44,9 @@ export type HubEffect =
   /** This connection broke the protocol; its calls have been given up. */
   | { readonly kind: 'close'; readonly connection: string; readonly code: number; readonly reason: string }
 
-interface Connection {
-  readonly id: string
-  readonly calls: Set<Call>
-  /** Opened so many connections before it: the newest is the highest. */
-  readonly order: number
-  /** Calls of which nothing has been heard yet. */
-  unheard: number
-  isDraining: boolean
-  /** When it let a call pass without a word; undefined: it has been heard since. */
-  suspectAt: number | undefined
-  /** Nothing at all has been heard of it for long, as its driver says. */
-  isSilent: boolean
-}
-
 interface Call {
   readonly id: string
-  readonly connection: Connection
+  readonly connection: Connection<Call>
   readonly out: Outflow
   readonly in: Inflow
   readonly ackBy: number
@@ -68,10 +55,25 @@ interface Call {
   isBegun: boolean
 }
 
+const UNREACHABLE: LinkFault = { reason: 'unreachable', message: 'No link to the cluster is open.', unsent: true }
+const OVERLOADED: LinkFault = {
+  reason: 'overloaded',
+  message: 'Too many calls on the links to the cluster.',
+  unsent: true,
+}
+const LOST: LinkFault = { reason: 'lost', message: 'The link broke while the call was under way.', unsent: false }
+const BROKEN: LinkFault = {
+  reason: 'protocol',
+  message: 'The link was closed: its frames made no sense.',
+  unsent: false,
+}
+const SILENT: LinkFault = { reason: 'lost', message: 'The cluster did not say that the call arrived.', unsent: false }
+const TIMEOUT: LinkFault = { reason: 'timeout', message: 'The server did not begin to answer in time.', unsent: false }
+
 export class HubCalls {
   readonly #base: string
   readonly #calls = new Map<string, Call>()
-  readonly #connections = new Map<string, Connection>()
+  readonly #connections = new Map<string, Connection<Call>>()
   #count = 0
   #opened = 0
   #due = Infinity
@@ -94,15 +96,7 @@ export class HubCalls {
   /** A link is there; or was when this hub woke up. The later of two is the newer one. */
   opened(connection: string): void {
     this.#opened += 1
-    this.#connections.set(connection, {
-      id: connection,
-      calls: new Set(),
-      order: this.#opened,
-      unheard: 0,
-      isDraining: false,
-      suspectAt: undefined,
-      isSilent: false,
-    })
+    this.#connections.set(connection, connected(connection, this.#opened))
   }
 
   /** No new calls on this link. */
@@ -128,7 +122,7 @@ export class HubCalls {
     this.#count += 1
     const id = `${this.#base}-${this.#count}`
     const effects: HubEffect[] = []
-    const connection = this.#choose()
+    const connection = choose(this.#connections.values())
     if (connection === undefined) {
       const isFull = [...this.#connections.values()].some((one) => one.calls.size >= MAX_CALLS)
       return { call: id, effects: [{ kind: 'fault', call: id, fault: isFull ? OVERLOADED : UNREACHABLE }] }
@@ -247,16 +241,6 @@ export class HubCalls {
     return effects
   }
 
-  /** The healthy link with the fewest calls, of two the newer; a doubtful one gets one call at a time to show that it lives. */
-  #choose(): Connection | undefined {
-    let best: Connection | undefined
-    for (const one of this.#connections.values()) {
-      if (one.isDraining || one.calls.size >= MAX_CALLS || (isDoubtful(one) && one.unheard > 0)) continue
-      if (best === undefined || isBetter(one, best)) best = one
-    }
-    return best
-  }
-
   #hear(call: Call): void {
     if (call.isHeard) return
     call.isHeard = true
@@ -270,14 +254,14 @@ export class HubCalls {
   }
 
   /** Calls of this hub were given up, and the uplink knows; those of its memory before are not: it forgot them. */
-  #unknown(from: Connection, frame: Exclude<UplinkCallFrame, { kind: 'goaway' }>): HubEffect[] {
+  #unknown(from: Connection<Call>, frame: Exclude<UplinkCallFrame, { kind: 'goaway' }>): HubEffect[] {
     const isMine = frame.call.startsWith(`${this.#base}-`)
     const isOver = frame.kind === 'fault' || ((frame.kind === 'head' || frame.kind === 'data') && frame.last)
     if (isMine || isOver) return []
     return [{ kind: 'send', connection: from.id, frame: { kind: 'cancel', call: frame.call }, payload: EMPTY }]
   }
 
-  #refuse(from: Connection, why: string): HubEffect[] {
+  #refuse(from: Connection<Call>, why: string): HubEffect[] {
     const effects = this.#drop(from.id, BROKEN)
     effects.push({ kind: 'close', connection: from.id, code: PROTOCOL_ERROR, reason: why })
     return effects
@@ -307,28 +291,3 @@ function flow(call: Call, effects: HubEffect[]): void {
 function send(call: Call, frame: EdgeFrame, payload: Uint8Array = EMPTY): HubEffect {
   return { kind: 'send', connection: call.connection.id, frame, payload }
 }
-
-function isDoubtful({ suspectAt, isSilent }: Connection): boolean {
-  return suspectAt !== undefined || isSilent
-}
-
-function isBetter(one: Connection, other: Connection): boolean {
-  if (isDoubtful(one) !== isDoubtful(other)) return isDoubtful(other)
-  if (one.calls.size !== other.calls.size) return one.calls.size < other.calls.size
-  return one.order > other.order
-}
-
-const UNREACHABLE: LinkFault = { reason: 'unreachable', message: 'No link to the cluster is open.', unsent: true }
-const OVERLOADED: LinkFault = {
-  reason: 'overloaded',
-  message: 'Too many calls on the links to the cluster.',
-  unsent: true,
-}
-const LOST: LinkFault = { reason: 'lost', message: 'The link broke while the call was under way.', unsent: false }
-const BROKEN: LinkFault = {
-  reason: 'protocol',
-  message: 'The link was closed: its frames made no sense.',
-  unsent: false,
-}
-const SILENT: LinkFault = { reason: 'lost', message: 'The cluster did not say that the call arrived.', unsent: false }
-const TIMEOUT: LinkFault = { reason: 'timeout', message: 'The server did not begin to answer in time.', unsent: false }
