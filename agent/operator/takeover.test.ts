@@ -54,6 +54,7 @@ test('the Lease of a ToolHive operator counts while it is renewed', async (t) =>
   const asks = async (lease: object) => rival(await client(t, [], lease), settings, NOW)
   assert.match((await asks(held('2026-11-22T11:59:58.000000Z'))) ?? '', /holder of the Lease/)
   assert.equal(await asks(held('2026-11-22T10:00:00.000000Z')), undefined)
+  assert.equal(await asks(held('2036-11-22T12:00:00.000000Z')), undefined, 'nobody renewed it so late')
   assert.equal(await asks(held('2026-11-22T11:59:58.000000Z', '')), undefined)
 })
 

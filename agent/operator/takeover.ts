@@ -32,7 +32,9 @@ export async function rival(
   }
   const lease = await allowed(client.get({ type: TYPES.Lease, namespace: settings.namespace, name: LEASE }, { signal }))
   const { holderIdentity, renewTime } = (lease?.spec ?? {}) as { holderIdentity?: string; renewTime?: string }
-  const isHeld = holderIdentity !== undefined && holderIdentity !== '' && now - Date.parse(renewTime ?? '') < FRESH_MS
+  // A time that is still to come was written by nobody's clock.
+  const isFresh = Math.abs(now - Date.parse(renewTime ?? '')) < FRESH_MS
+  const isHeld = holderIdentity !== undefined && holderIdentity !== '' && isFresh
   return isHeld ? `the holder of the Lease ${settings.namespace}/${LEASE}` : undefined
 }
 

@@ -88,7 +88,6 @@ test('what the uplink writes into is there and holds nothing, so that an upgrade
     ['Secret', UPLINK],
     ['ConfigMap', 'waggle-agent-uplink-keys'],
     ['ConfigMap', 'waggle-agent-edge-keys'],
-    ['Lease', UPLINK],
   ] as const) {
     const { data, spec, ...rest } = find(rendered, kind, name)
     assert.deepEqual([data, spec, rest['stringData']], [undefined, undefined, undefined], `${kind} ${name}`)

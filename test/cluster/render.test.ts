@@ -155,10 +155,13 @@ test('global.redis stands in for operator.defaultRedis', () => {
   assert.equal(own['WAGGLE_DEFAULT_REDIS_ADDRESS'], 'own:1')
 })
 
-test('the Lease of the leader is there before the operator, without a holder', () => {
-  const lease = find(objects(), 'Lease')
-  assert.equal(lease.metadata.name, environment()['WAGGLE_LEASE'])
-  assert.equal(lease.spec, undefined)
+test('no Lease is rendered, which Argo CD would leave out: whoever wants to lead makes its own', () => {
+  for (const name of valuesFiles)
+    assert.equal(objects('--values', join(ci, name)).find(isOne('Lease')), undefined, name)
+  const { WAGGLE_LEASE = '' } = environment()
+  const rights = rightsIn(rulesOf(find(objects(), 'Role', 'waggle-agent-own')))
+  assert.deepEqual(rights[`leases.coordination.k8s.io/${WAGGLE_LEASE}`], ['get', 'patch', 'update'])
+  assert.deepEqual(rights['leases.coordination.k8s.io'], ['create'])
 })
 
 test('one replica has no disruption budget, several have one that lets one go', () => {
