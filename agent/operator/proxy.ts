@@ -47,6 +47,8 @@ export interface ProxyDraft {
   readonly sessionAffinity: 'ClientIP' | 'None'
   /** Undefined: left to an autoscaler, or to whoever scales the Deployment. */
   readonly replicas: number | undefined
+  /** How many are asked for now, by whomever; 1 when there are none yet. */
+  readonly current: number
   /** A ServiceAccount that exists already. */
   readonly serviceAccount?: string | undefined
   /** Values that the proxy itself needs. They stand as files and may come later. */
@@ -82,7 +84,7 @@ export function containerName(kind: ProxiedKind): string {
 export function proxyObjects(draft: ProxyDraft, settings: Settings): ProxyObjects {
   const patched = patchTemplate(podTemplate(draft, settings), draft.podTemplateSpec, settings.podTemplateAllow)
   if (!patched.ok) return patched
-  const { kind, namespace, name, replicas, overrides } = draft
+  const { kind, namespace, name, replicas, current, overrides } = draft
   const labels = proxyLabels(kind, name)
   const deployment: KubeObject = {
     apiVersion: 'apps/v1',
@@ -95,7 +97,7 @@ export function proxyObjects(draft: ProxyDraft, settings: Settings): ProxyObject
     },
   }
   const objects = [deployment, ...services(draft)]
-  if (settings.podDisruptionBudgets && (replicas ?? 1) > 1) {
+  if (settings.podDisruptionBudgets && (replicas ?? current) > 1) {
     objects.push(disruptionBudget({ name, namespace, labels }, proxySelector(kind, name)))
   }
   return { ok: true, objects }

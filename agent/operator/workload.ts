@@ -74,7 +74,8 @@ export function serverObjects(
     },
   }
   const objects = [...(spec.transport === 'stdio' ? [] : services(server, selector)), set]
-  if (settings.podDisruptionBudgets && (replicas ?? 1) > 1) {
+  const current = isTree(existing?.spec) ? existing.spec['replicas'] : undefined
+  if (settings.podDisruptionBudgets && Number(replicas ?? current ?? 1) > 1) {
     objects.push(disruptionBudget({ name: `${name}-server`, namespace, labels }, selector))
   }
   return { ok: true, objects, selector }

@@ -18,7 +18,7 @@ import { foreignSecrets, isAnonymous, runConfigOf, secretsOf, serverAuth } from 
 import { checkReferences, type References } from './reference.ts'
 import { proxyEnvironment } from './proxy-environment.ts'
 import { serverChecks } from './server-check.ts'
-import { health } from './server-health.ts'
+import { health, workload } from './server-health.ts'
 import { uplinkNamespace } from './link-trust.ts'
 import { keysOf, memberKeys, usingNamespaces } from './trust.ts'
 
@@ -106,6 +106,7 @@ function objectsOf(server: Server, config: RunConfig, world: World): Made {
       port: spec.proxyPort,
       sessionAffinity: spec.sessionAffinity,
       replicas: isStdio && spec.replicas !== undefined ? Math.min(spec.replicas, 1) : spec.replicas,
+      current: workload(world.object('Deployment', namespace, name)).wanted,
       secrets: secretsOf(config).mounted,
       keys: secrets,
       overrides: spec.resourceOverrides,
@@ -117,8 +118,8 @@ function objectsOf(server: Server, config: RunConfig, world: World): Made {
     world.object('Secret', namespace, secret)?.metadata.resourceVersion
   const secretsAt = settings.rollOnSecretChange ? secretsVersion(server, version) : undefined
   const existing = world.object('StatefulSet', namespace, name)
-  const workload = serverObjects(server, settings, existing, { restartedAt, secrets: secretsAt })
-  const template = workload.ok ? proxy : workload
+  const pods = serverObjects(server, settings, existing, { restartedAt, secrets: secretsAt })
+  const template = pods.ok ? proxy : pods
   const templates =
     spec.podTemplateSpec === undefined
       ? []
@@ -127,7 +128,7 @@ function objectsOf(server: Server, config: RunConfig, world: World): Made {
             ? yes('PodTemplateValid', 'ValidPodTemplateSpec', 'spec.podTemplateSpec is in use')
             : no('PodTemplateValid', 'InvalidPodTemplateSpec', template.message),
         ]
-  if (!workload.ok || !proxy.ok) {
+  if (!pods.ok || !proxy.ok) {
     const message = template.ok ? '' : template.message
     return { objects: [], conditions: templates, refused: { reason: 'InvalidPodTemplateSpec', message, lasting: true } }
   }
@@ -137,7 +138,7 @@ function objectsOf(server: Server, config: RunConfig, world: World): Made {
         serverPolicy({
           namespace,
           name,
-          selector: workload.selector,
+          selector: pods.selector,
           port: isStdio ? undefined : (spec.mcpPort ?? DEFAULT_PORT),
           egress: allowed.egress,
         }),
@@ -159,7 +160,7 @@ function objectsOf(server: Server, config: RunConfig, world: World): Made {
       ...(spec.serviceAccount === undefined ? [serverAccess(namespace, name, pullSecrets)] : []),
       runConfigMap(config),
       ...policies,
-      ...workload.objects,
+      ...pods.objects,
       ...proxy.objects,
     ],
     conditions: [
@@ -206,7 +207,5 @@ function refusedEvents(observed: Observed, conditions: readonly ConditionDraft[]
 
 /** How many proxies run or shall run. */
 function proxyReplicas({ metadata, spec }: Server, world: World): number {
-  const deployment = world.object('Deployment', metadata.namespace, metadata.name)
-  const current = (deployment?.spec as { replicas?: number } | undefined)?.replicas
-  return spec.replicas ?? current ?? 1
+  return spec.replicas ?? workload(world.object('Deployment', metadata.namespace, metadata.name)).wanted
 }

@@ -14,6 +14,7 @@ import { no, yes } from './condition.ts'
 import { isAnonymous, secretsOf } from './endpoint.ts'
 import { proxyEnvironment } from './proxy-environment.ts'
 import { uplinkNamespace } from './link-trust.ts'
+import { workload } from './server-health.ts'
 import { keysOf } from './trust.ts'
 
 /** Why the resource cannot do its work. `lasting`: somebody must change something. */
@@ -31,7 +32,7 @@ export interface Proxied {
   readonly refused: Hindrance | undefined
 }
 
-export type ProxiedDraft = Omit<ProxyDraft, 'kind' | 'namespace' | 'name' | 'secrets' | 'keys'>
+export type ProxiedDraft = Omit<ProxyDraft, 'kind' | 'namespace' | 'name' | 'current' | 'secrets' | 'keys'>
 
 /**
  * `consented`: other namespaces whose virtual servers use the endpoint. `podCondition`: ToolHive's name for the condition about
@@ -50,8 +51,9 @@ export function proxied(
   const problem = problemOf(name, draft)
   if (problem !== undefined) return { objects: [], keys: [], conditions: [], refused: problem }
   const { secrets } = keysOf(world, namespace, name)
+  const current = workload(world.object('Deployment', namespace, name)).wanted
   const made = proxyObjects(
-    { ...draft, kind, namespace, name, secrets: secretsOf(config).mounted, keys: secrets },
+    { ...draft, kind, namespace, name, current, secrets: secretsOf(config).mounted, keys: secrets },
     settings,
   )
   const templates = draft.podTemplateSpec === undefined ? [] : [templateCondition(podCondition, made)]
@@ -72,7 +74,7 @@ export function proxied(
   const imagePullSecrets = pullSecretsOf(draft, settings)
   const keys: KeyDraft[] = []
   if (kind === 'VirtualMCPServer' && secrets.signing === undefined) keys.push({ purpose: 'signing' })
-  if (secrets.sealing === undefined && replicas(draft, resource, world) > 1) keys.push({ purpose: 'sealing' })
+  if (secrets.sealing === undefined && (draft.replicas ?? current) > 1) keys.push({ purpose: 'sealing' })
   return {
     objects: [
       ...proxyAccess({ kind, namespace, name, given: draft.serviceAccount, imagePullSecrets }),
@@ -98,10 +100,4 @@ function templateCondition(type: string, made: ReturnType<typeof proxyObjects>):
   return made.ok
     ? yes(type, 'ValidPodTemplateSpec', 'spec.podTemplateSpec is in use')
     : no(type, 'InvalidPodTemplateSpec', made.message)
-}
-
-function replicas(draft: ProxiedDraft, { metadata }: EndpointResource, world: World): number {
-  const deployment = world.object('Deployment', metadata.namespace, metadata.name)
-  const current = (deployment?.spec as { readonly replicas?: number } | undefined)?.replicas
-  return draft.replicas ?? current ?? 1
 }
