@@ -3,9 +3,10 @@
 
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
+import { attempt } from './attempt.ts'
 import { call } from './bed/api.ts'
 import { until } from './bed/shell.ts'
-import { startClient, textOf, visit } from './pods.ts'
+import { readyPod, startClient, textOf, visit } from './pods.ts'
 import { installCrds, installOperator } from './release.ts'
 import { sharedCluster } from './shared.ts'
 
@@ -152,6 +153,13 @@ test('a server of another namespace is used when its owner consents, and no long
     120,
   )
   assert.ok(answered)
+  const client = await readyPod(cluster, HOME, 'app=client')
+  const [own, foreign] = await attempt(shared, client, [
+    ['GET', `http://mcp-osv-proxy.${HOME}.svc.cluster.local:8080/health`],
+    ['GET', `http://mcp-far-proxy.${AWAY}.svc.cluster.local:8080/health`],
+  ])
+  assert.equal(own, '200', 'an anonymous proxy answers its own namespace')
+  assert.doesNotMatch(foreign ?? '', /^\d+$/, 'and of others their virtual servers alone')
   annotate('waggle.dev/allow-virtual-servers-from-')
   await turns('virtualmcpservers', 'reaching', 'BackendsAllowed', 'False ConsentMissing', SOON_S)
   await until('the trust to end', async () => (await signers()) === '', SOON_S)
