@@ -17,7 +17,7 @@ interface RedisCommand {
   readonly argv0: string
 }
 
-const START_MS = 10_000
+const START_MS = 60_000
 const STOP_MS = 3000
 const UPDATE_MS = 120_000
 const INSTALL_MS = 240_000

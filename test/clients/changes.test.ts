@@ -16,12 +16,14 @@ for (const eras of ['modern', 'legacy'] as const) {
       const endpoint = edge.endpoint('tools')
       await edge.lists(endpoint, ['test_simple_text'])
       // The stream on which the server tells opens right after the catalog was fetched.
-      await sleep(500)
+      await sleep(1_500)
       const offered = Date.now()
       fixture.offer('a_late_tool')
       await edge.lists(endpoint, ['a_late_tool'])
       const waited = Date.now() - offered
-      assert.ok(waited < 3_500, `listed after ${waited} ms`)
+      console.log(`a tool of a ${eras} server is listed ${waited} ms after it was offered`)
+      // Of the minute for which its catalog lives; a machine that does other things may take three times as long.
+      assert.ok(waited < 10_000, `listed after ${waited} ms`)
       const token = await edge.token(endpoint)
       const { answer } = await exchange(endpoint, { method: 'tools/call', params: { name: 'a_late_tool' }, token })
       assert.ok(answer?.result, 'it can be called')

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 const MAX_REPORTED = 10
 const MAX_CONFUSED = 1000
-const SETTLE_MS = 15_000
+const SETTLE_MS = 60_000
 
 export class Trail {
   readonly #lines: readonly string[]

@@ -198,7 +198,7 @@ describe('lossless', () => {
 
 /** Waits until a list of the endpoint contains `needle`: catalogs are refreshed in the background. */
 async function listed(endpoint: string, token: string, method: string, needle: string): Promise<void> {
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 60_000
   for (;;) {
     const { body } = await exchange(endpoint, { method, token })
     if (body.includes(needle)) return

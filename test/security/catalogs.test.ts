@@ -99,11 +99,11 @@ describe('a hostile catalog', () => {
     neighbour.tools = ['afterwards'].map(tool)
     const token = await edge.token(url)
     let names: string[] = []
-    for (let turn = 0; turn < 40 && !names.includes('afterwards'); turn += 1) {
+    for (let turn = 0; turn < 120 && !names.includes('afterwards'); turn += 1) {
       await sleep(500)
       names = toolNames(await exchange(url, { method: 'tools/list', token }))
     }
-    assert.deepEqual(names, ['afterwards'], 'the neighbour was not refreshed for 20 s; its catalog lives 5 s')
+    assert.deepEqual(names, ['afterwards'], 'the neighbour was not refreshed for a minute; its catalog lives 5 s')
   })
 
   test('that never stops to say that it changed is believed at a measured pace', async () => {

@@ -18,9 +18,9 @@ type Spec = Readonly<Record<string, unknown>>
 
 const oidcAuth = (name: string): Spec => ({ incomingAuth: { type: 'oidc', oidcConfigRef: { name } } })
 
-/** Waits (10 s) until the edge has asked a server for its tools. */
+/** Waits (60 s) until the edge has asked a server for its tools. */
 async function listed(server: Recorder): Promise<void> {
-  for (let turn = 0; turn < 100 && server.calls('tools/list').length === 0; turn += 1) await sleep(100)
+  for (let turn = 0; turn < 600 && server.calls('tools/list').length === 0; turn += 1) await sleep(100)
   await sleep(3_000)
 }
 

@@ -43,7 +43,7 @@ describe('a client that leaves', () => {
     backend.takeover = undefined
   })
 
-  /** Sends a call and hangs up after `afterMs`. */
+  /** Sends a call and hangs up `afterMs` after the server has it. */
   async function leave(name: string, afterMs: number, accept: string): Promise<void> {
     const meta = {
       'io.modelcontextprotocol/protocolVersion': '2026-07-28',
@@ -68,7 +68,10 @@ describe('a client that leaves', () => {
       },
     })
     sent.on('error', () => undefined)
+    const before = backend.calls('tools/call').length
     sent.end(body)
+    for (const deadline = Date.now() + 30_000; backend.calls('tools/call').length === before; await sleep(5))
+      assert.ok(Date.now() < deadline, 'the server never gets the call')
     await sleep(afterMs)
     sent.destroy()
   }
@@ -77,7 +80,7 @@ describe('a client that leaves', () => {
     edge.audit().filter((event) => (event['target'] as { name?: string } | undefined)?.name === name)
 
   async function once(name: string): Promise<void> {
-    for (let turn = 0; turn < 80 && events(name).length === 0; turn += 1) await sleep(100)
+    for (let turn = 0; turn < 300 && events(name).length === 0; turn += 1) await sleep(100)
     await sleep(500)
     assert.equal(events(name).length, 1, `${events(name).length} audit events of a call that the server executed`)
   }
@@ -102,7 +105,7 @@ describe('a client that leaves', () => {
 
   test('at once after its request is in the audit trail', async () => {
     answerAfter(300, 'second')
-    await leave('second', 60, 'application/json, text/event-stream')
+    await leave('second', 0, 'application/json, text/event-stream')
     await once('second')
   })
 
@@ -141,7 +144,7 @@ describe('a client that leaves', () => {
       }
       backend.takeover = undefined
       let last = await call()
-      for (let turn = 0; turn < 12 && last.answer?.result === undefined; turn += 1) {
+      for (let turn = 0; turn < 60 && last.answer?.result === undefined; turn += 1) {
         await sleep(500)
         last = await call()
       }

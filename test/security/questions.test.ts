@@ -81,7 +81,7 @@ describe('a server that asks', () => {
       const calling = await one.call('ask', { accept })
       const [answer] = (await calling.rest()).slice(-1)
       assert.equal((answer?.error?.data as { reason?: string } | undefined)?.reason, 'backend_timeout')
-      assert.ok(Date.now() - started < 8_000)
+      assert.ok(Date.now() - started < 20_000)
       assert.equal(taken(), 1)
     })
   }
@@ -93,9 +93,9 @@ describe('a server that asks', () => {
     const asked = await calling.next()
     const started = Date.now()
     assert.equal(await one.result(asked?.message.id), 202)
-    assert.ok(Date.now() - started < 13_000, `${Date.now() - started} ms`)
+    assert.ok(Date.now() - started < 30_000, `${Date.now() - started} ms`)
     assert.equal(taken(), 1)
-    await sleep(500)
+    for (let wait = 0; wait < 600 && waiting() > 0; wait += 1) await sleep(50)
     assert.equal(waiting(), 0, 'nothing stays open at the server')
     calling.leave()
   })
@@ -128,12 +128,14 @@ describe('a server that asks', () => {
     const question = (id: number) => `data: {"jsonrpc":"2.0","id":${id},${form}}\n\n`
     const flood = (text: (id: number) => string) => Array.from({ length: 150 }, (_, id) => text(id)).join('')
     stream.write(flood(ping))
+    for (let wait = 0; wait < 600 && most === 0; wait += 1) await sleep(50)
     await sleep(1_500)
     assert.ok(most > 0 && most <= 32, `${most} at once`)
     stream.write(flood(question))
+    const asked = (): number => heard.messages().filter(({ method }) => method === 'elicitation/create').length
+    for (let wait = 0; wait < 600 && asked() === 0; wait += 1) await sleep(50)
     await sleep(1_500)
-    const asked = heard.messages().filter(({ method }) => method === 'elicitation/create').length
-    assert.ok(asked > 0 && asked <= 32, `${asked} questions`)
+    assert.ok(asked() > 0 && asked() <= 32, `${asked()} questions`)
     assert.ok(most <= 32, `${most} at once`)
     heard.leave()
   })

@@ -81,7 +81,7 @@ describe('streams to listen on', () => {
     const started = Date.now()
     const other = await exchange(url, { method: 'tools/list', token })
     assert.equal(other.status, 200)
-    assert.ok(Date.now() - started < 1_000)
+    assert.ok(Date.now() - started < 5_000)
     assert.ok(taken < 24 << 20, `${taken} bytes in 4 s`)
     assert.ok(heard.messages().length > 10)
     heard.leave()

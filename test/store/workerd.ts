@@ -12,7 +12,7 @@ import type { FaultData, Reason } from '../../protocol/fault.ts'
 import type { Entry, Store } from '../../gateway/ports.ts'
 
 const BIN = fileURLToPath(new URL('../../node_modules/.bin/', import.meta.url))
-const START_MS = 15_000
+const START_MS = 120_000
 
 export interface Bundle {
   readonly folder: string
