@@ -9,7 +9,7 @@ import type { TestEdge } from '../edge.ts'
 import { entry, virtual } from '../peers/manifests.ts'
 import { startRecorder } from '../peers/recorder.ts'
 import type { Recorder } from '../peers/recorder.ts'
-import { exchange, modernRevision, openSession } from '../peers/wire.ts'
+import { exchange, openSession, send } from '../peers/wire.ts'
 
 describe('cancellation', () => {
   let edge: TestEdge
@@ -71,26 +71,11 @@ describe('cancellation', () => {
     const backend = hold('modern')
     const endpoint = edge.endpoint('modern')
     const controller = new AbortController()
-    const meta = {
-      'io.modelcontextprotocol/protocolVersion': modernRevision,
-      'io.modelcontextprotocol/clientCapabilities': {},
-      progressToken: 'mine',
-    }
-    const body = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'echo', arguments: {}, _meta: meta } }
     const before = await edge.settled()
-    const response = await fetch(endpoint, {
-      method: 'POST',
-      headers: {
-        authorization: `Bearer ${await edge.token(endpoint)}`,
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-        'mcp-protocol-version': modernRevision,
-        'mcp-method': 'tools/call',
-        'mcp-name': 'echo',
-      },
-      body: JSON.stringify(body),
-      signal: controller.signal,
-    })
+    const { signal } = controller
+    const token = await edge.token(endpoint)
+    const params = { name: 'echo', arguments: {} }
+    const response = await send(endpoint, { method: 'tools/call', token, params, progressToken: 'mine', signal })
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
     let text = ''
     for (let done = false; !done && !text.includes('"progressToken":"mine"');) {

@@ -8,7 +8,7 @@ import type { HubStatus } from '../../edge/hub/status.ts'
 import { ACK_MS, WINDOW } from '../../protocol/link.ts'
 import { startEdge, type TestEdge } from '../edge.ts'
 import { virtual } from '../peers/manifests.ts'
-import { exchange, modernRevision, type Exchange } from '../peers/wire.ts'
+import { exchange, send, type Exchange } from '../peers/wire.ts'
 import { catalogOf, serverOf } from './published.ts'
 import { join, ScriptedUplink } from './scripted-uplink.ts'
 
@@ -147,33 +147,13 @@ describe('calls over a hub', () => {
 
   /** Begins a call whose answer is a stream, as a client that reads it by itself. */
   async function streaming(controller: AbortController) {
-    const meta = {
-      'io.modelcontextprotocol/protocolVersion': modernRevision,
-      'io.modelcontextprotocol/clientCapabilities': {},
-      progressToken: 'mine',
-    }
     const from = uplink.received.length
-    const asking = fetch(endpoint, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-        authorization: `Bearer ${token}`,
-        'mcp-protocol-version': modernRevision,
-        'mcp-method': 'tools/call',
-        'mcp-name': 'say',
-      },
-      body: JSON.stringify({
-        jsonrpc: '2.0',
-        id: 1,
-        method: 'tools/call',
-        params: { name: 'say', arguments: { text: 'slow' }, _meta: meta },
-      }),
-      signal: controller.signal,
-    })
+    const params = { name: 'say', arguments: { text: 'slow' } }
+    const { signal } = controller
+    const asking = send(endpoint, { method: 'tools/call', token, params, progressToken: 'mine', signal })
     const { call, body } = await arrival(asking, from)
-    const { id, params } = JSON.parse(body) as { id: unknown; params: { _meta: { progressToken: unknown } } }
-    const { progressToken } = params._meta
+    const { id, params: sent } = JSON.parse(body) as { id: unknown; params: { _meta: { progressToken: unknown } } }
+    const { progressToken } = sent._meta
     const step = { jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken, progress: 1 } }
     uplink.send({ kind: 'head', call, status: 200, headers: SSE, last: false }, event(step))
     return { response: await asking, call, id }

@@ -13,7 +13,7 @@ import { readResource } from '../../crds/cluster.ts'
 import { startEdge, type TestEdge } from '../edge.ts'
 import { manifest, virtual } from '../peers/manifests.ts'
 import { startRecorder, type Recorder } from '../peers/recorder.ts'
-import { exchange, type Exchange } from '../peers/wire.ts'
+import { exchange, send, type Exchange } from '../peers/wire.ts'
 import { catalogOf } from './published.ts'
 import { join } from './scripted-uplink.ts'
 import { unwatched } from './watch.ts'
@@ -93,33 +93,8 @@ describe('a linked cluster', () => {
       return true
     }
     const token = await edge.token(endpoint)
-    const body = {
-      jsonrpc: '2.0',
-      id: 1,
-      method: 'tools/call',
-      params: {
-        name: 'echo',
-        arguments: {},
-        _meta: {
-          progressToken: 1,
-          'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-          'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
-          'io.modelcontextprotocol/clientCapabilities': {},
-        },
-      },
-    }
-    const response = await fetch(endpoint, {
-      method: 'POST',
-      headers: {
-        authorization: `Bearer ${token}`,
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-        'mcp-protocol-version': '2026-07-28',
-        'mcp-method': 'tools/call',
-        'mcp-name': 'echo',
-      },
-      body: JSON.stringify(body),
-    })
+    const params = { name: 'echo', arguments: {} }
+    const response = await send(endpoint, { method: 'tools/call', token, params, progressToken: 1 })
     assert.equal(response.status, 200, response.status === 200 ? '' : await response.text())
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
     let text = ''

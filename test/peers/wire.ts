@@ -26,6 +26,8 @@ export interface Ask {
   /** Raw JSON text of `params`, without `_meta` in modern era (it is added), or an object. */
   readonly params?: string | Readonly<Record<string, unknown>>
   readonly token?: string | undefined
+  /** Asks for progress, in modern era. */
+  readonly progressToken?: string | number
   /** Default modern. */
   readonly era?: 'modern' | 'legacy'
   readonly session?: string | undefined
@@ -45,15 +47,23 @@ export const legacyRevision = '2025-11-25'
 /** Names the header `Mcp-Name` must repeat, by method. */
 const named: Readonly<Record<string, string>> = { 'tools/call': 'name', 'prompts/get': 'name', 'resources/read': 'uri' }
 
-const envelope =
-  '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},' +
-  '"io.modelcontextprotocol/clientInfo":{"name":"wire","version":"1"}}'
+const client =
+  '"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},' +
+  '"io.modelcontextprotocol/clientInfo":{"name":"wire","version":"1"}'
 
 /** Sends one request and reads the whole response. */
 export async function exchange(url: string, ask: Ask): Promise<Exchange> {
+  return read(await send(url, ask))
+}
+
+/** Sends one request; its response is read by the caller. */
+export async function send(url: string, ask: Ask): Promise<Response> {
   const era = ask.era ?? 'modern'
   const given = typeof ask.params === 'string' ? ask.params : JSON.stringify(ask.params ?? {})
-  const params = era === 'modern' && !given.includes('io.modelcontextprotocol/protocolVersion') ? enclose(given) : given
+  const params =
+    era === 'modern' && !given.includes('io.modelcontextprotocol/protocolVersion')
+      ? enclose(given, ask.progressToken)
+      : given
   const id = ask.notify === true ? '' : `"id":${JSON.stringify(ask.id ?? 1)},`
   const body = `{"jsonrpc":"2.0",${id}"method":${JSON.stringify(ask.method)},"params":${params}}`
   const key = named[ask.method]
@@ -70,8 +80,7 @@ export async function exchange(url: string, ask: Ask): Promise<Exchange> {
   }
   const late = AbortSignal.timeout(ask.timeoutMs ?? 60_000)
   const signal = ask.signal === undefined ? late : AbortSignal.any([late, ask.signal])
-  const response = await fetch(url, { method: 'POST', headers, body, signal, redirect: 'manual' })
-  return read(response)
+  return fetch(url, { method: 'POST', headers, body, signal, redirect: 'manual' })
 }
 
 /** Opens a legacy session and returns its id. */
@@ -117,9 +126,10 @@ function events(stream: string): string[] {
     .filter((data) => data !== '')
 }
 
-function enclose(params: string): string {
+function enclose(params: string, progressToken: string | number | undefined): string {
   const rest = params.trim().slice(1)
-  return `{${envelope}${rest === '}' ? '' : ','}${rest}`
+  const progress = progressToken === undefined ? '' : `,"progressToken":${JSON.stringify(progressToken)}`
+  return `{"_meta":{${client}${progress}}${rest === '}' ? '' : ','}${rest}`
 }
 
 /** The header form of a value that may not be plain visible ASCII (SEP-2243). */
