@@ -18,7 +18,7 @@ import { startIssuer } from '../issuer.ts'
 import type { Issuer } from '../issuer.ts'
 import { bridge } from './bed/plan.ts'
 import { signingPair, type SigningPair } from '../proxy/proxy.ts'
-import { run } from './bed/shell.ts'
+import { run, until } from './bed/shell.ts'
 import { serveFleet } from './fixtures/fleet.ts'
 
 const VENDOR = 'mcp.linear.app'
@@ -39,7 +39,7 @@ export interface Outside {
 }
 
 /**
- * Starts it at port 443 of the bridge, which is there as long as a cluster is up.
+ * Starts it at port 443 of the bridge, which is there as long as a cluster is up; waits until nobody else has it.
  * @param edge where an edge really is, such as `http://10.100.0.40:8787`
  */
 export async function startOutside(edge?: string): Promise<Outside> {
@@ -68,8 +68,12 @@ export async function startOutside(edge?: string): Promise<Outside> {
     if (request.headers.host === EDGE && edge !== undefined) tunnel(edge, request, socket, head)
     else socket.destroy()
   })
-  server.listen(443, bridge.address)
-  await once(server, 'listening')
+  // Another file's outside may take a moment to go.
+  await until('port 443 of the bridge to be free', async () => {
+    server.listen(443, bridge.address)
+    await once(server, 'listening')
+    return true
+  })
   return {
     ca,
     issuer,
