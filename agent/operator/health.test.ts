@@ -183,7 +183,6 @@ const cases: readonly (readonly [
   ['waits for itself', simple('VirtualMCPCompositeToolDefinition', tool(['a'])), 'Failed', 'Degraded'],
   ['is new', simple('EmbeddingServer'), 'InProgress', 'Progressing'],
   ['serves', simple('EmbeddingServer'), 'Current', 'Healthy', { objects: [pods('it')] }],
-  ['is stopped', simple('EmbeddingServer', { replicas: 0 }), 'Current', 'Suspended'],
   ['is not served here', simple('MCPRegistry', { configYAML: 'a: b' }), 'Failed', 'Degraded'],
   [
     'has no target yet',

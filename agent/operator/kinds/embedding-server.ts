@@ -45,20 +45,13 @@ export const embeddingServer: Planner<EmbeddingServer> = {
       })
     }
     const { ready } = workload(existing)
-    const state = resource.spec.replicas === 0 ? stopped : stateOf(resource, ready, world)
+    const state = stateOf(resource, ready, world)
     return plan({
       objects: made.objects,
       conditions: [...state.conditions, ...volume(resource, world)],
       status: { phase: state.phase, message: state.message, readyReplicas: ready, url },
     })
   },
-}
-
-/** What was asked for is so; waiting for more would wait for ever. */
-const stopped: State = {
-  phase: 'Pending',
-  message: 'stopped: spec.replicas is 0',
-  conditions: [yes('Ready', 'Stopped', 'stopped: spec.replicas is 0'), no('ModelReady', 'Stopped', 'no pod runs')],
 }
 
 function stateOf({ metadata, spec }: EmbeddingServer, ready: number, world: World): State {
