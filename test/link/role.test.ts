@@ -130,7 +130,12 @@ describe('the role uplink', () => {
   })
 
   test('says of every resource what the edge knows of it', async () => {
-    await until('the last is judged', () => condition('VirtualMCPServer', 'tools') !== undefined)
+    const own = [
+      ['MCPServer', 'a'],
+      ['MCPServer', 'private'],
+      ['VirtualMCPServer', 'tools'],
+    ] as const
+    await until('all are judged', () => own.every(([kind, name]) => condition(kind, name) !== undefined))
     const verdict = (kind: string, name: string) => {
       const { status, reason } = condition(kind, name) ?? {}
       return [status, reason]

@@ -28,7 +28,7 @@ export function run(command: readonly string[], options: Options = {}): string {
 }
 
 /** As `run`, while others of this process go on. Ends the program after `seconds`. */
-export async function perform(command: readonly string[], options: Options = {}, seconds = 120): Promise<string> {
+export async function perform(command: readonly string[], options: Options = {}, seconds = 300): Promise<string> {
   const [file = '', ...args] = command
   const { env, input, cwd } = options
   const child = spawn(file, args, {
