@@ -254,9 +254,13 @@ export class HubObject extends DurableObject<Env> {
   #sift(now: number): void {
     this.#siftedAt = now
     for (const link of this.#links.all()) {
+      const { id } = link.attached
       const seen = this.#links.lastSeen(link)
-      if (now - seen >= this.#clock.offline) this.#lost(link, CLOSED.silent, 'nothing was heard for too long')
-      else this.#exchanges.seen(link.attached.id, seen, now - seen > this.#clock.suspect)
+      const isSilent = now - seen > this.#clock.suspect
+      // Whoever waits for an answer on it is told before the time is up in which it might come back.
+      const isOver = now - seen >= this.#clock.offline || (isSilent && this.#exchanges.count(id) > 0)
+      if (isOver) this.#lost(link, CLOSED.silent, 'nothing was heard for too long')
+      else this.#exchanges.seen(id, seen, isSilent)
     }
   }
 
