@@ -3,18 +3,12 @@
 
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
+import { Conversation } from './conversation.ts'
 import type { Life, Session } from './life.ts'
-import { answered, listed, question, run, toolOf, wordOf, workOf } from './tool.ts'
+import { toolOf, workOf } from './tool.ts'
 import type { Message } from './tool.ts'
 
-const ASK_MS = 10_000
 const MAX_STREAMS = 64
-
-export const identity = (capabilities: object): object => ({
-  protocolVersion: '2025-11-25',
-  capabilities,
-  serverInfo: { name: 'chaos', version: '1' },
-})
 
 /** A response stream that outlives its connection. */
 class Stream {
@@ -54,23 +48,23 @@ class Stream {
 export class LegacySession implements Session {
   readonly #life: Life
   readonly #streams = new Map<string, Stream>()
-  readonly #asked = new Map<string, (result: unknown) => void>()
+  readonly #conversation: Conversation
   readonly #listening = new Map<ServerResponse, (message: object) => void>()
-  #elicitation = false
 
   constructor(life: Life) {
     this.#life = life
+    this.#conversation = new Conversation(life)
   }
 
   async post(message: Message, response: ServerResponse): Promise<void> {
     const { id, method } = message
     if (method === undefined) {
-      this.#asked.get(String(id))?.(message.result)
+      this.#conversation.hear(message)
       return void response.writeHead(202).end()
     }
     if (id === undefined) return void response.writeHead(202).end()
     if (method === 'tools/call') return this.#call(message, response)
-    const result = this.#answer(message)
+    const result = this.#conversation.answer(message)
     const body = result === undefined ? { error: { code: -32601, message: 'Method not found' } } : { result }
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id, ...body }))
   }
@@ -98,37 +92,19 @@ export class LegacySession implements Session {
     for (const response of this.#listening.keys()) response.end()
   }
 
-  #answer(message: Message): object | undefined {
-    switch (message.method) {
-      case 'initialize': {
-        const declared = message.params?.['capabilities'] as { readonly elicitation?: object } | undefined
-        this.#elicitation = declared?.elicitation !== undefined
-        return identity({ tools: { listChanged: true } })
-      }
-      case 'tools/list':
-        return { tools: listed(this.#life.generation) }
-      case 'ping':
-        return {}
-      case undefined:
-      default:
-        return undefined
-    }
-  }
-
   async #call(message: Message, response: ServerResponse): Promise<void> {
-    const { signal, execute } = this.#life
     const { id } = message
     const done = (result: object): object => ({ jsonrpc: '2.0', id, result })
     if (toolOf(message) === 'work' && workOf(message).steps === 0) {
-      const text = await run(message, execute, { notify: () => {}, signal })
-      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(done(answered(text))))
+      const result = await this.#conversation.call(message, () => {})
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(done(result)))
       return
     }
     if (this.#life.kind === 'plain') {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
       response.flushHeaders()
       const send = (one: object): void => void response.write(`data: ${JSON.stringify(one)}\n\n`)
-      send(done(await this.#perform(message, send)))
+      send(done(await this.#conversation.call(message, send)))
       response.end()
       return
     }
@@ -137,31 +113,7 @@ export class LegacySession implements Session {
     if (this.#streams.size > MAX_STREAMS) this.#streams.delete([...this.#streams.keys()][0] ?? '')
     stream.attach(response, 0)
     stream.prime()
-    stream.write(done(await this.#perform(message, (one) => stream.write(one))))
+    stream.write(done(await this.#conversation.call(message, (one) => stream.write(one))))
     stream.end()
-  }
-
-  async #perform(message: Message, send: (message: object) => void): Promise<object> {
-    const { signal, execute } = this.#life
-    if (toolOf(message) === 'work') return answered(await run(message, execute, { notify: send, signal }))
-    const { key } = workOf(message)
-    if (!this.#elicitation) return answered(`${key} cannot ask`, true)
-    const word = wordOf(await this.#ask(key, send))
-    if (word === undefined) return answered(`${key} got no word`, true)
-    execute(key)
-    return answered(`${key} done ${word}`)
-  }
-
-  /** Undefined when nobody answers in time. */
-  #ask(key: string, send: (message: object) => void): Promise<unknown> {
-    const id = randomUUID()
-    const { promise, resolve } = Promise.withResolvers<unknown>()
-    const timer = setTimeout(() => resolve(undefined), ASK_MS)
-    this.#asked.set(id, resolve)
-    send({ jsonrpc: '2.0', id, method: 'elicitation/create', params: question(key) })
-    return promise.finally(() => {
-      clearTimeout(timer)
-      this.#asked.delete(id)
-    })
   }
 }
