@@ -9,6 +9,18 @@ import type { Ratio } from './stats.ts'
 
 const BEGIN = '<!-- npm run bench writes from here -->'
 const END = '<!-- to here -->'
+const LIST_COLUMNS = [
+  'tools',
+  'KiB',
+  'users',
+  'side',
+  'lists/s',
+  'p50 ms',
+  'p99 ms',
+  'CPU ms per list',
+  'CPU µs per tool',
+  'CPU × static',
+]
 
 export function report(results: Results): string {
   const { machine, startup, rest, refreshes, audit, streams } = results
@@ -74,19 +86,7 @@ ${table(
 ## tools/list
 
 ${table(
-  [
-    'era',
-    'tools',
-    'KiB',
-    'users',
-    'side',
-    'lists/s',
-    'p50 ms',
-    'p99 ms',
-    'CPU ms per list',
-    'CPU µs per tool',
-    'CPU × static',
-  ],
+  ['era', ...LIST_COLUMNS],
   results.lists.flatMap((lists) => lists.rows.map((row) => listRow(lists, row))),
 )}
 
@@ -95,19 +95,7 @@ ${table(
 Every virtual server has ${SIZED_TOOLS} tools in all, spread evenly over its servers; the first page is measured.
 
 ${table(
-  [
-    'servers',
-    'tools',
-    'KiB',
-    'users',
-    'side',
-    'lists/s',
-    'p50 ms',
-    'p99 ms',
-    'CPU ms per list',
-    'CPU µs per tool',
-    'CPU × static',
-  ],
+  ['servers', ...LIST_COLUMNS],
   results.sizes.flatMap((lists) => lists.rows.map((row) => [String(lists.servers), ...listRow(lists, row).slice(1)])),
 )}
 
