@@ -18,6 +18,16 @@ export const ACK_MS = 2_000
 export const PING = 'ping'
 export const PONG = 'pong'
 export const PING_MS = 10_000
+/** Request headers that travel, besides `mcp-*`: what a proxy needs to know of a call. Each end leaves out all others. */
+export const CALL_HEADERS: ReadonlySet<string> = new Set([
+  'accept',
+  'content-type',
+  'last-event-id',
+  'traceparent',
+  'tracestate',
+  'waggle-assertion',
+  'waggle-request-id',
+])
 
 /** A proxy of the cluster, as the edge calls it. */
 export interface CallTarget {

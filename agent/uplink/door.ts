@@ -3,6 +3,7 @@
 
 import { Readable } from 'node:stream'
 import { Agent, errors } from 'undici'
+import { CALL_HEADERS } from '../../protocol/link.ts'
 
 /** Requests of one call are short; what streams for hours is ended by whoever listens. */
 export interface DoorRequest {
@@ -26,16 +27,6 @@ export type Door = (request: DoorRequest) => Promise<DoorAnswer>
 /** No connection came about, so the call may be made elsewhere. */
 export class Unreached extends Error {}
 
-/** What a proxy needs to know of a call, besides `mcp-*`. */
-const INWARD: ReadonlySet<string> = new Set([
-  'accept',
-  'content-type',
-  'last-event-id',
-  'traceparent',
-  'tracestate',
-  'waggle-assertion',
-  'waggle-request-id',
-])
 /**
  * What the edge acts on, besides `mcp-*`. Not `www-authenticate`: it names URLs inside of the cluster, for clients of the proxy itself;
  * the status says enough.
@@ -43,7 +34,7 @@ const INWARD: ReadonlySet<string> = new Set([
 const OUTWARD: ReadonlySet<string> = new Set(['content-length', 'content-type', 'retry-after'])
 
 export function inward(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return pick(Object.entries(headers), INWARD)
+  return pick(Object.entries(headers), CALL_HEADERS)
 }
 
 /** Of several values under one name the first counts; compressed bodies are not asked for, and pass as they are. */

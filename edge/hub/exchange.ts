@@ -3,7 +3,7 @@
 
 import { EMPTY } from '../../protocol/flow.ts'
 import { encode } from '../../protocol/frame.ts'
-import { ACK_MS, type CallTarget, type LinkFault } from '../../protocol/link.ts'
+import { ACK_MS, CALL_HEADERS, type CallTarget, type LinkFault } from '../../protocol/link.ts'
 import { HubCalls, type HubEffect, type UplinkCallFrame } from './calls.ts'
 import { AnswerBody } from './answer-body.ts'
 import { faulty } from './fault.ts'
@@ -16,16 +16,6 @@ const MAX_DEADLINE_MS = 3_600_000
 /** Weight of the newest call in the latency of a link. */
 const NEWEST = 0.1
 
-/** Request headers that go to a proxy, besides those of MCP; all others are of the way to the hub. */
-const REQUEST_HEADERS: ReadonlySet<string> = new Set([
-  'accept',
-  'content-type',
-  'last-event-id',
-  'traceparent',
-  'tracestate',
-  'waggle-assertion',
-  'waggle-request-id',
-])
 /** Response headers that say something of the answer rather than of its way here. */
 const RESPONSE_HEADERS: ReadonlySet<string> = new Set(['content-type', 'retry-after'])
 /** Statuses of answers that have no body. */
@@ -291,7 +281,7 @@ export class Exchanges {
 
 function requestHeaders(given: Headers): Record<string, string> {
   const headers: Record<string, string> = {}
-  for (const [name, value] of given) if (REQUEST_HEADERS.has(name) || isMcp(name)) headers[name] = value
+  for (const [name, value] of given) if (CALL_HEADERS.has(name) || isMcp(name)) headers[name] = value
   return headers
 }
 
