@@ -2,6 +2,8 @@
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Registry } from 'prom-client'
+import type { Health } from './health.ts'
 
 export interface Page {
   readonly status: number
@@ -47,6 +49,25 @@ export async function servePages(
         server.closeAllConnections()
       }),
   }
+}
+
+/** What is asked of a pod, on two ports: whether it lives and is ready, and what it counts. */
+export async function servePod(pod: {
+  readonly health: Pick<Health, 'live' | 'ready'>
+  readonly healthPort: number
+  readonly registry: Registry
+  readonly metricsPort: number
+}): Promise<PageServer[]> {
+  const { health, registry } = pod
+  const live = (): Page => probe(health.live())
+  const ready = (): Page => probe(health.ready())
+  const metrics = async (): Promise<Page> => {
+    return { status: 200, contentType: registry.contentType, text: await registry.metrics() }
+  }
+  return [
+    await servePages({ '/livez': live, '/healthz': live, '/readyz': ready }, pod.healthPort),
+    await servePages({ '/metrics': metrics }, pod.metricsPort),
+  ]
 }
 
 /** A probe's answer. */

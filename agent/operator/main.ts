@@ -5,11 +5,11 @@ import { hostname } from 'node:os'
 import { reading } from '../environment.ts'
 import { findAccess, type Access } from '../kube/access.ts'
 import { KubeClient } from '../kube/client.ts'
-import { sleep, systemClock } from '../kube/clock.ts'
+import { aborted, sleep, systemClock } from '../kube/clock.ts'
 import { Health } from '../kube/health.ts'
 import { LeaderElection } from '../kube/leader.ts'
 import { KubeMetrics } from '../kube/metrics.ts'
-import { probe, servePages } from '../kube/page.ts'
+import { servePod } from '../kube/page.ts'
 import { readSettings } from './configuration.ts'
 import { EdgeKeys } from './edge-keys.ts'
 import { MANAGER, Operator } from './operator.ts'
@@ -45,26 +45,12 @@ export async function run(
     health.addInformer(informer)
     metrics.observe(informer)
   }
-  const pages = [
-    await servePages(
-      {
-        '/livez': () => probe(health.live()),
-        '/healthz': () => probe(health.live()),
-        '/readyz': () => probe(health.ready()),
-      },
-      port('WAGGLE_HEALTH_PORT', HEALTH_PORT),
-    ),
-    await servePages(
-      {
-        '/metrics': async () => ({
-          status: 200,
-          contentType: metrics.registry.contentType,
-          text: await metrics.registry.metrics(),
-        }),
-      },
-      port('WAGGLE_METRICS_PORT', METRICS_PORT),
-    ),
-  ]
+  const pages = await servePod({
+    health,
+    healthPort: port('WAGGLE_HEALTH_PORT', HEALTH_PORT),
+    registry: metrics.registry,
+    metricsPort: port('WAGGLE_METRICS_PORT', METRICS_PORT),
+  })
   try {
     if (!settings.takeOver) {
       for (;;) {
@@ -100,7 +86,7 @@ export async function run(
         manager: MANAGER,
         onError: (error) => log('warn', 'fetching the keys of the edge; servers believe those of before', error),
       }).follow(AbortSignal.any([signal, leadership.fence.signal]))
-    await aborted([signal, leadership.fence.signal])
+    await aborted(AbortSignal.any([signal, leadership.fence.signal]))
     metrics.leads(false)
     if (!signal.aborted) throw new Error('leadership was lost')
     await operator.stop()
@@ -111,15 +97,6 @@ export async function run(
     await Promise.all(pages.map((server) => server.close()))
     await client.close()
   }
-}
-
-function aborted(signals: readonly AbortSignal[]): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of signals) {
-      if (signal.aborted) return resolve()
-      signal.addEventListener('abort', () => resolve(), { once: true })
-    }
-  })
 }
 
 /** One line of JSON on stderr; messages of errors only, never what was sent. */

@@ -7,10 +7,11 @@ import { uplinkIdentity } from '../../plan/site.ts'
 import { IMPLEMENTATION } from '../../protocol/revision.ts'
 import { findAccess, type Access } from '../kube/access.ts'
 import { KubeClient } from '../kube/client.ts'
+import { aborted } from '../kube/clock.ts'
 import { Health } from '../kube/health.ts'
 import { LeaderElection } from '../kube/leader.ts'
 import { KubeMetrics } from '../kube/metrics.ts'
-import { probe, servePages, type PageServer } from '../kube/page.ts'
+import { servePod, type PageServer } from '../kube/page.ts'
 import { log, reasonOf } from '../proxy/log.ts'
 import { Cluster } from './cluster.ts'
 import { Conditions } from './conditions.ts'
@@ -47,7 +48,8 @@ export async function run(
   let hindrance: string | undefined = 'there is no key yet'
   health.addReady('start', () => hindrance)
   try {
-    pages.push(...(await serve(health, kube, settings)))
+    const { healthPort, metricsPort } = settings
+    pages.push(...(await servePod({ health, healthPort, registry: kube.registry, metricsPort })))
     const identity = await keepIdentity(client, settings, (error) => failed('identity', error), signal)
     let signer = signerOf(settings, identity)
     let conditions: Conditions | undefined
@@ -180,28 +182,4 @@ function sessionHost(settings: UplinkSettings, ca: readonly string[] | undefined
 
 function trimmed(text: string): string | undefined {
   return text.trim() === '' ? undefined : text.trim()
-}
-
-/** Ready is who can serve: whether the edge is there is no pod's fault. */
-async function serve(health: Health, kube: KubeMetrics, settings: UplinkSettings): Promise<PageServer[]> {
-  const { registry } = kube
-  return [
-    await servePages(
-      { '/livez': () => probe(health.live()), '/readyz': () => probe(health.ready()) },
-      settings.healthPort,
-    ),
-    await servePages(
-      {
-        '/metrics': async () => ({ status: 200, contentType: registry.contentType, text: await registry.metrics() }),
-      },
-      settings.metricsPort,
-    ),
-  ]
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
