@@ -3,7 +3,7 @@
 
 import { EMPTY, Inflow, Outflow } from '../../protocol/flow.ts'
 import { PROTOCOL_ERROR } from '../../protocol/frame.ts'
-import { MAX_CALLS, type CallTarget, type EdgeFrame, type LinkFault, type UplinkFrame } from '../../protocol/link.ts'
+import { MAX_CALLS, type EdgeFrame, type LinkFault, type UplinkFrame } from '../../protocol/link.ts'
 
 /** Frames of the edge that are for this machine; all others are its driver's. */
 export type EdgeCallFrame = Extract<EdgeFrame, { readonly call: string }>
@@ -11,16 +11,7 @@ export type EdgeCallFrame = Extract<EdgeFrame, { readonly call: string }>
 export type UplinkEffect =
   | { readonly kind: 'send'; readonly frame: UplinkFrame; readonly payload: Uint8Array }
   /** A call to make; `bytes` is the first piece of its body. */
-  | {
-      readonly kind: 'open'
-      readonly call: string
-      readonly target: CallTarget
-      readonly method: 'POST' | 'GET' | 'DELETE'
-      readonly headers: Readonly<Record<string, string>>
-      readonly deadlineMs: number
-      readonly bytes: Uint8Array
-      readonly last: boolean
-    }
+  | (Extract<EdgeFrame, { readonly kind: 'open' }> & { readonly bytes: Uint8Array })
   /** The next piece of the request's body. */
   | { readonly kind: 'piece'; readonly call: string; readonly bytes: Uint8Array; readonly last: boolean }
   /** Read one piece of the answer's body, and give it to `piece`. */
