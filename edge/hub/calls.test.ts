@@ -97,6 +97,19 @@ test('a call of which nothing is heard is lost, and its link has to show that it
   assert.equal(calls.count('x'), 2)
 })
 
+test('a hub that stood still takes nobody for lost by that: its calls have as long again, once', () => {
+  const calls = hub('x')
+  const { call } = calls.open(wanted, 0)
+  const other = calls.open(wanted, 0)
+  const late = ACK_MS + 1_000
+  assert.deepEqual(calls.tick(late), [])
+  assert.equal(calls.due, late + ACK_MS)
+  assert.deepEqual(calls.frame('x', { kind: 'ack', call }, EMPTY), [])
+  assert.deepEqual(story(calls.tick(late + ACK_MS + 1_000)), ['send x cancel 0', 'fault lost'])
+  assert.equal(calls.count(), 1)
+  assert.deepEqual(calls.cancel(other.call), [])
+})
+
 test('a link that has been silent for long is avoided while there is another, until it is heard of', () => {
   const calls = hub('x', 'y')
   const takes = () => story(calls.open(wanted, 100).effects)[0]

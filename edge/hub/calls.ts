@@ -49,11 +49,16 @@ interface Call {
   readonly connection: Connection<Call>
   readonly out: Outflow
   readonly in: Inflow
-  readonly ackBy: number
+  ackBy: number
+  /** It has had more time to be acknowledged, once. */
+  isSpared: boolean
   readonly headBy: number
   isHeard: boolean
   isBegun: boolean
 }
+
+/** A deadline that is looked at so late says nothing of the other side. */
+const STOOD_STILL_MS = 100
 
 const UNREACHABLE: LinkFault = { reason: 'unreachable', message: 'No link to the cluster is open.', unsent: true }
 const OVERLOADED: LinkFault = {
@@ -134,6 +139,7 @@ export class HubCalls {
       out: new Outflow(),
       in: new Inflow(),
       ackBy: now + ACK_MS,
+      isSpared: false,
       headBy: now + deadlineMs,
       isHeard: false,
       isBegun: false,
@@ -228,6 +234,11 @@ export class HubCalls {
     this.#due = Infinity
     for (const call of this.#calls.values()) {
       if (call.isBegun) continue
+      // Whoever looks so late stood still, and has yet to read what came meanwhile: as long again.
+      if (!call.isHeard && !call.isSpared && now - call.ackBy >= STOOD_STILL_MS) {
+        call.ackBy = now + ACK_MS
+        call.isSpared = true
+      }
       const isLost = !call.isHeard && now >= call.ackBy
       if (isLost || now >= call.headBy) {
         if (isLost) call.connection.suspectAt = now
