@@ -56,6 +56,8 @@ export interface Link {
   attached: Attached
   /** Last sign of life that this object saw itself. */
   heard: number
+  /** It was silent for long when somebody looked last. */
+  isHushed: boolean
 }
 
 export interface LinksHost {
@@ -80,7 +82,9 @@ export class Links {
     this.#epoch = host.epoch
     const found = host.sockets.flatMap((socket) => {
       const attached = socket.deserializeAttachment() as Attached | null
-      return attached === null || attached.isClosed ? [] : [{ socket, attached, heard: attached.since }]
+      return attached === null || attached.isClosed
+        ? []
+        : [{ socket, attached, heard: attached.since, isHushed: false }]
     })
     for (const link of found.sort((a, b) => a.attached.since - b.attached.since))
       this.#links.set(link.attached.id, link)
@@ -135,7 +139,7 @@ export class Links {
       isClosed: false,
     }
     socket.serializeAttachment(attached)
-    const link = { socket, attached, heard: now }
+    const link = { socket, attached, heard: now, isHushed: false }
     this.#links.set(attached.id, link)
     return link
   }

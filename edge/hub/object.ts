@@ -259,8 +259,10 @@ export class HubObject extends DurableObject<Env> {
       const isSilent = now - seen > this.#clock.suspect
       // Whoever waits for an answer on it is told before the time is up in which it might come back.
       const isOver = now - seen >= this.#clock.offline || (isSilent && this.#exchanges.count(id) > 0)
-      if (isOver) this.#lost(link, CLOSED.silent, 'nothing was heard for too long')
+      // At the second look: an object that was itself held up for long finds the pings of that time a moment later.
+      if (isOver && link.isHushed) this.#lost(link, CLOSED.silent, 'nothing was heard for too long')
       else this.#exchanges.seen(id, seen, isSilent)
+      link.isHushed = isSilent
     }
   }
 
