@@ -56,10 +56,14 @@ export interface EdgeProcess {
   close(): Promise<void>
 }
 
-/** Starts the edge with these text bindings on a free port; `PUBLIC_URL` and keys are added. `flags` are workerd's own. */
+/**
+ * Starts the edge with these text bindings on a free port; `PUBLIC_URL` and keys are added. `flags` are workerd's own; `said` is told every
+ * line that it prints.
+ */
 export async function startProcess(
   vars: Readonly<Record<string, string>>,
   flags: readonly string[] = [],
+  said: (line: string) => void = () => undefined,
 ): Promise<EdgeProcess> {
   const stateDir = await mkdtemp(join(tmpdir(), 'waggle-chaos-'))
   const objects = join(stateDir, 'objects')
@@ -78,7 +82,7 @@ export async function startProcess(
       env: Object.fromEntries(Object.entries(bindings).map(([name, value]) => [environmentName(name), value])),
     })
     const release = leash(child.pid ?? 0)
-    eachLine(child.stdout, () => {})
+    eachLine(child.stdout, said)
     eachLine(child.stderr, (line) => {
       const shape = line.replaceAll(/[0-9a-f]{8,}|\d+/g, '#').slice(0, 240)
       if (complaints.size < 200) complaints.set(shape, (complaints.get(shape) ?? 0) + 1)

@@ -1,6 +1,7 @@
 // Callers of two clusters, each at work without a pause worth speaking of, and the books of what became of every call: who executed it
 // how often, how it ended, how long it took. A lister asks for the lists all the time.
 
+import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exchange } from '../peers/wire.ts'
 
@@ -10,6 +11,8 @@ export type Lane = 'safe' | 'once' | 'a' | 'b'
 export interface Ended {
   readonly lane: Lane
   readonly key: string
+  /** Of its trace, which the audit trails have. */
+  readonly trace: string
   /** `performance.now()` */
   readonly from: number
   readonly until: number
@@ -81,13 +84,14 @@ export class Caller {
       await sleep(PAUSE_MS * (0.5 + Math.random()))
       if (!mayCall()) continue
       const key = `${this.#name}-${(this.#count += 1)}`
+      const trace = randomBytes(16).toString('hex')
       const from = performance.now()
       this.#books.underWay += 1
-      const outcome = await attempt(url, token, tool, { ...args, key })
+      const outcome = await attempt(url, token, tool, { ...args, key }, trace)
       this.#books.underWay -= 1
       const until = performance.now()
       if (outcome.kind === 'ok') this.#successes.push({ from, until })
-      this.#books.ended.push({ lane: this.lane, key, from, until, ...outcome })
+      this.#books.ended.push({ lane: this.lane, key, trace, from, until, ...outcome })
     }
   }
 }
@@ -97,10 +101,13 @@ async function attempt(
   token: string,
   name: string,
   args: object,
+  trace: string,
 ): Promise<Pick<Ended, 'kind' | 'why' | 'code' | 'data'>> {
   try {
     const params = { name, arguments: args }
-    const { answer, status, body } = await exchange(url, { method: 'tools/call', token, params, timeoutMs: HANG_MS })
+    const headers = { traceparent: `00-${trace}-${randomBytes(8).toString('hex')}-01` }
+    const asked = { method: 'tools/call', token, params, headers, timeoutMs: HANG_MS }
+    const { answer, status, body } = await exchange(url, asked)
     if (answer?.result !== undefined) {
       const isError = answer.result['isError'] === true
       return { kind: isError ? 'broken' : 'ok', why: isError ? body.slice(0, 200) : '', code: undefined, data: {} }

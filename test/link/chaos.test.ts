@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { AuditEvent } from '../../protocol/audit.ts'
 import { adminOf } from '../admin.ts'
 import { startProcess, type EdgeProcess } from '../chaos/process.ts'
 import { startIssuer, type Issuer } from '../issuer.ts'
@@ -43,6 +44,7 @@ describe('two clusters in a storm of faults', () => {
   const crews: Crew[] = []
   const counters = new Map<string, Counter>()
   const books = new Books()
+  const audited: AuditEvent[] = []
   const spans: Span[] = []
   const callers: Caller[] = []
   const stop = new AbortController()
@@ -55,7 +57,10 @@ describe('two clusters in a storm of faults', () => {
 
   before(async () => {
     issuer = await startIssuer()
-    edge = await startProcess({ OIDC_ISSUER: issuer.url, ALLOW_LOOPBACK: 'true', LINK_CLOCK: CLOCK })
+    const vars = { OIDC_ISSUER: issuer.url, ALLOW_LOOPBACK: 'true', LINK_CLOCK: CLOCK }
+    edge = await startProcess(vars, [], (line) => {
+      if (line.includes('"mcp_tool_call"')) audited.push(JSON.parse(line.slice(line.indexOf('{'))) as AuditEvent)
+    })
     const { admin, apply } = adminOf(edge.url, issuer)
     const limit = { 'waggle.dev/call-timeout': `${CALL_TIMEOUT_MS}ms` }
     const resources = [virtual('pools', ['pool'], {}, limit), virtual('places', ['place'], {}, limit)]
@@ -276,6 +281,48 @@ describe('two clusters in a storm of faults', () => {
       return isPlaced && (cluster !== one.lane || server !== 'test/place')
     })
     assert.deepEqual(untyped.slice(0, 10), [])
+  })
+
+  test('afterwards: every call was written down once at the edge and once at each proxy, under one id, with who called', async () => {
+    stop.abort()
+    await work
+    await sleep(1_000)
+    const traceOf = ({ metadata }: AuditEvent): unknown => metadata.extra['trace_id']
+    const grouped = (events: readonly AuditEvent[], by: (event: AuditEvent) => unknown) =>
+      Map.groupBy(events, (event) => String(by(event)))
+    const edges = grouped(audited, traceOf)
+    const arrived = crews
+      .flatMap(({ proxies }) => [...proxies.values()].flatMap((one) => one.audit()))
+      .filter(({ type }) => type === 'mcp_tool_call')
+    const proxies = grouped(arrived, ({ audit_id: id }) => id)
+    // What an edge has not printed when it is killed is lost with it.
+    const lost = spans.filter(({ where }) => where === 'edge').map(({ from, until }) => ({ from: from - 500, until }))
+    const isLost = (one: Ended): boolean => lost.some(({ from, until }) => one.until >= from && one.from <= until)
+    const killed = spans.filter(({ name }) => name === 'a proxy is killed')
+    const wrong = books.ended
+      .filter((one) => !isLost(one))
+      .flatMap((one) => {
+        const [event, ...more] = edges.get(one.trace) ?? []
+        if (event === undefined || more.length > 0) return [`${one.key}: ${more.length} more events, or none`]
+        const { outcome, subjects, metadata } = event
+        if (subjects['user'] !== 'ada' || (outcome === 'success') !== (one.kind === 'ok'))
+          return [`${one.key}: ${one.kind} is ${outcome} of ${subjects['user']}`]
+        const there = proxies.get(event.audit_id) ?? []
+        if (there.some(({ subjects: at }) => at['user'] !== 'ada' || at['asserted_by'] !== 'edge'))
+          return [`${one.key}: a proxy names somebody else`]
+        const done = there.filter((at) => at.outcome === 'success').length
+        // A process that is killed may have answered and said nothing more.
+        const isMuted = killed.some(({ from, until }) => one.until >= from && one.from <= until)
+        const least = one.kind === 'ok' && !isMuted ? 1 : 0
+        const most = one.lane === 'safe' || metadata.extra['moved_from'] !== undefined ? 2 : 1
+        return done < least || there.length > most ? [`${one.key}: ${one.kind}, ${there.length} at proxies`] : []
+      })
+    assert.deepEqual(wrong.slice(0, 10), [])
+    const known = new Set(audited.map(({ audit_id: id }) => id))
+    const inEdges = new Set(books.ended.filter((one) => isLost(one)).map(({ trace }) => trace))
+    const orphans = arrived.filter((event) => !known.has(event.audit_id) && !inEdges.has(String(traceOf(event))))
+    assert.deepEqual(orphans.slice(0, 3), [], 'a proxy was called of which the edge says nothing')
+    console.log(`${audited.length} calls in the trail of the edge, ${arrived.length} in those of the proxies`)
   })
 
   test('afterwards: no call hung, and those to one cluster failed within moments of the loss', () => {

@@ -15,6 +15,7 @@ import { bundleProgram } from '../../agent/bundle.ts'
 import { leash } from '../../agent/local/leash.ts'
 import type { Signer } from '../../agent/run-config.ts'
 import type { Rule } from '../../gateway/policy.ts'
+import type { AuditEvent } from '../../protocol/audit.ts'
 import type { Manifest } from '../peers/manifests.ts'
 import { member, proxyConfig, server } from '../proxy/configs.ts'
 import { startProxy, type TestProxy } from '../proxy/proxy.ts'
@@ -71,11 +72,18 @@ export interface Replica {
   readonly lines: readonly string[]
 }
 
+export interface GuardedProxy {
+  readonly proxy: TestProxy
+  restart(pauseMs: number): Promise<void>
+  /** Audit events of all that ever ran in its place. */
+  audit(): AuditEvent[]
+}
+
 export interface Crew {
   readonly name: string
   readonly replicas: readonly Replica[]
   /** The proxies, by the server's name. */
-  readonly proxies: ReadonlyMap<string, { readonly proxy: TestProxy; restart(pauseMs: number): Promise<void> }>
+  readonly proxies: ReadonlyMap<string, GuardedProxy>
   /** Gives the lease to this replica, as soon as the other one's has ended. */
   promote(replica: Replica): Promise<void>
   close(): Promise<void>
@@ -225,9 +233,8 @@ class Member implements Replica {
   }
 }
 
-interface Guarded {
+interface Guarded extends GuardedProxy {
   proxy: TestProxy
-  restart(pauseMs: number): Promise<void>
 }
 
 /** A proxy that believes nobody but the signers, on ports that it keeps. */
@@ -249,13 +256,17 @@ async function guard(
   const { agent } = await programs()
   const start = (): Promise<TestProxy> =>
     startProxy({ config, program: agent, env: { WAGGLE_INTERNAL_PORT: String(internal) } })
+  const first = await start()
+  const all = [first]
   const guarded: Guarded = {
-    proxy: await start(),
+    proxy: first,
     restart: async (pauseMs) => {
       await guarded.proxy.close()
       await sleep(pauseMs)
       guarded.proxy = await start()
+      all.push(guarded.proxy)
     },
+    audit: () => all.flatMap((one) => one.audit()),
   }
   return guarded
 }
