@@ -19,7 +19,7 @@ import { idleOf, linkClock, type LinkClock } from './lease.ts'
 import { CLOSED, Links, WARN_MS, type Link } from './links.ts'
 import { Publishing } from './publishing.ts'
 import { Standing } from './standing.ts'
-import { connectionsOf, type HubStatus } from './status.ts'
+import { statusOf, type HubStatus } from './status.ts'
 import { upgrade } from './upgrade.ts'
 
 /** When the store does not answer. */
@@ -79,7 +79,7 @@ export class HubObject extends DurableObject<Env> {
       idleOf(this.#clock),
     )
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG))
-    storage.kv.put('wakes', (storage.kv.get<number>('wakes') ?? 0) + 1)
+    this.#standing.woke()
     for (const link of this.#links.all()) {
       const { id, isDraining } = link.attached
       // Calls of a memory that was lost would wait at the uplink for ever.
@@ -332,19 +332,7 @@ export class HubObject extends DurableObject<Env> {
   }
 
   #status(): HubStatus {
-    const { cluster, presence, lostAt, refused } = this.#standing
-    return {
-      cluster,
-      wakes: this.ctx.storage.kv.get<number>('wakes') ?? 0,
-      state: presence?.state ?? 'unregistered',
-      since: presence?.since,
-      version: presence?.version,
-      epoch: this.#links.epoch,
-      lostAt,
-      refused,
-      calls: this.#exchanges.count(),
-      tally: this.#exchanges.tally,
-      connections: connectionsOf(this.#links, this.#exchanges, this.#clock, Date.now()),
-    }
+    const hub = { standing: this.#standing, links: this.#links, exchanges: this.#exchanges, clock: this.#clock }
+    return statusOf(hub, Date.now())
   }
 }

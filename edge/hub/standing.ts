@@ -40,6 +40,14 @@ export class Standing {
     this.#cluster = id
   }
 
+  /** How often its hub woke up, ever. */
+  get wakes(): number {
+    return this.#kv.get<number>('wakes') ?? 0
+  }
+  woke(): void {
+    this.#kv.put('wakes', this.wakes + 1)
+  }
+
   /** Of the entry that whatever is registered was registered under. */
   get uid(): string | undefined {
     return this.#kv.get<string>('uid')

@@ -52,7 +52,34 @@ export interface ConnectionStatus {
   readonly calls: number
 }
 
-export function connectionsOf(links: Links, exchanges: Exchanges, clock: LinkClock, now: number): ConnectionStatus[] {
+export interface Hub {
+  readonly standing: Pick<HubStatus, 'cluster' | 'wakes' | 'lostAt' | 'refused'> & {
+    readonly presence: Presence | undefined
+  }
+  readonly links: Links
+  readonly exchanges: Exchanges
+  readonly clock: LinkClock
+}
+
+export function statusOf(hub: Hub, now: number): HubStatus {
+  const { standing, links, exchanges } = hub
+  const { cluster, wakes, presence, lostAt, refused } = standing
+  return {
+    cluster,
+    wakes,
+    state: presence?.state ?? 'unregistered',
+    since: presence?.since,
+    version: presence?.version,
+    epoch: links.epoch,
+    lostAt,
+    refused,
+    calls: exchanges.count(),
+    tally: exchanges.tally,
+    connections: connectionsOf(hub, now),
+  }
+}
+
+function connectionsOf({ links, exchanges, clock }: Hub, now: number): ConnectionStatus[] {
   return links.all().map((link) => {
     const { id, replica, version, epoch, isDraining, since, expires } = link.attached
     const lastSeen = links.lastSeen(link)
