@@ -15,7 +15,7 @@ import type { Work } from './tool.ts'
 /** Longer than any call may take: the server's silence is bounded by the virtual server's call-timeout. */
 const DEADLINE_MS = 40_000
 /** A library whose connection was cut waits until it gives up by itself, so it must do so soon to be seen again. */
-const LIBRARY_DEADLINE_MS = 15_000
+const LIBRARY_DEADLINE_MS = 18_000
 const MIN_PAUSE_MS = 20
 const MAX_PAUSE_MS = 180
 const AFTER_LOSS_MS = 200
