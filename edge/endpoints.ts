@@ -7,7 +7,6 @@ import { Breaker } from '../gateway/backend/breaker.ts'
 import { Sessions } from '../gateway/backend/session.ts'
 import type { Catalog } from '../gateway/catalog/catalog.ts'
 import type { Fleet } from '../gateway/catalog/fleet.ts'
-import { fingerprint } from '../gateway/catalog/hash.ts'
 import { merge, type Member } from '../gateway/catalog/merge.ts'
 import { Projection } from '../gateway/catalog/project.ts'
 import type { ServerCatalog } from '../gateway/catalog/server.ts'
@@ -19,6 +18,7 @@ import { Lru } from '../gateway/lru.ts'
 import type { Access } from '../gateway/policy.ts'
 import type { Clock, Store } from '../gateway/ports.ts'
 import type { KeyRing, Sealer } from '../gateway/seal.ts'
+import { sha256 } from '../gateway/sha256.ts'
 import type { EndpointPlan, Plan } from '../plan/endpoint.ts'
 import type { GuardPlan } from '../plan/guard.ts'
 import type { FleetPlan, InstancePlan } from '../plan/instance.ts'
@@ -65,7 +65,7 @@ export class Endpoints {
   readonly #bodies: Bodies
   readonly #sessions: Sessions
   readonly #breakers = new Lru<string, Breaker>(MAX_BREAKERS)
-  readonly #texts = new WeakMap<EndpointPlan, string>()
+  readonly #hashes = new WeakMap<EndpointPlan, Promise<string>>()
   readonly #guards = new Map<string, { readonly guard: Guard; readonly from: string }>()
   readonly #built = new Map<string, Built>()
   /** What was looked at last of what endpoints are made of. */
@@ -95,7 +95,7 @@ export class Endpoints {
     const parts = key === EVERYTHING ? [...endpoints.keys()].sort() : [key]
     const wanted = this.#digests(parts)
     const from = [
-      ...parts.map((part) => this.#textOf(part)),
+      ...(await Promise.all(parts.map((part) => this.#hashOf(part)))),
       ...[...wanted].map(([server, { digest }]) => `${server} ${digest}`),
     ].join('\n')
     try {
@@ -185,12 +185,12 @@ export class Endpoints {
     return wanted
   }
 
-  /** Changes when what is planned for an endpoint does. */
-  #textOf(key: string): string {
+  /** Changes when what is planned for an endpoint does. Clusters choose some of that text, and must not make two plans look alike. */
+  async #hashOf(key: string): Promise<string> {
     const planned = this.#plan().endpoints.get(key)
     if (planned === undefined) return ''
-    const known = this.#texts.get(planned) ?? fingerprint(JSON.stringify(planned))
-    this.#texts.set(planned, known)
+    const known = this.#hashes.get(planned) ?? sha256(JSON.stringify(planned))
+    this.#hashes.set(planned, known)
     return known
   }
 

@@ -1,10 +1,11 @@
 // Which catalogs of one cluster are in the store, so that each is written once and those that nobody needs go. They go late: isolates
-// may still load what they read about a moment ago. Kept in the hub's own storage, written before the store is.
+// may still load what they read about a moment ago. Those of a snapshot that was never complete, of which no isolate has heard, go with the
+// next snapshot, so that a cluster that never ends one fills no store. Kept in the hub's own storage, written before the store is.
 
 import type { Sql } from '../join/admission.ts'
 
-/** Isolates know of changes within seconds; a snapshot may take longer to be complete. */
-const LATE_MS = 600_000
+/** Isolates know of changes within seconds. */
+const LATE_MS = 120_000
 const BATCH = 64
 
 const SCHEMA = `
@@ -19,43 +20,50 @@ export class Catalogs {
     sql.exec(SCHEMA)
   }
 
-  /** Is about to be stored; false when it is already. */
-  storing(digest: string, now: number): boolean {
-    const [known] = this.#sql.exec('SELECT isStored FROM hub_catalogs WHERE digest = ?', digest).toArray()
-    // It is needed by a snapshot that is not complete yet: as if by the last one that named it.
-    this.#sql.exec(
-      'INSERT INTO hub_catalogs (digest, isStored, unneeded) VALUES (?1, 0, ?2) ON CONFLICT (digest) DO UPDATE SET unneeded = ?2',
-      digest,
-      now,
-    )
-    return known?.['isStored'] !== 1
+  /** Is about to be stored, for a snapshot that is not complete yet; false when it is there and needed already. */
+  storing(digest: string): boolean {
+    const [known] = this.#sql.exec('SELECT isStored, unneeded FROM hub_catalogs WHERE digest = ?', digest).toArray()
+    if (known?.['isStored'] === 1 && known['unneeded'] === null) return false
+    // One that nobody needs any more may go at any time: it is stored anew.
+    this.#sql.exec('INSERT OR REPLACE INTO hub_catalogs (digest, isStored, unneeded) VALUES (?, 0, NULL)', digest)
+    return true
   }
 
-  /** All that are named have been stored; the others are not needed from now on. */
+  /** A snapshot is complete: all that it names have been stored, and the others are not needed from now on. */
   needs(digests: ReadonlySet<string>, now: number): void {
     for (const row of this.#sql.exec('SELECT * FROM hub_catalogs').toArray()) {
       const { digest, isStored, unneeded } = row as { digest: string; isStored: number; unneeded: number | null }
       const isNeeded = digests.has(digest)
       if (isNeeded && (isStored === 0 || unneeded !== null))
         this.#sql.exec('UPDATE hub_catalogs SET isStored = 1, unneeded = NULL WHERE digest = ?', digest)
-      if (!isNeeded && unneeded === null)
+      if (!isNeeded && isStored === 1 && unneeded === null)
         this.#sql.exec('UPDATE hub_catalogs SET unneeded = ? WHERE digest = ?', now, digest)
     }
   }
 
   /** When the next one is to go; undefined: all are needed. */
   due(): number | undefined {
-    const [row] = this.#sql.exec('SELECT min(unneeded) AS first FROM hub_catalogs').toArray()
+    const [row] = this.#sql.exec('SELECT min(unneeded) AS first FROM hub_catalogs WHERE isStored = 1').toArray()
     const first = row?.['first']
     return typeof first === 'number' ? first + LATE_MS : undefined
   }
 
-  /** A few that may go, all of them with `all`; `forget` each once it is gone. */
-  garbage(now: number, all = false): string[] {
-    const until = all ? Number.MAX_SAFE_INTEGER : now - LATE_MS
-    const limit = all ? Number.MAX_SAFE_INTEGER : BATCH
-    if (all) this.needs(new Set(), now)
-    const rows = this.#sql.exec('SELECT digest FROM hub_catalogs WHERE unneeded <= ? LIMIT ?', until, limit)
+  /** A few that may go; `forget` each once it is gone. */
+  garbage(now: number): string[] {
+    return this.#list('WHERE isStored = 1 AND unneeded <= ? LIMIT ?', now - LATE_MS, BATCH)
+  }
+
+  /** Of snapshots that were not complete; to be asked before the next one begins. */
+  abandoned(): string[] {
+    return this.#list('WHERE isStored = 0')
+  }
+
+  all(): string[] {
+    return this.#list('')
+  }
+
+  #list(where: string, ...bindings: number[]): string[] {
+    const rows = this.#sql.exec(`SELECT digest FROM hub_catalogs ${where}`, ...bindings)
     return rows.toArray().map(({ digest }) => String(digest))
   }
 

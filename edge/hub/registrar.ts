@@ -173,6 +173,7 @@ export class Registrar {
       manifests: 0,
       catalogs: 0,
     }
+    await this.#host.standing.abandon()
     if (round.epoch !== this.#epoch) return
     this.#round = round
     this.#ask(round)
@@ -231,8 +232,8 @@ export class Registrar {
   ): Promise<ReadBody> {
     if (catalog === undefined || text === undefined) return { ok: true, resource, catalog: undefined }
     const digest = (await sha256(text)).slice(0, 32)
-    const { standing, store, now } = this.#host
-    if (standing.catalogs.storing(digest, now()))
+    const { standing, store } = this.#host
+    if (standing.catalogs.storing(digest))
       await store.set(registeredCatalogKey(cluster, digest), catalogBody(digest, catalog))
     return { ok: true, resource, catalog: digest, size: text.length }
   }

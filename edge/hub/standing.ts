@@ -131,13 +131,18 @@ export class Standing {
     await this.announce()
     await this.alone(async () => {
       await this.#host.store.del(registeredCodec(this.cluster).key)
-      await this.#discard(this.catalogs.garbage(this.#host.now(), true))
+      await this.#discard(this.catalogs.all())
     })
   }
 
   /** Catalogs that nobody needs any more go. */
   async tidy(): Promise<void> {
     await this.alone(() => this.#discard(this.catalogs.garbage(this.#host.now())))
+  }
+
+  /** Catalogs of a snapshot that was not complete go, while nothing else is done with what is stored: another one begins. */
+  async abandon(): Promise<void> {
+    await this.#discard(this.catalogs.abandoned())
   }
 
   /** Does something with what is stored, when nothing else does. Rejects as `work` does. */
