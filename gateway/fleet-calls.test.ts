@@ -45,7 +45,7 @@ describe('an interchangeable tool', () => {
         throw new Fault(reason, 'No.', { data: { server: 'ns/s@a' } })
       }
       const scene = sceneOf('interchangeable', { a: no, b: answering(text('b')) })
-      scene.health.set('b', 'suspect')
+      scene.health.set('b', 'offline')
       assert.deepEqual(said(await scene.post({})), ['b'])
       assert.deepEqual(scene.calls, ['a', 'b'])
     }
@@ -108,7 +108,7 @@ describe('an interchangeable tool', () => {
     const scene = sceneOf('interchangeable', { a: broken, b: answering(text('b')) }, { trustHints: true }, safe)
     assert.deepEqual(said(await scene.post({})), ['b'])
     const stuck = sceneOf('interchangeable', { a: broken, b: silent }, { trustHints: true }, safe)
-    stuck.health.set('b', 'suspect')
+    stuck.health.set('b', 'offline')
     const { error } = await stuck.post({})
     assert.deepEqual(isObject(error) ? error['data'] : undefined, {
       server: 'ns/s',

@@ -32,7 +32,7 @@ export function rank<W extends { readonly server: string }>(
   const near = best * CLOSE + CLOSE_MS
   const scored = known.map(({ way, health, failing, latencyMs = best, tie }) => ({
     way,
-    trouble: health === 'offline' ? 2 : health === 'suspect' || failing ? 1 : 0,
+    trouble: health === 'offline' ? 2 : failing ? 1 : 0,
     distance: affinity === undefined ? Math.max(latencyMs, near) : 0,
     order: affinity === undefined ? tie : Number.parseInt(fingerprint(`${affinity} ${way.server}`).slice(0, 12), 16),
   }))

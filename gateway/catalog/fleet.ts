@@ -26,7 +26,7 @@ export interface Instance {
   readonly trustHints: boolean
 }
 
-export type Health = 'online' | 'suspect' | 'offline'
+export type Health = 'online' | 'offline'
 
 /** The key of the server that an instance belongs to; of a server in one place its own. */
 export function fleetOf(key: string): string {
