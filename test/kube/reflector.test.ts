@@ -35,7 +35,12 @@ interface Setup {
   readonly watches: () => number
 }
 
-async function setUp(t: TestContext, faults: (Fault | undefined)[], options: InformerOptions = {}): Promise<Setup> {
+async function setUp(
+  t: TestContext,
+  faults: (Fault | undefined)[],
+  options: InformerOptions = {},
+  speed = SPEED,
+): Promise<Setup> {
   const collection = new Collection()
   collection.put('a', '1')
   collection.put('b', '1')
@@ -48,7 +53,7 @@ async function setUp(t: TestContext, faults: (Fault | undefined)[], options: Inf
   const client = new KubeClient(server.access)
   const errors: unknown[] = []
   const waits: number[] = []
-  const fast = fastClock(SPEED)
+  const fast = fastClock(speed)
   const clock: Clock = {
     ...fast,
     after(milliseconds, ring) {
@@ -202,15 +207,22 @@ test('a first state that is not told within seconds is asked for as a list', asy
 
 test('bookmarks keep a quiet watch open, and move the version from which it goes on', async (t) => {
   const quiet: Reply[] = []
-  const setup = await setUp(t, [
-    (reply) => {
-      setup.collection.stream(reply)
-      quiet.push(reply)
-    },
-  ])
+  // Slow enough for a process that stands still between two bookmarks.
+  const speed = 15
+  const setup = await setUp(
+    t,
+    [
+      (reply) => {
+        setup.collection.stream(reply)
+        quiet.push(reply)
+      },
+    ],
+    {},
+    speed,
+  )
   await setup.converged()
-  const beats = setInterval(() => quiet[0]?.event('BOOKMARK', { metadata: { resourceVersion: '777' } }), 20_000 / SPEED)
-  await new Promise((resolve) => setTimeout(resolve, 240_000 / SPEED))
+  const beats = setInterval(() => quiet[0]?.event('BOOKMARK', { metadata: { resourceVersion: '777' } }), 20_000 / speed)
+  await new Promise((resolve) => setTimeout(resolve, (1.5 * SILENCE_MS) / speed))
   clearInterval(beats)
   assert.equal(setup.server.asked.length, 1)
   setup.collection.hangUp((reply) => reply.end())
