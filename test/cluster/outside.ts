@@ -96,11 +96,13 @@ function relay(address: string, request: IncomingMessage, response: ServerRespon
   })
   // A caller that leaves is felt behind, and a server that dies is felt here, as without a relay.
   response.once('close', () => onward.destroy())
-  pipeline(request, onward, (error) => {
-    if (!error) return
+  const broken = (): void => {
     if (response.headersSent) response.destroy()
     else response.writeHead(502).end()
-  })
+  }
+  // Also once the request has gone out as a whole.
+  onward.once('error', broken)
+  pipeline(request, onward, () => {})
 }
 
 /** An upgraded connection: the request again, then bytes. */
