@@ -271,8 +271,8 @@ async function cancel(backend: Backend, owner: Owner, id: string): Promise<void>
 
 function settleBreaker(breaker: Target['breaker'], error: unknown): void {
   const reason = error instanceof Fault ? error.reason : 'internal'
-  // What has not reached the server tells nothing about it.
-  if (error instanceof Fault && error.unsent) breaker.release()
+  // What has not reached the server tells nothing about it, and neither does a link that broke: those the hub looks after.
+  if (error instanceof Fault && error.onTheWay) breaker.release()
   else if (reason === 'backend_unavailable' || reason === 'backend_timeout') breaker.failure()
   else if (reason.startsWith('backend_')) breaker.success()
   else breaker.release()

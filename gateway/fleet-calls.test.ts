@@ -25,6 +25,21 @@ describe('an addressable tool', () => {
     const [event] = extra(scene)
     assert.deepEqual([event?.outcome, event?.['backend_name'], event?.['cluster']], ['error', 'ns/s', 'a'])
   })
+
+  test('is called again as soon as the way to it is there again, however many calls broke on it', async () => {
+    let isBroken = true
+    const scene = sceneOf('addressable', {
+      a: (call) => {
+        if (!isBroken) return answering(text('a'))(call)
+        throw new Fault('backend_unavailable', 'The link was lost.', { data: { server: 'ns/s@a' }, onTheWay: true })
+      },
+      b: answering(text('b')),
+    })
+    for (let count = 0; count < 10; count += 1) await scene.post({ cluster: 'a' })
+    isBroken = false
+    assert.deepEqual(said(await scene.post({ cluster: 'a' })), ['a'])
+    assert.equal(scene.calls.length, 11)
+  })
 })
 
 describe('an interchangeable tool', () => {

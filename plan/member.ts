@@ -28,7 +28,7 @@ export interface MemberPlan {
 
 const CALL_TIMEOUT_MS = 60_000
 const BREAKER: BreakerSettings = { threshold: 5, openMs: 15_000 }
-/** Of instances in clusters: a link that is lost fails all calls on it at once, and may be back a second later. */
+/** Of instances in clusters, which replace within seconds what dies. */
 const LINKED: BreakerSettings = { threshold: 5, openMs: 2_000 }
 
 /** A server as a member: of a virtual server, or of its own endpoint. */

@@ -52,6 +52,8 @@ export class Fault extends Error {
   readonly headers: Readonly<Record<string, string>> | undefined
   /** Provably nothing of the call has reached a server, so that it may be made elsewhere. Never on the wire. */
   readonly unsent: boolean
+  /** It went wrong on the way, which says nothing about the server. Never on the wire. */
+  readonly onTheWay: boolean
 
   constructor(
     reason: Reason,
@@ -62,6 +64,7 @@ export class Fault extends Error {
       headers?: Record<string, string>
       cause?: unknown
       unsent?: boolean
+      onTheWay?: boolean
     } = {},
   ) {
     super(message, more.cause === undefined ? undefined : { cause: more.cause })
@@ -70,6 +73,7 @@ export class Fault extends Error {
     this.detail = more.detail
     this.headers = more.headers
     this.unsent = more.unsent ?? false
+    this.onTheWay = more.onTheWay ?? this.unsent
   }
 }
 

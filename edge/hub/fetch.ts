@@ -49,6 +49,7 @@ function asFault({ reason, message, unsent }: LinkFault, server: string, cluster
     data: { server, cluster, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) },
     detail: `link: ${reason}: ${message.slice(0, 200)}`,
     unsent,
+    onTheWay: unsent || reason === 'lost',
   })
 }
 

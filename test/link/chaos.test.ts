@@ -259,6 +259,7 @@ describe('two clusters in a storm of faults', () => {
     const failed = books.ended.filter((one) => one.lane === 'safe' && one.kind !== 'ok' && !inEdgesOwn(one))
     // A machine that has too much to do breaks the other cluster's calls as well: nobody could have answered.
     const excused = failed.filter((one) => wasElsewhere(one))
+    for (const one of failed) console.log('FAILED', JSON.stringify(one))
     if (excused.length > 0)
       console.log(`${excused.length} failed while the machine was too slow for the other cluster, too`)
     assert.deepEqual(failed.filter((one) => !excused.includes(one)).slice(0, 10), [])
@@ -312,7 +313,7 @@ describe('two clusters in a storm of faults', () => {
           return [`${one.key}: a proxy names somebody else`]
         const done = there.filter((at) => at.outcome === 'success').length
         // A process that is killed may have answered and said nothing more.
-        const isMuted = killed.some(({ from, until }) => one.until >= from && one.from <= until)
+        const isMuted = killed.some(({ from, until }) => one.until >= from - 500 && one.from <= until)
         const least = one.kind === 'ok' && !isMuted ? 1 : 0
         const most = one.lane === 'safe' || metadata.extra['moved_from'] !== undefined ? 2 : 1
         return done < least || there.length > most ? [`${one.key}: ${one.kind}, ${there.length} at proxies`] : []
