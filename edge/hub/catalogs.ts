@@ -6,6 +6,8 @@ import type { Sql } from '../join/admission.ts'
 
 /** Isolates know of changes within seconds. */
 const LATE_MS = 120_000
+/** Those go when the hub has something to do anyway; it is not woken for them sooner than this. */
+const LAZY_MS = 600_000
 const BATCH = 64
 
 const SCHEMA = `
@@ -41,16 +43,16 @@ export class Catalogs {
     }
   }
 
-  /** When the next one is to go; undefined: all are needed. */
+  /** When the next one is to go at last; undefined: all are needed. */
   due(): number | undefined {
     const [row] = this.#sql.exec('SELECT min(unneeded) AS first FROM hub_catalogs WHERE isStored = 1').toArray()
     const first = row?.['first']
-    return typeof first === 'number' ? first + LATE_MS : undefined
+    return typeof first === 'number' ? first + LAZY_MS : undefined
   }
 
   /** A few that may go; `forget` each once it is gone. */
-  garbage(now: number): string[] {
-    return this.#list('WHERE isStored = 1 AND unneeded <= ? LIMIT ?', now - LATE_MS, BATCH)
+  garbage(now: number, most = BATCH): string[] {
+    return this.#list('WHERE isStored = 1 AND unneeded <= ? LIMIT ?', now - LATE_MS, most)
   }
 
   /** Of snapshots that were not complete; to be asked before the next one begins. */

@@ -173,7 +173,7 @@ export class Registrar {
       manifests: 0,
       catalogs: 0,
     }
-    await this.#host.standing.abandon()
+    await this.#host.standing.clear()
     if (round.epoch !== this.#epoch) return
     this.#round = round
     this.#ask(round)

@@ -140,9 +140,10 @@ export class Standing {
     await this.alone(() => this.#discard(this.catalogs.garbage(this.#host.now())))
   }
 
-  /** Catalogs of a snapshot that was not complete go, while nothing else is done with what is stored: another one begins. */
-  async abandon(): Promise<void> {
-    await this.#discard(this.catalogs.abandoned())
+  /** A snapshot begins, while nothing else is done with what is stored: what is left of the one before goes, and what was of older ones. */
+  async clear(): Promise<void> {
+    const late = this.catalogs.garbage(this.#host.now(), Number.MAX_SAFE_INTEGER)
+    await this.#discard([...this.catalogs.abandoned(), ...late])
   }
 
   /** Does something with what is stored, when nothing else does. Rejects as `work` does. */
