@@ -64,6 +64,11 @@ export interface Registered {
   readonly items: readonly RegisteredItem[]
 }
 
+/** Digests of the catalogs that a cluster's document names. */
+export function catalogsOf(items: readonly RegisteredItem[]): ReadonlySet<string> {
+  return new Set(items.flatMap(({ catalog }) => catalog ?? []))
+}
+
 /** The document of one cluster. */
 export function registeredCodec(cluster: string): Codec<Registered> {
   return {

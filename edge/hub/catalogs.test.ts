@@ -53,7 +53,18 @@ test('a catalog whose snapshot is not complete stays until the next one begins, 
   catalogs.storing('kept')
   catalogs.storing('half')
   assert.deepEqual(catalogs.garbage(10 * LATE), [])
-  assert.deepEqual(catalogs.abandoned(), ['half'])
+  assert.deepEqual(catalogs.beginning(new Set(['kept']), 1), ['half'])
+})
+
+test('what was registered stays, also where the object ended before it noted that', () => {
+  const catalogs = made()
+  catalogs.storing('old')
+  catalogs.needs(new Set(['old']), 0)
+  for (const digest of ['new', 'half']) catalogs.storing(digest)
+  assert.deepEqual(catalogs.beginning(new Set(['new']), 1), ['half'])
+  catalogs.forget('half')
+  assert.deepEqual(catalogs.beginning(new Set(['new']), 1 + LATE), ['old'])
+  assert.equal(catalogs.storing('new'), false)
 })
 
 test('all go when their cluster does', () => {

@@ -51,13 +51,17 @@ export class Catalogs {
   }
 
   /** A few that may go; `forget` each once it is gone. */
-  garbage(now: number, most = BATCH): string[] {
-    return this.#list('WHERE isStored = 1 AND unneeded <= ? LIMIT ?', now - LATE_MS, most)
+  garbage(now: number): string[] {
+    return this.#list('WHERE isStored = 1 AND unneeded <= ? LIMIT ?', now - LATE_MS, BATCH)
   }
 
-  /** Of snapshots that were not complete; to be asked before the next one begins. */
-  abandoned(): string[] {
-    return this.#list('WHERE isStored = 0')
+  /**
+   * A snapshot begins: what goes before it, late ones and those of snapshots that were not complete. `registered` are named by what isolates
+   * read, whether or not this object lived to note it.
+   */
+  beginning(registered: ReadonlySet<string>, now: number): string[] {
+    this.needs(registered, now)
+    return this.#list('WHERE isStored = 0 OR unneeded <= ?', now - LATE_MS)
   }
 
   all(): string[] {

@@ -11,6 +11,7 @@ import type { Cluster } from '../documents/clusters.ts'
 import { changeDocument, readDocument } from '../documents/document.ts'
 import {
   catalogBody,
+  catalogsOf,
   registeredCatalogKey,
   registeredCodec,
   registryCodec,
@@ -173,7 +174,7 @@ export class Registrar {
       manifests: 0,
       catalogs: 0,
     }
-    await this.#host.standing.clear()
+    await this.#host.standing.clear(before)
     if (round.epoch !== this.#epoch) return
     this.#round = round
     this.#ask(round)
@@ -254,7 +255,7 @@ export class Registrar {
     if (isChanged) await changeDocument(store, registeredCodec(cluster.id), () => ({ next, result: undefined }))
     // Whoever was fenced or revoked meanwhile has registered nothing.
     if (epoch !== this.#epoch) return
-    standing.catalogs.needs(new Set(items.flatMap(({ catalog }) => catalog ?? [])), now())
+    standing.catalogs.needs(catalogsOf(items), now())
     await standing.registered(version, virtualOf(items))
     if (this.#round === round) this.#round = undefined
     this.#host.send(connection, { kind: 'registered', seq, dropped: told(dropped) })

@@ -2,7 +2,14 @@
 // Kept in the hub's storage first and told to the store afterwards, one thing after the other, so that the last word is the true one.
 
 import type { Clock, Store } from '../../gateway/ports.ts'
-import { registeredCatalogKey, registeredCodec, setPresence, type Presence } from '../documents/registry.ts'
+import {
+  catalogsOf,
+  registeredCatalogKey,
+  registeredCodec,
+  setPresence,
+  type Presence,
+  type Registered,
+} from '../documents/registry.ts'
 import { Catalogs } from './catalogs.ts'
 import { sleepOf, stateAfter, type LinkClock } from './lease.ts'
 import type { Refused } from './status.ts'
@@ -140,10 +147,9 @@ export class Standing {
     await this.alone(() => this.#discard(this.catalogs.garbage(this.#host.now())))
   }
 
-  /** A snapshot begins, while nothing else is done with what is stored: what is left of the one before goes, and what was of older ones. */
-  async clear(): Promise<void> {
-    const late = this.catalogs.garbage(this.#host.now(), Number.MAX_SAFE_INTEGER)
-    await this.#discard([...this.catalogs.abandoned(), ...late])
+  /** A snapshot begins, while nothing else is done with what is stored: catalogs go that `registered` does not name. */
+  async clear({ items }: Registered): Promise<void> {
+    await this.#discard(this.catalogs.beginning(catalogsOf(items), this.#host.now()))
   }
 
   /** Does something with what is stored, when nothing else does. Rejects as `work` does. */
