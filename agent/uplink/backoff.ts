@@ -23,7 +23,7 @@ export class Backoff {
   /**
    * Milliseconds that the edge may take over each answer to the next attempt. An edge to which all come back at once is slow: who gives up
    * on it as early as ever asks it for the same again, and nobody gets in.
-   * Not from the second attempt on already: that is more often one into a hole, out of which a third one would have come.
+   * The second attempt is as short as the first: it is more often made into a network that is cut than at an edge that is slow.
    */
   get patienceMs(): number {
     return Math.min(MOST_PATIENT_MS, PATIENT_MS * 2 ** Math.max(0, this.#failures - 1))

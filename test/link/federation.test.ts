@@ -14,20 +14,11 @@ import { manifest, policy, virtual } from '../peers/manifests.ts'
 import { startRecorder, type Recorder } from '../peers/recorder.ts'
 import { exchange, type Exchange } from '../peers/wire.ts'
 import { join } from './scripted-uplink.ts'
+import { unwatched } from './watch.ts'
 
 interface Tool {
   readonly name: string
   readonly inputSchema: { readonly properties?: Readonly<Record<string, { readonly enum?: readonly string[] }>> }
-}
-
-const nothing = () => undefined
-const watch = {
-  linked: nothing,
-  lost: nothing,
-  registered: nothing,
-  observe: nothing,
-  latency: nothing,
-  failed: nothing,
 }
 
 function toolOf(name: string, annotations: object = {}, properties: object = {}) {
@@ -69,7 +60,7 @@ class Cluster {
       replica: 'pod',
       version: '0.1.0',
       ca: undefined,
-      watch,
+      watch: unwatched,
     })
     uplink.lead(true)
     this.#running = uplink.run(this.#stop.signal, 500)
